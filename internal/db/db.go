@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"embed"
 	"encoding/base32"
@@ -45,12 +46,13 @@ type DB struct {
 	serial      *sql.TxOptions
 	now         func() time.Time
 	hub         hub
+	node        string
 }
 
 // Open opens the database at url ("sqlite:PATH" or "postgres://…") and brings
 // its schema up to date. now is the server's clock.
 func Open(ctx context.Context, url string, vault *secret.Vault, now func() time.Time) (*DB, error) {
-	d := &DB{vault: vault, now: now}
+	d := &DB{vault: vault, now: now, node: rand.Text()}
 	var err error
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		dsn := "file:" + path + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(ON)&_pragma=synchronous(FULL)"
@@ -80,6 +82,11 @@ func (d *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 func (d *DB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	return d.read.QueryRowContext(ctx, query, encode(args)...)
 }
+
+// Node names this handle among all that have the database open; it is new each
+// time.
+func (d *DB) Node() string { return d.node }
+
 func (d *DB) Vault() *secret.Vault { return d.vault }
 func (d *DB) Now() time.Time       { return d.now().UTC().Truncate(time.Millisecond) }
 
@@ -94,6 +101,9 @@ type Tx struct {
 // Signal wakes everyone who watches topic (see DB.Watch), on every node, once
 // this transaction has committed and never if it does not.
 func (t *Tx) Signal(topic string) { t.topics = append(t.topics, topic) }
+
+// SignalHere is Signal for this node alone.
+func (t *Tx) SignalHere(topic string) { t.topics = append(t.topics, topic) }
 
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	return affected(t.tx.ExecContext(ctx, query, encode(args)...))
