@@ -1,30 +1,28 @@
 // Package form describes input as data. The same description checks what comes
-// in, draws the admin console's forms, and draws a login page.
+// in, draws the administrator's forms, and draws a login page. It decides only
+// about shape; what a value means is its caller's business.
 package form
 
-import (
-	"encoding/json"
-	"fmt"
-	"slices"
+import "slices"
 
-	"github.com/watchword-auth/watchword/internal/fault"
-)
-
-// Field is one input.
+// Field is one input. Its JSON is what an editor draws.
 type Field struct {
 	Name     string   `json:"name"`
-	Type     string   `json:"type"` // text, secret, int, bool, choice, list, expr
+	Type     string   `json:"type"` // text, secret, email, phone, number, boolean, choice, choices, duration, colour, list, object, expr, journey, client, attribute
 	Label    string   `json:"label"`
 	Help     string   `json:"help,omitempty"`
 	Required bool     `json:"required,omitempty"`
 	Default  any      `json:"default,omitempty"`
-	Min      *int     `json:"min,omitempty"`
+	Min      *int     `json:"min,omitempty"` // of a number or duration; of the rows of a list
 	Max      *int     `json:"max,omitempty"`
+	Decimal  bool     `json:"decimal,omitempty"` // a number that need not be whole
+	MaxLen   int      `json:"max_len,omitempty"` // of a text, in bytes; 0: 4096
 	Choices  []string `json:"choices,omitempty"`
-	Fields   Form     `json:"fields,omitempty"` // of one row of a list
+	Kinds    []string `json:"kinds,omitempty"`  // of a journey: the kinds it may have
+	Fields   Form     `json:"fields,omitempty"` // of one row of a list, or of an object; a single field without a name: rows are plain values
 }
 
-// Form is an ordered set of fields.
+// Form is an ordered set of fields. The zero Form accepts nothing.
 type Form []Field
 
 // New returns a form.
@@ -41,99 +39,90 @@ func field(typ, name, label string, opts []Option) Field {
 	return f
 }
 
+// Text is a line of text; Secret is one that is never shown again.
 func Text(name, label string, opts ...Option) Field   { return field("text", name, label, opts) }
 func Secret(name, label string, opts ...Option) Field { return field("secret", name, label, opts) }
-func Expr(name, label string, opts ...Option) Field   { return field("expr", name, label, opts) }
-func Int(name, label string, opts ...Option) Field    { return field("int", name, label, opts) }
+
+// Email and Phone are texts that are typed on other keyboards. Whether they are
+// an address or a number is not checked here.
+func Email(name, label string, opts ...Option) Field { return field("email", name, label, opts) }
+func Phone(name, label string, opts ...Option) Field { return field("phone", name, label, opts) }
+
+// Number is a whole number, unless Decimal.
+func Number(name, label string, opts ...Option) Field { return field("number", name, label, opts) }
+
+// Boolean is true or false.
+func Boolean(name, label string, opts ...Option) Field { return field("boolean", name, label, opts) }
+
+// Choice is one of choices, Choices any number of them, each once.
 func Choice(name, label string, choices []string, opts ...Option) Field {
 	f := field("choice", name, label, opts)
 	f.Choices = choices
 	return f
 }
+func Choices(name, label string, choices []string, opts ...Option) Field {
+	f := field("choices", name, label, opts)
+	f.Choices = choices
+	return f
+}
+
+// Duration is a time in seconds; "90s" and "2m" are understood.
+func Duration(name, label string, opts ...Option) Field { return field("duration", name, label, opts) }
+
+// Colour is #rrggbb.
+func Colour(name, label string, opts ...Option) Field { return field("colour", name, label, opts) }
+
+// List is a list of rows.
 func List(name, label string, row Form, opts ...Option) Field {
 	f := field("list", name, label, opts)
 	f.Fields = row
 	return f
 }
 
-func Required(f *Field)         { f.Required = true }
-func Default(v any) Option      { return func(f *Field) { f.Default = v } }
+// Object is a map, free or with Fields.
+func Object(name, label string, opts ...Option) Field { return field("object", name, label, opts) }
+
+// Expr is any JSON value: the place of an expression whose type is open.
+func Expr(name, label string, opts ...Option) Field { return field("expr", name, label, opts) }
+
+// Journey is the id of a journey of one kind.
+func Journey(name, label, kind string, opts ...Option) Field {
+	f := field("journey", name, label, opts)
+	f.Kinds = []string{kind}
+	return f
+}
+
+// Client is the id of a client, Attribute the name of a user attribute.
+func Client(name, label string, opts ...Option) Field { return field("client", name, label, opts) }
+func Attribute(name, label string, opts ...Option) Field {
+	return field("attribute", name, label, opts)
+}
+
+// Required means that an absent or empty value is refused.
+func Required(f *Field) { f.Required = true }
+
+// Default is what an absent or empty value becomes.
+func Default(v any) Option { return func(f *Field) { f.Default = v } }
+
+// Between bounds a number, a duration in seconds, or how many rows a list has.
 func Between(lo, hi int) Option { return func(f *Field) { f.Min, f.Max = &lo, &hi } }
-func Help(text string) Option   { return func(f *Field) { f.Help = text } }
 
-// Check validates doc, fills in defaults, and rejects what the form does not
-// name. The error names the field.
-func (fs Form) Check(doc map[string]any) (map[string]any, error) {
-	out := make(map[string]any, len(fs))
-	for _, f := range fs {
-		v, ok := doc[f.Name]
-		if !ok || v == nil || v == "" {
-			if f.Required {
-				return nil, fault.New(fault.Invalid, "%s is required", f.Label)
-			}
-			if f.Default != nil {
-				out[f.Name] = f.Default
-			}
-			continue
-		}
-		v, err := f.check(v)
-		if err != nil {
-			return nil, err
-		}
-		out[f.Name] = v
-	}
-	for name := range doc {
-		if !slices.ContainsFunc(fs, func(f Field) bool { return f.Name == name }) {
-			return nil, fault.New(fault.Invalid, "unknown field %q", name)
-		}
-	}
-	return out, nil
-}
+// Decimal lets a number have a fraction.
+func Decimal(f *Field) { f.Decimal = true }
 
-func (f Field) check(v any) (any, error) {
-	switch f.Type {
-	case "int":
-		n, ok := v.(float64)
-		if !ok || n != float64(int(n)) {
-			return nil, fault.New(fault.Invalid, "%s must be a whole number", f.Label)
-		}
-		if f.Min != nil && int(n) < *f.Min || f.Max != nil && int(n) > *f.Max {
-			return nil, fault.New(fault.Invalid, "%s must be between %d and %d", f.Label, *f.Min, *f.Max)
-		}
-	case "choice":
-		if s, _ := v.(string); !slices.Contains(f.Choices, s) {
-			return nil, fault.New(fault.Invalid, "%s must be one of %v", f.Label, f.Choices)
-		}
-	case "list":
-		rows, ok := v.([]any)
-		if !ok || f.Max != nil && len(rows) > *f.Max {
-			return nil, fault.New(fault.Invalid, "%s must be a list of at most %d rows", f.Label, *f.Max)
-		}
-		for i, row := range rows {
-			m, _ := row.(map[string]any)
-			m, err := f.Fields.Check(m)
-			if err != nil {
-				return nil, fault.New(fault.Invalid, "%s, row %d: %v", f.Label, i+1, err)
-			}
-			rows[i] = m
-		}
-	default:
-		if _, ok := v.(string); !ok {
-			return nil, fault.New(fault.Invalid, "%s must be text", f.Label)
-		}
-	}
-	return v, nil
-}
+// MaxLen bounds a text in bytes.
+func MaxLen(n int) Option { return func(f *Field) { f.MaxLen = n } }
 
-// Into checks doc and decodes it into v.
-func (fs Form) Into(doc map[string]any, v any) error {
-	doc, err := fs.Check(doc)
-	if err != nil {
-		return err
+// Help is the sentence under the field.
+func Help(text string) Option { return func(f *Field) { f.Help = text } }
+
+// Of gives an object its fields.
+func Of(fields ...Field) Option { return func(f *Field) { f.Fields = fields } }
+
+func (fs Form) find(name string) (Field, bool) {
+	i := slices.IndexFunc(fs, func(f Field) bool { return f.Name == name })
+	if i < 0 {
+		return Field{}, false
 	}
-	b, err := json.Marshal(doc)
-	if err != nil {
-		return fmt.Errorf("form: %w", err)
-	}
-	return json.Unmarshal(b, v)
+	return fs[i], true
 }
