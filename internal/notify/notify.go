@@ -1,0 +1,298 @@
+// Package notify carries messages out: pushes to phones and browsers through
+// APNs, FCM and Web Push (which is also UnifiedPush).
+//
+// A push is a knock on the door. It carries an opaque id and a generic line of
+// text; whoever it wakes comes and asks for the rest over its own channel. So
+// the package will not carry a number to match, a user's name, an amount or an
+// answer (security P6, R92), and a push that is late or lost costs time, never
+// safety. It knows no users, devices or challenges: who must hear that a target
+// is gone, or that a push failed, says so in Options.
+package notify
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/jobs"
+)
+
+// The kinds of push target and, but for None, of provider.
+const (
+	APNs    = "apns"
+	FCM     = "fcm"
+	WebPush = "webpush"
+	None    = "none" // the device comes and asks by itself
+)
+
+// Why a push is in trouble, as Options.Trouble hears it.
+const (
+	Unavailable  = "unavailable"  // the provider refused, failed or was silent; we try again
+	Unconfigured = "unconfigured" // we have no provider for it, or it does not accept us
+	Gone         = "gone"         // the device is not reached there any more
+)
+
+const (
+	jobPush  = "notify.push"
+	sendTime = 2500 * time.Millisecond // all that one attempt may take
+	maxTitle = 100                     // runes
+	maxBody  = 200                     // runes
+	maxData  = 8                       // entries; so that any message fits 4096 bytes
+)
+
+// Message is one push to one target.
+type Message struct {
+	Tenant    string `json:"tenant"`
+	App       string `json:"app"`
+	Device    string `json:"device"`
+	RequestID string `json:"request_id"` // what the device asks for; opaque
+	Title     string `json:"title"`      // generic; at most 100 runes are sent
+	Body      string `json:"body"`       // generic; at most 200 runes are sent
+	// Data are at most 8 further opaque ids for the device. A key is a lower-case word; a
+	// value has at most 128 letters, digits and "._:-", and at least one letter.
+	Data     map[string]string `json:"data,omitempty"`
+	Expires  time.Time         `json:"expires"` // nobody wants it afterwards
+	Target   Target            `json:"target"`
+	TargetID string            `json:"target_id"`
+}
+
+// SendPush queues m; it is sent if and only if tx commits, perhaps twice, until
+// m.Expires. A message for a target of kind none is not sent at all. It is a
+// bug, and an error, to put into a message what is not an opaque id.
+func SendPush(ctx context.Context, tx *db.Tx, m Message) error {
+	if m.Target.Kind == None {
+		return nil
+	}
+	if err := m.check(); err != nil {
+		return err
+	}
+	return jobs.Enqueue(ctx, tx, jobPush, m, m.Expires)
+}
+
+// Endpoints are where the providers are. An empty one is the real one; others
+// are for tests. Each is a base URL without a slash at the end, but FCMToken is
+// the whole URL.
+type Endpoints struct {
+	APNs, APNsSandbox, FCM, FCMToken string
+}
+
+// Options are what the server gives to New.
+type Options struct {
+	// Client is the guarded egress client; a Web Push endpoint is a URL that a
+	// user chose.
+	Client *http.Client
+	// Subject is the contact that Web Push services see when a tenant sets none
+	// (RFC 8292 2.1): a mailto: or https: URI. Usually the server's own URL.
+	Subject string
+	// Capture, when set, takes every message instead of its provider.
+	Capture *Capture
+	// Gone forgets a target that its provider called gone, if address is still
+	// what it holds. It may be called twice.
+	Gone func(ctx context.Context, tx *db.Tx, targetID, address string) error
+	// Trouble hears of every attempt that failed, with one of the reasons above,
+	// as soon as it failed: 3 s after the message was queued at the latest. So it
+	// may be called many times for one request and must bear it.
+	Trouble func(ctx context.Context, requestID, reason string) error
+	// Endpoints are replaced in tests only.
+	Endpoints Endpoints
+}
+
+// Notifier delivers what was queued. It is safe for concurrent use.
+type Notifier struct {
+	db      *db.DB
+	opts    Options
+	drivers map[string]driver
+	fuses   fuses
+}
+
+// driver speaks one provider's protocol.
+type driver interface {
+	// send makes one attempt with one of ps, which are all that apply and not
+	// none.
+	send(ctx context.Context, ps []Provider, m Message) answer
+	// test asks the provider what it thinks of p without reaching anybody.
+	test(ctx context.Context, p Provider) answer
+	// route names what fails together: sends with one route share a fuse.
+	route(ps []Provider, m Message) string
+}
+
+// New returns a notifier that delivers what is queued in d.
+func New(d *db.DB, o Options) *Notifier {
+	e := &o.Endpoints
+	e.APNs = cmp.Or(e.APNs, "https://api.push.apple.com")
+	e.APNsSandbox = cmp.Or(e.APNsSandbox, "https://api.sandbox.push.apple.com")
+	e.FCM = cmp.Or(e.FCM, "https://fcm.googleapis.com")
+	e.FCMToken = cmp.Or(e.FCMToken, "https://oauth2.googleapis.com/token")
+	n := &Notifier{db: d, opts: o}
+	n.drivers = map[string]driver{
+		APNs:    &apns{client: o.Client, now: d.Now, production: e.APNs, sandbox: e.APNsSandbox},
+		FCM:     &fcm{client: o.Client, now: d.Now, base: e.FCM, tokenURL: e.FCMToken},
+		WebPush: &webPush{client: o.Client, now: d.Now, subject: o.Subject},
+	}
+	return n
+}
+
+// Serve lets w deliver pushes through n.
+func (n *Notifier) Serve(w *jobs.Worker) { jobs.Handle(w, jobPush, n.deliver) }
+
+// deliver makes one attempt and tells whoever must know.
+func (n *Notifier) deliver(ctx context.Context, m Message) error {
+	if !m.Expires.After(n.db.Now()) {
+		return nil
+	}
+	if n.opts.Capture != nil {
+		n.opts.Capture.push(m, n.db.Now())
+		return nil
+	}
+	a := n.attempt(ctx, m)
+	if a.verdict == delivered {
+		return nil
+	}
+	err := fmt.Errorf("push by %s to device %s: %s", m.Target.Kind, m.Device, a.said)
+	if told := n.trouble(ctx, m, a.reason()); told != nil {
+		err = errors.Join(err, told)
+	}
+	switch a.verdict {
+	case gone:
+		return n.forget(ctx, m)
+	case misconfigured:
+		return jobs.Drop(err)
+	}
+	if a.after > 0 {
+		return jobs.Retry(a.after+jitter(max(a.after/2, time.Second)), err)
+	}
+	return err // the queue waits longer each time, with jitter, until m.Expires
+}
+
+// attempt sends m once, in at most sendTime.
+func (n *Notifier) attempt(ctx context.Context, m Message) answer {
+	d, ok := n.drivers[m.Target.Kind]
+	if !ok {
+		return answer{verdict: misconfigured, said: "no such kind of target"}
+	}
+	ps, err := Providers(ctx, n.db, m.Tenant, m.App, m.Target.Kind)
+	if err != nil {
+		return answer{verdict: retry, said: err.Error()}
+	}
+	if len(ps) == 0 {
+		return answer{verdict: misconfigured, said: "no provider is configured"}
+	}
+	route := d.route(ps, m)
+	if wait := n.fuses.wait(route, n.db.Now()); wait > 0 {
+		return answer{verdict: retry, after: wait, said: "not tried: the last sends failed"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	a := d.send(ctx, ps, m)
+	n.fuses.report(route, a.down, n.db.Now())
+	return a
+}
+
+func (n *Notifier) trouble(ctx context.Context, m Message, reason string) error {
+	if n.opts.Trouble == nil {
+		return nil
+	}
+	return n.opts.Trouble(ctx, m.RequestID, reason)
+}
+
+func (n *Notifier) forget(ctx context.Context, m Message) error {
+	if n.opts.Gone == nil {
+		return nil
+	}
+	return n.db.Tx(ctx, func(tx *db.Tx) error { return n.opts.Gone(ctx, tx, m.TargetID, m.Target.Address) })
+}
+
+// Result is what a provider answered to Test.
+type Result struct {
+	OK   bool   // the provider accepted our credentials
+	Said string // its own words, for the operator; never a credential
+}
+
+// Test asks p's provider what it thinks of our credentials, without reaching
+// any device. It takes at most 2.5 s.
+func (n *Notifier) Test(ctx context.Context, p Provider) Result {
+	d, ok := n.drivers[p.Kind]
+	if !ok {
+		return Result{Said: "no such kind of provider"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	a := d.test(ctx, p)
+	return Result{OK: a.verdict == delivered, Said: a.said}
+}
+
+func (m Message) check() error {
+	switch {
+	case m.Target.Kind != APNs && m.Target.Kind != FCM && m.Target.Kind != WebPush:
+		return fmt.Errorf("notify: a message to a target of kind %q", m.Target.Kind)
+	case !opaque(m.RequestID):
+		return errors.New("notify: a message whose request id is not opaque")
+	case len(m.Data) > maxData:
+		return errors.New("notify: a message with too much data")
+	}
+	for k, v := range m.Data {
+		if !word(k) || reserved[k] {
+			return fmt.Errorf("notify: a message with data under the key %q", k)
+		}
+		if !opaque(v) || !strings.ContainsFunc(v, letter) {
+			return fmt.Errorf("notify: a message whose %s is not an opaque id", k)
+		}
+	}
+	return nil
+}
+
+// reserved are the keys that we, or FCM, use.
+var reserved = map[string]bool{"payload": true, "auth_req_id": true, "title": true, "body": true, "from": true, "message_type": true,
+	"notification": true, "collapse_key": true, "gcm": true, "google": true}
+
+// data is what FCM and Web Push carry. The id comes under every name that a
+// client is known to look for (mosaic-protocol 5.2).
+func (m Message) data() map[string]string {
+	out := map[string]string{}
+	for k, v := range m.Data {
+		out[k] = v
+	}
+	out["payload"] = db.Text(map[string]string{"auth_req_id": m.RequestID})
+	out["auth_req_id"] = m.RequestID
+	out["requestId"] = m.RequestID
+	out["title"] = clip(m.Title, maxTitle)
+	out["body"] = clip(m.Body, maxBody)
+	return out
+}
+
+// ttl is how many seconds m is still wanted, at least one.
+func (m Message) ttl(now time.Time) int { return max(1, int(m.Expires.Sub(now)/time.Second)) }
+
+// opaque reports whether s can be an id: 1 to 128 letters, digits and "._:-". An
+// address has "@", a name or a sentence has spaces.
+func opaque(s string) bool {
+	return len(s) >= 1 && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool {
+		return !letter(r) && (r < '0' || r > '9') && !strings.ContainsRune("._:-", r)
+	})
+}
+
+func word(s string) bool {
+	return len(s) >= 1 && len(s) <= 32 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
+}
+
+func letter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+
+// clip cuts s to n runes and replaces what is no text.
+func clip(s string, n int) string {
+	runes := []rune(strings.ToValidUTF8(s, "�"))
+	return string(runes[:min(n, len(runes))])
+}
+
+// jitter returns a random duration in [0, limit).
+func jitter(limit time.Duration) time.Duration {
+	var b [8]byte
+	rand.Read(b[:])
+	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(limit))
+}

@@ -1,0 +1,212 @@
+package notify
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/form"
+)
+
+// vapidName is the one name of a tenant's Web Push keys.
+const vapidName = "default"
+
+// Provider is one configured way out, its secrets included. It belongs to an
+// application, or to the whole tenant when App is empty.
+type Provider struct {
+	Tenant, App, Kind, Name string
+	Updated                 time.Time
+	config                  []byte // JSON that the kind's form accepted
+}
+
+// forms describe the configuration of each kind, and check the parts a form
+// cannot: that a key is a key.
+var forms = map[string]struct {
+	form  form.Form
+	check func(doc map[string]any) error
+}{
+	APNs: {form.New(
+		form.Text("bundle", "Bundle id", form.Required, form.Help("The app's bundle identifier, such as org.example.app.")),
+		form.Text("team_id", "Team id", form.Required, form.Help("Ten characters, from the Apple developer account.")),
+		form.Text("key_id", "Key id", form.Required, form.Help("Ten characters, shown beside the key.")),
+		form.Secret("key", "Key", form.Required, form.Help("The content of the .p8 file.")),
+		form.Choice("environment", "Environment", []string{"production", "sandbox"}, form.Default("production"),
+			form.Help("Sandbox is for apps that Xcode installed.")),
+	), checkAPNs},
+	FCM: {form.New(
+		form.Secret("service_account", "Service account", form.Required, form.Help("The JSON file of a service account that may send messages.")),
+		form.Text("app_identifier", "Package name", form.Help("Only for this app; empty for all.")),
+	), checkFCM},
+	WebPush: {form.New(
+		form.Text("subject", "Contact", form.Help("A mailto: or https: address for push services; empty for this server's own.")),
+		form.Secret("private_key", "Private key", form.Help("Empty to have one made. A new key ends every subscription.")),
+	), checkVAPID},
+}
+
+// Forms returns the form of each kind of provider.
+func Forms() map[string]form.Form {
+	out := map[string]form.Form{}
+	for kind, f := range forms {
+		out[kind] = f.form
+	}
+	return out
+}
+
+var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// SaveProvider creates or replaces the provider of this kind and name, sealed.
+// app is empty for the whole tenant. A secret that doc leaves out keeps its
+// stored value, so a form need never show it. Web Push keys belong to the tenant
+// alone, under the name "default". What is wrong with doc is fault.Invalid.
+func SaveProvider(ctx context.Context, tx *db.Tx, tenant, app, kind, name string, doc map[string]any) error {
+	f, ok := forms[kind]
+	if !ok {
+		return fault.New(fault.Invalid, "There is no provider of kind %q.", kind)
+	}
+	if !providerName.MatchString(name) {
+		return fault.New(fault.Invalid, "A provider's name has 1 to 64 letters, digits, dots, dashes and underscores.")
+	}
+	if kind == WebPush && (app != "" || name != vapidName) {
+		return fault.New(fault.Invalid, "Web Push keys belong to the whole tenant and are named %q.", vapidName)
+	}
+	have, err := find(ctx, tx, tenant, app, kind, name)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	doc, err = withSecrets(f.form, doc, have)
+	if err != nil {
+		return err
+	}
+	if doc, err = f.form.Check(doc); err != nil {
+		return err
+	}
+	if err := f.check(doc); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO providers (tenant_id, app_id, kind, name, config, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (tenant_id, app_id, kind, name) DO UPDATE SET config = excluded.config, updated_at = excluded.updated_at`,
+		tenant, app, kind, name, tx.Vault().Seal(providerPlace(tenant, app, kind, name), []byte(db.Text(doc))), tx.Now())
+	return err
+}
+
+// DeleteProvider forgets a provider; fault.NotFound if there is none.
+func DeleteProvider(ctx context.Context, tx *db.Tx, tenant, app, kind, name string) error {
+	n, err := tx.Exec(ctx, `DELETE FROM providers WHERE tenant_id = $1 AND app_id = $2 AND kind = $3 AND name = $4`, tenant, app, kind, name)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, "no such provider")
+	}
+	return err
+}
+
+// Providers returns the providers of a kind that apply to an application: its
+// own first, then those of its tenant whose name it does not use itself, each by
+// name. With an empty app it returns the tenant's.
+func Providers(ctx context.Context, q db.Q, tenant, app, kind string) ([]Provider, error) {
+	rows, err := q.Query(ctx, `SELECT app_id, name, config, updated_at FROM providers
+		WHERE tenant_id = $1 AND kind = $2 AND app_id IN ('', $3) ORDER BY app_id DESC, name`, tenant, kind, app)
+	if err != nil {
+		return nil, fmt.Errorf("reading providers: %w", err)
+	}
+	defer rows.Close()
+	var out []Provider
+	own := map[string]bool{}
+	for rows.Next() {
+		p := Provider{Tenant: tenant, Kind: kind}
+		var sealed []byte
+		if err := rows.Scan(&p.App, &p.Name, &sealed, db.Time(&p.Updated)); err != nil {
+			return nil, fmt.Errorf("reading providers: %w", err)
+		}
+		if p.App == "" && own[p.Name] {
+			continue
+		}
+		own[p.Name] = true
+		if p.config, err = q.Vault().Open(p.place(), sealed); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
+
+// Doc returns the configuration without its secrets, as its form names it. For
+// Web Push it adds public_key.
+func (p Provider) Doc() (map[string]any, error) {
+	doc := map[string]any{}
+	if err := json.Unmarshal(p.config, &doc); err != nil {
+		return nil, fmt.Errorf("reading provider %s: %w", p.Name, err)
+	}
+	if p.Kind == WebPush {
+		key, err := p.vapid()
+		if err != nil {
+			return nil, err
+		}
+		doc["public_key"] = key.public()
+	}
+	for _, f := range forms[p.Kind].form {
+		if f.Type == "secret" {
+			delete(doc, f.Name)
+		}
+	}
+	return doc, nil
+}
+
+func find(ctx context.Context, q db.Q, tenant, app, kind, name string) (Provider, error) {
+	p := Provider{Tenant: tenant, App: app, Kind: kind, Name: name}
+	var sealed []byte
+	err := q.QueryRow(ctx, `SELECT config, updated_at FROM providers WHERE tenant_id = $1 AND app_id = $2 AND kind = $3 AND name = $4`,
+		tenant, app, kind, name).Scan(&sealed, db.Time(&p.Updated))
+	if err != nil {
+		return Provider{}, db.None(err, "provider")
+	}
+	p.config, err = q.Vault().Open(p.place(), sealed)
+	return p, err
+}
+
+// withSecrets returns doc with the stored secrets that it leaves out.
+func withSecrets(f form.Form, doc map[string]any, have Provider) (map[string]any, error) {
+	if have.config == nil {
+		return maps.Clone(doc), nil
+	}
+	stored := map[string]any{}
+	if err := json.Unmarshal(have.config, &stored); err != nil {
+		return nil, fmt.Errorf("reading provider %s: %w", have.Name, err)
+	}
+	out := map[string]any{}
+	maps.Copy(out, doc)
+	for _, field := range f {
+		if v := out[field.Name]; field.Type == "secret" && (v == nil || v == "") && stored[field.Name] != nil {
+			out[field.Name] = stored[field.Name]
+		}
+	}
+	return out, nil
+}
+
+func (p Provider) place() string { return providerPlace(p.Tenant, p.App, p.Kind, p.Name) }
+
+func providerPlace(tenant, app, kind, name string) string {
+	return "providers/config/" + tenant + "/" + app + "/" + kind + "/" + name
+}
+
+// fingerprint names a configuration in memory: a changed key is another one.
+func (p Provider) fingerprint() string {
+	sum := sha256.Sum256(p.config)
+	return p.place() + "/" + hex.EncodeToString(sum[:])
+}
+
+// decode reads the configuration into v, which has the form's fields.
+func (p Provider) decode(v any) error {
+	if err := json.Unmarshal(p.config, v); err != nil {
+		return fmt.Errorf("reading provider %s: %w", p.Name, err)
+	}
+	return nil
+}
+
+// text returns a field of a checked document; absent is empty.
+func text(doc map[string]any, name string) string { s, _ := doc[name].(string); return s }
