@@ -1,0 +1,257 @@
+package authn
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/lockout"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// Proof is the fact that a user proved who they are. Only this package makes
+// one, and only after the lockout engine let the attempt through. The zero
+// Proof proves nothing.
+type Proof struct{ p proof }
+
+type proof struct {
+	Tenant     apps.TenantID      `json:"tenant"`
+	App        apps.ID            `json:"app"`
+	User       directory.UserID   `json:"user"`
+	Device     directory.DeviceID `json:"device,omitempty"`
+	Kind       Kind               `json:"kind"`
+	Credential CredentialID       `json:"credential,omitempty"`
+	At         time.Time          `json:"at"`
+	With       []Kind             `json:"with,omitempty"` // by what an approval was paired
+}
+
+func (p Proof) User() directory.UserID     { return p.p.User }
+func (p Proof) App() apps.ID               { return p.p.App }
+func (p Proof) Kind() Kind                 { return p.p.Kind }
+func (p Proof) Device() directory.DeviceID { return p.p.Device }
+func (p Proof) Credential() CredentialID   { return p.p.Credential }
+func (p Proof) At() time.Time              { return p.p.At }
+
+// SealProofs packs proofs for storage at a place; OpenProofs is its inverse.
+// Proofs cannot be read from anything but what was sealed here, so that no input
+// can become one.
+func SealProofs(v *secret.Vault, place string, ps []Proof) []byte {
+	if len(ps) == 0 {
+		return nil
+	}
+	raw := make([]proof, len(ps))
+	for i, p := range ps {
+		raw[i] = p.p
+	}
+	return v.Seal("proofs/"+place, []byte(db.Text(raw)))
+}
+
+// OpenProofs unpacks what SealProofs packed for this place; nothing is nothing.
+func OpenProofs(v *secret.Vault, place string, sealed []byte) ([]Proof, error) {
+	if len(sealed) == 0 {
+		return nil, nil
+	}
+	b, err := v.Open("proofs/"+place, sealed)
+	if err != nil {
+		return nil, err
+	}
+	var raw []proof
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return nil, err
+	}
+	out := make([]Proof, len(raw))
+	for i, p := range raw {
+		out[i] = Proof{p}
+	}
+	return out, nil
+}
+
+// AMR returns the authentication method references (RFC 8176) of proofs, sorted.
+func AMR(ps []Proof) []string {
+	var out []string
+	kinds := map[Kind]bool{}
+	for _, p := range ps {
+		for _, k := range append([]Kind{p.p.Kind}, p.p.With...) {
+			kinds[k] = true
+			out = append(out, methods[k].AMR...)
+		}
+	}
+	if len(kinds) > 1 {
+		out = append(out, "mfa")
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Levels of assurance, as NIST SP 800-63B-4 counts them.
+const (
+	AAL1 = "urn:watchword:aal1"
+	AAL2 = "urn:watchword:aal2"
+)
+
+// ACR returns the level of assurance of proofs: two factors, or one method that
+// is two, are AAL2.
+func ACR(ps []Proof) string {
+	kinds := map[Kind]bool{}
+	for _, p := range ps {
+		for _, k := range append([]Kind{p.p.Kind}, p.p.With...) {
+			if methods[k].MultiFactor {
+				return AAL2
+			}
+			kinds[k] = true
+		}
+	}
+	switch len(kinds) {
+	case 0:
+		return ""
+	case 1:
+		return AAL1
+	}
+	return AAL2
+}
+
+// Wrong is the answer to a wrong answer. It says nothing about why.
+var Wrong = fault.New(fault.Wrong, "That did not match. Try again or use another way.")
+
+// Attempt lets judge decide on an answer, in the caller's transaction. The
+// attempt is charged before judge runs. A right answer clears the count; Wrong
+// leaves it charged, and the caller must commit all the same; any other error is
+// the caller's reason to roll back, which takes the charge back with everything
+// else. judge must be quick: no password hash and no network.
+//
+// It returns fault.Locked, with the wait, if the subject is locked; judge has
+// not run then. It returns fault.Denied if the user may not sign in.
+func Attempt(ctx context.Context, tx *db.Tx, s Subject, judge func() (CredentialID, error)) (Proof, error) {
+	var policy lockout.Policy
+	if err := Settings(ctx, tx, s.App, s.Kind, &policy); err != nil {
+		return Proof{}, err
+	}
+	if err := directory.MaySignIn(ctx, tx, s.Tenant, s.User); err != nil {
+		return Proof{}, err
+	}
+	before, err := recallLock(ctx, tx, s)
+	if err != nil {
+		return Proof{}, err
+	}
+	charged, wait := policy.Charge(before, tx.Now())
+	if wait > 0 {
+		return Proof{}, locked(wait)
+	}
+	cred, err := judge()
+	switch {
+	case err == nil:
+		if err := storeLock(ctx, tx, s, before, policy.Succeed(charged)); err != nil {
+			return Proof{}, err
+		}
+		return Proof{proof{s.Tenant, s.App, s.User, s.Device, s.Kind, cred, tx.Now(), nil}}, record(ctx, tx, s, "succeeded", "")
+	case fault.Is(err, fault.Wrong):
+		return Proof{}, errors.Join(err, storeLock(ctx, tx, s, before, charged), record(ctx, tx, s, "failed", ""), recordLock(ctx, tx, s, before, charged))
+	}
+	return Proof{}, err
+}
+
+// Locked returns fault.Locked, with the wait, if no attempt of the subject
+// would be judged now.
+func Locked(ctx context.Context, q db.Q, s Subject) error {
+	st, err := recallLock(ctx, q, s)
+	if err != nil {
+		return err
+	}
+	if wait, is := st.Locked(q.Now()); is {
+		return locked(wait)
+	}
+	return nil
+}
+
+// Lock locks a subject by hand until Unlock.
+func Lock(ctx context.Context, tx *db.Tx, s Subject, reason string) error {
+	st, err := recallLock(ctx, tx, s)
+	if err != nil {
+		return err
+	}
+	next := st
+	next.Manual = true
+	return errors.Join(storeLock(ctx, tx, s, st, next), record(ctx, tx, s, "locked", reason))
+}
+
+// LockFor locks a subject until it has passed, or by hand if it is 0.
+func LockFor(ctx context.Context, tx *db.Tx, s Subject, life time.Duration, reason string) error {
+	if life == 0 {
+		return Lock(ctx, tx, s, reason)
+	}
+	st, err := recallLock(ctx, tx, s)
+	if err != nil {
+		return err
+	}
+	next := st
+	if until := tx.Now().Add(life); until.After(st.Until) {
+		next.Until = until
+	}
+	return errors.Join(storeLock(ctx, tx, s, st, next), record(ctx, tx, s, "locked", reason))
+}
+
+// Unlock clears every lock and count of a subject.
+func Unlock(ctx context.Context, tx *db.Tx, s Subject) error {
+	_, err := tx.Exec(ctx, `DELETE FROM lockouts WHERE subject = $1`, s.counter())
+	return errors.Join(err, record(ctx, tx, s, "unlocked", ""))
+}
+
+func locked(wait time.Duration) error {
+	return fault.New(fault.Locked, "Too many tries. Wait and try again.").After(wait)
+}
+
+func recallLock(ctx context.Context, q db.Q, s Subject) (lockout.State, error) {
+	var st lockout.State
+	err := q.QueryRow(ctx, `SELECT state FROM lockouts WHERE subject = $1`, s.counter()).Scan(db.JSON(&st))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return st, err
+}
+
+// storeLock replaces the state that was read in the same transaction. The
+// condition on the old text makes that exact at any isolation level.
+func storeLock(ctx context.Context, tx *db.Tx, s Subject, was, st lockout.State) error {
+	if was == st {
+		return nil
+	}
+	n, err := tx.Exec(ctx, `INSERT INTO lockouts (subject, state, updated_at) VALUES ($1, $2, $3)
+		ON CONFLICT (subject) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at WHERE lockouts.state = $4`,
+		s.counter(), db.Text(st), tx.Now(), db.Text(was))
+	if err == nil && n == 0 {
+		return fmt.Errorf("counter of %s moved inside a transaction", s.Kind)
+	}
+	return err
+}
+
+func record(ctx context.Context, tx *db.Tx, s Subject, what, reason string) error {
+	return audit.Record(ctx, tx, audit.Event{Tenant: string(s.Tenant), App: string(s.App), Type: "auth." + string(s.Kind) + "." + what,
+		Actor: string(s.User), Target: string(s.User), Device: string(s.Device), Reason: reason, Outcome: outcomeOf(what)})
+}
+
+func recordLock(ctx context.Context, tx *db.Tx, s Subject, was, st lockout.State) error {
+	if _, now := st.Locked(tx.Now()); !now {
+		return nil
+	}
+	what := "tier"
+	if st.Permanent {
+		what = "permanent"
+	}
+	return record(ctx, tx, s, "locked", what)
+}
+
+func outcomeOf(what string) string {
+	if what == "succeeded" || what == "unlocked" {
+		return "success"
+	}
+	return "failure"
+}

@@ -1,0 +1,315 @@
+package authn
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+)
+
+// ChallengeID names a challenge. It is opaque; knowing it moves nothing.
+type ChallengeID string
+
+// State is where a challenge stands. It moves down this list and never back;
+// from Approved on only to Consumed (DESIGN 2.20.15).
+type State string
+
+const (
+	Created      State = "created"
+	Acknowledged State = "acknowledged"
+	Allowed      State = "allowed"
+	Approved     State = "approved"
+	Denied       State = "denied"
+	Cancelled    State = "cancelled"
+	Consumed     State = "consumed"
+	Expired      State = "expired" // never stored: what an open challenge becomes in time
+)
+
+// Open reports whether an answer may still change the state.
+func (s State) Open() bool { return s == Created || s == Acknowledged || s == Allowed }
+
+var rank = map[State]int{Created: 0, Acknowledged: 1, Allowed: 2, Approved: 3, Denied: 3, Cancelled: 3}
+
+// Challenge is a question put to a user that waits for its answer: a code sent,
+// a number shown, a key to sign with. T is what its method keeps about it,
+// sealed at rest.
+type Challenge[T any] struct {
+	ID      ChallengeID
+	Subject Subject
+	State   State
+	Turn    string // changes at every move; whoever moves next must know it
+	Created time.Time
+	Expires time.Time
+	Data    T
+}
+
+// Opening is what Pose needs.
+type Opening struct {
+	Subject Subject
+	Once    string        // posing again under the same name returns the first challenge
+	Slot    string        // at most one open challenge holds a slot; a new one cancels the old. Empty: no slot
+	Life    time.Duration // at most 10 minutes
+}
+
+// Gone is the answer to a move of a challenge that is not open any more.
+var Gone = fault.New(fault.Expired, "This request was answered or has run out. Start again in the browser.")
+
+// Topic is what is signalled (db.Tx.Signal) at every move of a challenge.
+func (id ChallengeID) Topic() string { return "challenge/" + string(id) }
+
+// Pose opens a challenge. It reports false, and the first challenge, if one was
+// posed under the same Once before. The slot is enforced by a unique column, so
+// two at once end with one open.
+func Pose[T any](ctx context.Context, tx *db.Tx, o Opening, data T) (Challenge[T], bool, error) {
+	id := ChallengeID("chl_" + rand.Text())
+	c := Challenge[T]{id, o.Subject, Created, rand.Text(), tx.Now(), tx.Now().Add(min(o.Life, 10*time.Minute)), data}
+	var slot any
+	if o.Slot != "" {
+		if err := vacate(ctx, tx, o.Slot); err != nil {
+			return c, false, err
+		}
+		slot = o.Slot
+	}
+	n, err := tx.Exec(ctx, `INSERT INTO challenges (id, kind, tenant_id, app_id, user_id, subject, state, turn, once, slot, data, proof, created_at, moved_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, $12, $12, $13) ON CONFLICT (once) DO NOTHING`,
+		c.ID, o.Subject.Kind, o.Subject.Tenant, o.Subject.App, o.Subject.User, db.Text(o.Subject), c.State, c.Turn, o.Once, slot, sealData(tx, c), c.Created, c.Expires)
+	if err != nil {
+		return c, false, err
+	}
+	if n == 1 {
+		return c, true, nil
+	}
+	var first ChallengeID
+	if err := tx.QueryRow(ctx, `SELECT id FROM challenges WHERE once = $1`, o.Once).Scan(&first); err != nil {
+		return c, false, err
+	}
+	c, err = Recall[T](ctx, tx, first)
+	return c, false, err
+}
+
+// vacate cancels whatever open challenge holds a slot and frees the slot.
+func vacate(ctx context.Context, tx *db.Tx, slot string) error {
+	rows, err := tx.Query(ctx, `UPDATE challenges SET slot = NULL, turn = $1, moved_at = $2,
+		state = CASE WHEN state IN ('created', 'acknowledged', 'allowed') THEN 'cancelled' ELSE state END
+		WHERE slot = $3 RETURNING id`, rand.Text(), tx.Now(), slot)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id ChallengeID
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		tx.Signal(id.Topic())
+	}
+	return rows.Err()
+}
+
+// Recall reads a challenge; fault.NotFound if there is none.
+func Recall[T any](ctx context.Context, q db.Q, id ChallengeID) (Challenge[T], error) {
+	c := Challenge[T]{ID: id}
+	var sealed []byte
+	err := q.QueryRow(ctx, `SELECT subject, state, turn, data, created_at, expires_at FROM challenges WHERE id = $1`, id).
+		Scan(db.JSON(&c.Subject), &c.State, &c.Turn, &sealed, db.Time(&c.Created), db.Time(&c.Expires))
+	if err != nil {
+		return c, db.None(err, "request")
+	}
+	if c.State.Open() && !q.Now().Before(c.Expires) {
+		c.State = Expired
+	}
+	b, err := q.Vault().Open(dataPlace(id), sealed)
+	if err != nil {
+		return c, err
+	}
+	return c, json.Unmarshal(b, &c.Data)
+}
+
+// StateOf reads only where a challenge stands.
+func StateOf(ctx context.Context, q db.Q, id ChallengeID) (State, error) {
+	var s State
+	var expires time.Time
+	err := q.QueryRow(ctx, `SELECT state, expires_at FROM challenges WHERE id = $1`, id).Scan(&s, db.Time(&expires))
+	if err != nil {
+		return "", db.None(err, "request")
+	}
+	if s.Open() && !q.Now().Before(expires) {
+		s = Expired
+	}
+	return s, nil
+}
+
+// OpenFor returns the open challenges of a kind that wait for a user in an
+// application, newest first.
+func OpenFor[T any](ctx context.Context, q db.Q, s Subject) ([]Challenge[T], error) {
+	ids, err := openIDs(ctx, q, s)
+	if err != nil {
+		return nil, err
+	}
+	var out []Challenge[T]
+	for _, id := range ids {
+		c, err := Recall[T](ctx, q, id)
+		if err != nil {
+			return nil, err
+		}
+		if c.State.Open() {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+func openIDs(ctx context.Context, q db.Q, s Subject) ([]ChallengeID, error) {
+	rows, err := q.Query(ctx, `SELECT id FROM challenges WHERE user_id = $1 AND kind = $2 AND app_id = $3 AND state IN ('created', 'acknowledged', 'allowed') AND expires_at > $4
+		ORDER BY created_at DESC, id`, s.User, s.Kind, s.App, q.Now())
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []ChallengeID
+	for rows.Next() {
+		var id ChallengeID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// Play checks that turn is the turn of an open challenge, so that no message
+// counts twice; otherwise it returns Gone.
+func (c Challenge[T]) Play(turn string) error {
+	if subtle.ConstantTimeCompare([]byte(c.Turn), []byte(turn)) != 1 || !c.State.Open() {
+		return Gone
+	}
+	return nil
+}
+
+// Move stores c in its next state and with its data, if nobody moved it since
+// it was read and it has not run out; otherwise it returns Gone and changes
+// nothing. It never approves: that takes a proof.
+func Move[T any](ctx context.Context, tx *db.Tx, c *Challenge[T], to State) error {
+	if to == Approved || to == Consumed {
+		return fmt.Errorf("authn: a challenge cannot move to %s without a proof", to)
+	}
+	return move(ctx, tx, c, to, nil)
+}
+
+// Approve closes a challenge with the proof that answered it. The proof must be
+// of the challenge's own user in its application, or it is fault.Denied.
+func Approve[T any](ctx context.Context, tx *db.Tx, c *Challenge[T], p Proof) error {
+	if p.p.User == "" || p.p.User != c.Subject.User || p.p.App != c.Subject.App || p.p.Tenant != c.Subject.Tenant {
+		return fault.New(fault.Denied, "The approval was proven by somebody else.")
+	}
+	w := Proof{proof{c.Subject.Tenant, c.Subject.App, c.Subject.User, c.Subject.Device, c.Subject.Kind, p.p.Credential, tx.Now(), append(slices.Clone(p.p.With), p.p.Kind)}}
+	return move(ctx, tx, c, Approved, SealProofs(tx.Vault(), proofPlace(c.ID), []Proof{w}))
+}
+
+func move[T any](ctx context.Context, tx *db.Tx, c *Challenge[T], to State, proof []byte) error {
+	if !c.State.Open() || rank[to] < rank[c.State] {
+		return Gone
+	}
+	was := c.Turn
+	c.State, c.Turn = to, rand.Text()
+	n, err := tx.Exec(ctx, `UPDATE challenges SET state = $1, turn = $2, data = $3, proof = $4, moved_at = $5
+		WHERE id = $6 AND turn = $7 AND state IN ('created', 'acknowledged', 'allowed') AND expires_at > $5`,
+		c.State, c.Turn, sealData(tx, *c), proof, tx.Now(), c.ID, was)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return Gone
+	}
+	tx.Signal(c.ID.Topic())
+	return nil
+}
+
+// Redeem spends an approved challenge and returns the proof it holds, once and
+// never again, in the transaction of what relies on it. It is judged again now:
+// the challenge has not run out, the user may sign in, is not locked for this
+// method, the device is active and the credential is still there (security P11,
+// P14, R25). fault.Conflict if it was spent or never approved, fault.Denied if
+// it may not count any more.
+func Redeem(ctx context.Context, tx *db.Tx, id ChallengeID) (Proof, error) {
+	var sealed []byte
+	var s Subject
+	err := tx.QueryRow(ctx, `UPDATE challenges SET state = 'consumed', slot = NULL, moved_at = $1 WHERE id = $2 AND state = 'approved' AND expires_at > $1
+		RETURNING subject, proof`, tx.Now(), id).Scan(db.JSON(&s), &sealed)
+	if err != nil {
+		if fault.Is(db.None(err, "approval"), fault.NotFound) {
+			return Proof{}, fault.New(fault.Conflict, "This approval was used or has run out.")
+		}
+		return Proof{}, err
+	}
+	ps, err := OpenProofs(tx.Vault(), proofPlace(id), sealed)
+	if err != nil || len(ps) != 1 {
+		return Proof{}, fmt.Errorf("proof of %s: %w", id, err)
+	}
+	return ps[0], stillGood(ctx, tx, s, ps[0])
+}
+
+func stillGood(ctx context.Context, q db.Q, s Subject, p Proof) error {
+	if err := directory.MaySignIn(ctx, q, s.Tenant, s.User); err != nil {
+		return err
+	}
+	if err := Locked(ctx, q, s); err != nil {
+		return err
+	}
+	var on struct{}
+	if err := Settings(ctx, q, s.App, s.Kind, &on); err != nil {
+		return err
+	}
+	for _, kind := range p.p.With {
+		with := s
+		with.Kind = kind
+		if err := Locked(ctx, q, with); err != nil {
+			return err
+		}
+		if err := Settings(ctx, q, s.App, kind, &on); err != nil {
+			return err
+		}
+	}
+	if s.Device != "" {
+		d, err := directory.FindDevice(ctx, q, s.Device)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		if err != nil || d.Status != directory.DeviceActive {
+			return fault.New(fault.Denied, "This device may not approve any more.")
+		}
+	}
+	ok, err := alive(ctx, q, p.p.Credential)
+	if err == nil && !ok {
+		return fault.New(fault.Denied, "This approval does not count any more.")
+	}
+	return err
+}
+
+// Sweep deletes challenges that ran out more than a day ago; jobs calls it.
+func Sweep(ctx context.Context, tx *db.Tx) error {
+	_, err := tx.Exec(ctx, `DELETE FROM challenges WHERE expires_at < $1`, tx.Now().Add(-24*time.Hour))
+	return err
+}
+
+func dataPlace(id ChallengeID) string  { return "challenges/data/" + string(id) }
+func proofPlace(id ChallengeID) string { return "challenges/proof/" + string(id) }
+
+func sealData[T any](tx *db.Tx, c Challenge[T]) []byte {
+	return tx.Vault().Seal(dataPlace(c.ID), []byte(db.Text(c.Data)))
+}
+
+// DeniedSince counts the challenges of a kind that the user of s denied in the
+// application since a time, and tells when the last was.
+func DeniedSince(ctx context.Context, q db.Q, s Subject, since time.Time) (n int, last time.Time, err error) {
+	err = q.QueryRow(ctx, `SELECT COUNT(*), COALESCE(MAX(moved_at), 0) FROM challenges WHERE user_id = $1 AND kind = $2 AND app_id = $3 AND state = 'denied' AND moved_at > $4`,
+		s.User, s.Kind, s.App, since).Scan(&n, db.Time(&last))
+	return n, last, err
+}

@@ -1,0 +1,165 @@
+// Package authn is where identity is proven. Every method of the server, from a
+// password to a push, passes through the same three things: credentials that a
+// user enrolled, challenges that wait for an answer, and attempts that the
+// lockout engine charges before they are judged. What comes out is a Proof, and
+// there is no other way to get one. The package knows no protocol, no journey
+// and no method by name.
+package authn
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/form"
+	"github.com/watchword-auth/watchword/internal/lockout"
+)
+
+// Kind names a method: "totp".
+type Kind string
+
+// Scope says how far something of a method reaches.
+type Scope int
+
+const (
+	PerDevice Scope = iota // one device of one application: passkey, PIN, biometrics
+	PerApp                 // one application: password, TOTP, face, push
+	PerTenant              // everywhere: e-mail and SMS codes
+)
+
+// Method describes one way of proving who one is. Its package registers it.
+type Method struct {
+	Kind   Kind
+	Title  string
+	Lives  Scope // where its credentials live
+	Counts Scope // where its failures are counted
+	Unlock Scope // how far an unlock reaches
+	// AMR are the values of RFC 8176 that a proof by this method stands for.
+	AMR []string
+	// MultiFactor says that one proof by this method is two factors, such as a
+	// device key that only opens for its owner.
+	MultiFactor bool
+	// Config is what an administrator sets, per application. Register adds
+	// "enabled".
+	Config form.Form
+}
+
+var methods = map[Kind]Method{}
+
+// Register makes a method known. It panics if the kind is taken.
+func Register(m Method) {
+	if _, ok := methods[m.Kind]; ok {
+		panic("authn: two methods are called " + m.Kind)
+	}
+	enabled := form.Boolean("enabled", "Enabled", form.Default(true),
+		form.Help("When off, nobody enrols or uses this method. What users enrolled stays and comes back when it is on again."))
+	m.Config = append(form.New(enabled), m.Config...)
+	methods[m.Kind] = m
+}
+
+// Methods returns every method, by kind.
+func Methods() []Method {
+	out := make([]Method, 0, len(methods))
+	for _, m := range methods {
+		out = append(out, m)
+	}
+	slices.SortFunc(out, func(a, b Method) int { return strings.Compare(string(a.Kind), string(b.Kind)) })
+	return out
+}
+
+// Disabled is the answer to any use of a method that is switched off for the
+// application (DESIGN 2.20.16).
+var Disabled = fault.New(fault.Denied, "This way of signing in is switched off.")
+
+// Settings reads an application's settings of a method into v, over the
+// defaults. It returns Disabled if the method is switched off.
+func Settings(ctx context.Context, q db.Q, app apps.ID, kind Kind, v any) error {
+	doc, err := Configured(ctx, q, app, kind)
+	if err != nil {
+		return err
+	}
+	if on, _ := doc["enabled"].(bool); !on {
+		return Disabled
+	}
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
+}
+
+// Configured returns an application's settings of a method with all defaults
+// filled in; fault.NotFound if there is no such method.
+func Configured(ctx context.Context, q db.Q, app apps.ID, kind Kind) (map[string]any, error) {
+	m, ok := methods[kind]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "There is no method called %s.", kind)
+	}
+	doc := map[string]any{}
+	err := q.QueryRow(ctx, `SELECT config FROM method_configs WHERE app_id = $1 AND kind = $2`, app, kind).Scan(db.JSON(&doc))
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	if doc, err = m.Config.Check(doc); err != nil {
+		return nil, fmt.Errorf("settings of %s: %w", kind, err)
+	}
+	return doc, nil
+}
+
+// Configure stores an application's settings of a method, whole. It returns
+// fault.Invalid, naming the field, if they do not fit.
+func Configure(ctx context.Context, tx *db.Tx, app apps.ID, kind Kind, doc map[string]any) error {
+	m, ok := methods[kind]
+	if !ok {
+		return fault.New(fault.NotFound, "There is no method called %s.", kind)
+	}
+	doc, err := m.Config.Check(doc)
+	if err != nil {
+		return err
+	}
+	var policy lockout.Policy
+	if err := json.Unmarshal([]byte(db.Text(doc)), &policy); err != nil {
+		return fault.New(fault.Invalid, "The settings of %s do not fit.", kind).Because(err)
+	}
+	if err := policy.Check(); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO method_configs (app_id, kind, config, updated_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (app_id, kind) DO UPDATE SET config = excluded.config, updated_at = excluded.updated_at`, app, kind, db.Text(doc), tx.Now())
+	return err
+}
+
+// Subject is whose credential, challenge or attempt it is.
+type Subject struct {
+	Kind   Kind               `json:"kind"`
+	Tenant apps.TenantID      `json:"tenant"`
+	App    apps.ID            `json:"app"`
+	User   directory.UserID   `json:"user"`
+	Device directory.DeviceID `json:"device,omitempty"`
+}
+
+// place names what of a subject falls under one scope.
+func (s Subject) place(scope Scope) string {
+	switch scope {
+	case PerTenant:
+		return "tenant"
+	case PerApp:
+		return "app/" + string(s.App)
+	}
+	return "app/" + string(s.App) + "/device/" + string(s.Device)
+}
+
+func (s Subject) lives() string { return s.place(methods[s.Kind].Lives) }
+
+// counter is the name of the lockout counter that an attempt of s is charged to.
+func (s Subject) counter() string {
+	return string(s.Tenant) + "/" + string(s.User) + "/" + string(s.Kind) + "/" + s.place(methods[s.Kind].Counts)
+}

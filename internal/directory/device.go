@@ -1,0 +1,236 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/fault"
+)
+
+// DeviceID names a device of a user in an application.
+type DeviceID string
+
+// DeviceStatus says whether a device may be asked and may answer.
+type DeviceStatus string
+
+const (
+	DeviceActive    DeviceStatus = "active"
+	DeviceBlocked   DeviceStatus = "blocked"
+	DeviceSuspended DeviceStatus = "suspended"
+)
+
+// Device is a phone or browser whose key is bound to a user and an application.
+type Device struct {
+	ID            DeviceID
+	Tenant        apps.TenantID
+	App           apps.ID
+	User          UserID
+	Key           Key
+	KeyID         string
+	Name          string
+	Platform      string
+	OS            string
+	OSVersion     string
+	Model         string
+	Manufacturer  string
+	AppIdentifier string
+	Status        DeviceStatus
+	LastSeenAt    time.Time
+	CreatedAt     time.Time
+	Targets       []Target
+}
+
+// Target is where a device is reached. Address is a secret: who has it can
+// make the phone ring.
+type Target struct {
+	ID            string
+	Kind          string // "apns", "fcm", "webpush", "none"
+	Address       string
+	AppIdentifier string
+}
+
+// DisplayName is what people call the device.
+func (d Device) DisplayName() string {
+	for _, s := range []string{d.Name, d.Model, d.Platform} {
+		if s != "" {
+			return s
+		}
+	}
+	return "Phone"
+}
+
+// TargetKind is the kind of push channel that an SDK's word means: "APN",
+// "Fcm", "webpush"; what is unknown is none, and the device asks by itself.
+func TargetKind(word string) string {
+	switch strings.ToLower(word) {
+	case "apn", "apns", "ios":
+		return "apns"
+	case "fcm", "firebase", "android", "gcm":
+		return "fcm"
+	case "webpush", "web_push", "unifiedpush":
+		return "webpush"
+	}
+	return "none"
+}
+
+// BindDevice registers a device's key for its user and application, or renews
+// what is known of it when the same key is bound already; a blocked device stays
+// blocked (fault.Denied). It returns the device's id.
+func BindDevice(ctx context.Context, tx *db.Tx, d Device) (DeviceID, error) {
+	d.ID = DeviceID(db.NewID("dev_"))
+	var status DeviceStatus
+	err := tx.QueryRow(ctx, `INSERT INTO devices (id, tenant_id, app_id, user_id, key_id, key_type, public_key, name, platform, os, os_version, model, manufacturer, app_identifier, status, last_seen_at, created_at, rev)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'active', $15, $15, 1)
+		ON CONFLICT (app_id, user_id, key_id) DO UPDATE SET name = excluded.name, os_version = excluded.os_version, app_identifier = excluded.app_identifier,
+			last_seen_at = excluded.last_seen_at, rev = devices.rev + 1
+		RETURNING id, status`,
+		d.ID, d.Tenant, d.App, d.User, d.Key.ID(), d.Key.Type(), d.Key.SPKI(), d.Name, d.Platform, d.OS, d.OSVersion, d.Model, d.Manufacturer, d.AppIdentifier, tx.Now()).
+		Scan(&d.ID, &status)
+	if err == nil && status != DeviceActive {
+		return "", fault.New(fault.Denied, "This device is blocked.")
+	}
+	return d.ID, err
+}
+
+const deviceColumns = `id, tenant_id, app_id, user_id, key_id, public_key, name, platform, os, os_version, model, manufacturer, app_identifier, status, last_seen_at, created_at`
+
+func scanDevice(scan func(...any) error) (Device, error) {
+	var d Device
+	var spki []byte
+	err := scan(&d.ID, &d.Tenant, &d.App, &d.User, &d.KeyID, &spki, &d.Name, &d.Platform, &d.OS, &d.OSVersion, &d.Model, &d.Manufacturer, &d.AppIdentifier,
+		&d.Status, db.Time(&d.LastSeenAt), db.Time(&d.CreatedAt))
+	if err != nil {
+		return d, err
+	}
+	if d.Key, err = ParseKeyDER(spki); err != nil {
+		return d, fmt.Errorf("key of device %s: %w", d.ID, err)
+	}
+	return d, nil
+}
+
+// FindDevice returns a device without its targets; fault.NotFound if there is
+// none.
+func FindDevice(ctx context.Context, q db.Q, id DeviceID) (Device, error) {
+	d, err := scanDevice(q.QueryRow(ctx, `SELECT `+deviceColumns+` FROM devices WHERE id = $1`, id).Scan)
+	return d, db.None(err, "device")
+}
+
+// Devices returns the active devices of a user in an application with their
+// targets, the one seen last first.
+func Devices(ctx context.Context, q db.Q, app apps.ID, user UserID) ([]Device, error) {
+	return devices(ctx, q, `SELECT `+deviceColumns+` FROM devices WHERE user_id = $1 AND app_id = $2 AND status = 'active' ORDER BY last_seen_at DESC, id`, user, app)
+}
+
+// DevicesByKey returns the active devices that have this key in an
+// application: one phone may serve several users.
+func DevicesByKey(ctx context.Context, q db.Q, app apps.ID, keyID string) ([]Device, error) {
+	return devices(ctx, q, `SELECT `+deviceColumns+` FROM devices WHERE app_id = $1 AND key_id = $2 AND status = 'active' ORDER BY id`, app, keyID)
+}
+
+// Barred reports whether the device with this key may not act for the user: it
+// is bound to them and blocked or suspended.
+func Barred(ctx context.Context, q db.Q, app apps.ID, user UserID, keyID string) (bool, error) {
+	var n int
+	err := q.QueryRow(ctx, `SELECT COUNT(*) FROM devices WHERE app_id = $1 AND user_id = $2 AND key_id = $3 AND status <> 'active'`, app, user, keyID).Scan(&n)
+	return n > 0, err
+}
+
+func devices(ctx context.Context, q db.Q, query string, args ...any) ([]Device, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Device
+	for rows.Next() {
+		d, err := scanDevice(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+// Targets returns where a device is reached.
+func Targets(ctx context.Context, q db.Q, device DeviceID) ([]Target, error) {
+	rows, err := q.Query(ctx, `SELECT id, kind, address, app_identifier FROM push_targets WHERE device_id = $1 AND status = 'active' ORDER BY kind`, device)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Target
+	for rows.Next() {
+		var t Target
+		var sealed []byte
+		if err := rows.Scan(&t.ID, &t.Kind, &sealed, &t.AppIdentifier); err != nil {
+			return nil, err
+		}
+		b, err := q.Vault().Open(targetPlace(device, t.Kind), sealed)
+		if err != nil {
+			return nil, err
+		}
+		t.Address = string(b)
+		out = append(out, t)
+	}
+	return out, rows.Err()
+}
+
+// SetTarget says where a device is reached by one kind of channel from now on.
+// It writes nothing when nothing changed. The caller must have checked that
+// the device itself says so.
+func SetTarget(ctx context.Context, tx *db.Tx, device DeviceID, t Target) error {
+	if len(t.Address) > 4096 {
+		return fault.New(fault.Invalid, "The push address is too long.")
+	}
+	if t.Kind == "apns" {
+		t.Address = strings.ToLower(t.Address)
+	}
+	hash := tx.Vault().Hash("push_target", t.Address)
+	var have string
+	err := tx.QueryRow(ctx, `SELECT address_hash FROM push_targets WHERE device_id = $1 AND kind = $2 AND status = 'active'`, device, t.Kind).Scan(&have)
+	if err == nil && have == hash {
+		return nil
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO push_targets (id, device_id, kind, address, address_hash, app_identifier, status, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, 'active', $7, $7)
+		ON CONFLICT (device_id, kind) DO UPDATE SET address = excluded.address, address_hash = excluded.address_hash, app_identifier = excluded.app_identifier,
+			status = 'active', updated_at = excluded.updated_at`,
+		db.NewID("tgt_"), device, t.Kind, tx.Vault().Seal(targetPlace(device, t.Kind), []byte(t.Address)), hash, t.AppIdentifier, tx.Now())
+	return err
+}
+
+// DropTarget forgets a target that its provider called gone.
+func DropTarget(ctx context.Context, tx *db.Tx, id string) error {
+	_, err := tx.Exec(ctx, `UPDATE push_targets SET status = 'gone', updated_at = $1 WHERE id = $2`, tx.Now(), id)
+	return err
+}
+
+// Seen records that a device spoke.
+func Seen(ctx context.Context, tx *db.Tx, id DeviceID) error {
+	_, err := tx.Exec(ctx, `UPDATE devices SET last_seen_at = $1 WHERE id = $2`, tx.Now(), id)
+	return err
+}
+
+// SetDeviceStatus blocks, suspends or revives a device; fault.NotFound if there
+// is none.
+func SetDeviceStatus(ctx context.Context, tx *db.Tx, id DeviceID, s DeviceStatus) error {
+	n, err := tx.Exec(ctx, `UPDATE devices SET status = $1, rev = rev + 1 WHERE id = $2`, s, id)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, "no such device")
+	}
+	return err
+}
+
+func targetPlace(device DeviceID, kind string) string {
+	return "push_targets/address/" + string(device) + "/" + kind
+}
