@@ -1,0 +1,699 @@
+package journey
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/expr"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/limit"
+)
+
+// MaxHold is how long an empty answer to a waiting prompt is held at most.
+const MaxHold = 25 * time.Second
+
+const (
+	maxVisits   = 50     // of one node in one run (security J9)
+	maxMoves    = 100    // of one answer
+	maxHeldRun  = 4      // waiting requests of one run
+	maxHeld     = 20_000 // waiting requests of this node
+	runsPerHour = 200    // runs about one user from one address
+)
+
+// Engine runs journeys. It is safe for concurrent use; several engines, on
+// several nodes, may share a database.
+type Engine struct {
+	kit     *kit.Kit
+	waiters map[string]func(context.Context, *db.Tx, string, End) error
+	graphs  graphCache
+	turns   keyedMutex
+	held    *limit.Slots // by address
+	heldRun *limit.Slots
+	stop    chan struct{}
+	once    sync.Once
+}
+
+// Options bound what an engine holds.
+type Options struct {
+	// HeldPerAddress is how many waiting requests one address may hold open;
+	// more are answered at once. 0 means 500.
+	HeldPerAddress int
+}
+
+// NewEngine returns an engine on k. Call OnEnd before the first run.
+func NewEngine(k *kit.Kit, o Options) *Engine {
+	if o.HeldPerAddress == 0 {
+		o.HeldPerAddress = 500
+	}
+	return &Engine{
+		kit: k, waiters: map[string]func(context.Context, *db.Tx, string, End) error{},
+		held: limit.NewSlots(o.HeldPerAddress, maxHeld), heldRun: limit.NewSlots(maxHeldRun, maxHeld), stop: make(chan struct{}),
+	}
+}
+
+// OnEnd calls fn in the transaction that ends a run started for a waiter of
+// this kind, so that neither happens without the other.
+func (e *Engine) OnEnd(kind string, fn func(ctx context.Context, tx *db.Tx, id string, end End) error) {
+	e.waiters[kind] = fn
+}
+
+// Release answers every held request at once and holds none from now on: the
+// server is going down and clients shall ask another node.
+func (e *Engine) Release() { e.once.Do(func() { close(e.stop) }) }
+
+// Start begins a run of the newest version of a journey, in a transaction of
+// its own.
+func (e *Engine) Start(ctx context.Context, s StartRequest) (reply Reply, err error) {
+	err = e.kit.DB.Tx(ctx, func(tx *db.Tx) error {
+		reply, err = e.StartIn(ctx, tx, s)
+		return err
+	})
+	return reply, err
+}
+
+// StartIn is Start in the caller's transaction: the run exists if and only if
+// that commits. A journey of another kind than asked for is fault.NotFound, as
+// is an unknown or disabled one.
+func (e *Engine) StartIn(ctx context.Context, tx *db.Tx, s StartRequest) (Reply, error) {
+	if s.Kind == "" {
+		s.Kind = KindClient
+	}
+	g, err := e.version(ctx, tx, s)
+	if err != nil {
+		return Reply{}, err
+	}
+	if g.Kind != s.Kind {
+		return Reply{}, fault.New(fault.NotFound, "no such journey")
+	}
+	session := "ses_" + rand.Text()
+	s.Caller.Client = s.Client.ID
+	r := &run{
+		ID: RunID(db.NewID("run_")), Tenant: s.App.Tenant, App: s.App.ID, AppName: s.App.Name, Client: s.Client.ID, ClientName: s.Client.Name,
+		Frames: []frame{{Journey: s.Journey, Version: g.version, Vars: map[string]any{}}},
+		Params: s.Params, Saved: s.Saved, Trusted: s.Trusted, Commit: s.Commit, Device: s.Device, Caller: s.Caller, Waiter: s.Waiter, Bound: s.Subject, Subject: s.Subject,
+		Counts: map[string]int{}, Started: tx.Now(), key: tx.Vault().Hash("run", session),
+	}
+	r.enter(g.Start)
+	if err := e.advance(ctx, tx, r, nil, s.Caller); err != nil {
+		return Reply{}, err
+	}
+	if err := r.store(ctx, tx); err != nil {
+		return Reply{}, err
+	}
+	reply := r.reply()
+	reply.Session = session
+	return reply, nil
+}
+
+// Answer answers the prompt of a run (see Answer, the type). Of several answers
+// at once one moves the run; the others hear where it got. Every effect of an
+// answer and the move itself are one transaction.
+func (e *Engine) Answer(ctx context.Context, a Answer) (Reply, error) {
+	r, err := e.load(ctx, a)
+	if err != nil {
+		return Reply{}, err
+	}
+	a.Option = option(a.Option)
+	if r.isPoll(a) {
+		moved, ready, err := e.hold(ctx, r, a.Caller.Address, MaxHold)
+		if err != nil {
+			return Reply{}, err
+		}
+		if moved != nil {
+			return moved.reply(), nil
+		}
+		if !ready {
+			return r.unchanged(), nil
+		}
+		a.Turn, a.Visit = r.Turn, r.Visit
+	}
+	return e.move(ctx, r, a)
+}
+
+// option is the one name of an option that SDKs call differently (DESIGN 2.20.10).
+func option(id string) string {
+	switch id {
+	case "fail", "action_failure":
+		return "failure"
+	}
+	return id
+}
+
+func (r *run) isPoll(a Answer) bool {
+	return r.End == nil && r.Prompt != nil && r.Prompt.Poll && a.Option == "" && len(a.Data) == 0 && (a.Visit == "" || a.Visit == r.Visit)
+}
+
+func (e *Engine) load(ctx context.Context, a Answer) (*run, error) {
+	r, err := load(ctx, e.kit.DB, a.Session)
+	if err != nil {
+		return nil, err
+	}
+	if a.Caller.Client != r.Client { // knowing the session is not enough (P7)
+		return nil, Ended
+	}
+	return r, nil
+}
+
+// move takes one answer to a run, in one transaction.
+func (e *Engine) move(ctx context.Context, r *run, a Answer) (Reply, error) {
+	unlock := e.turns.lock(r.key) // on this node, the second click waits for the first
+	defer unlock()
+	var reply Reply
+	err := e.kit.DB.Tx(ctx, func(tx *db.Tx) error {
+		var rev int64
+		if err := tx.QueryRow(ctx, `SELECT rev FROM runs WHERE id = $1`, r.key).Scan(&rev); err != nil {
+			return db.None(err, "run")
+		}
+		if rev != r.rev {
+			return errMoved
+		}
+		if r.End != nil || a.Turn != r.Turn || a.Visit != r.Visit {
+			reply = r.stale(a, tx.Now())
+			return nil
+		}
+		if problem := r.Prompt.check(&a); problem != nil {
+			reply = r.reply()
+			reply.Problem = problem
+			return nil
+		}
+		c, err := r.copied()
+		if err != nil {
+			return err
+		}
+		c.Prev, c.Problem, c.Output, c.Save = c.Turn, nil, nil, nil
+		if err := e.advance(ctx, tx, c, &a, a.Caller); err != nil {
+			return err
+		}
+		if err := c.store(ctx, tx); err != nil {
+			return err
+		}
+		reply = c.reply()
+		return nil
+	})
+	if err == errMoved {
+		return e.follow(ctx, a)
+	}
+	if err == nil && reply.Turn == "" && reply.End == nil {
+		return Reply{}, Ended
+	}
+	return reply, err
+}
+
+// follow tells a second answer where the first one got.
+func (e *Engine) follow(ctx context.Context, a Answer) (Reply, error) {
+	r, err := e.load(ctx, a)
+	if err != nil {
+		return Reply{}, err
+	}
+	reply := r.stale(a, e.kit.DB.Now())
+	if reply.Turn == "" && reply.End == nil {
+		return Reply{}, Ended
+	}
+	return reply, nil
+}
+
+// Stale is the problem of an answer to a prompt that is not the current one.
+var Stale = fault.New(fault.Invalid, "This step was answered already.")
+
+// stale is the reply to an answer that is not for the current prompt. It is the
+// current prompt, and for the answer that was taken last, no complaint (P16). A
+// run that has ended says so once more for a minute to whoever gave its last
+// answer, and to nobody else.
+func (r *run) stale(a Answer, now time.Time) Reply {
+	repeated := a.Turn != "" && a.Turn == r.Prev
+	if r.End != nil {
+		if repeated && now.Sub(r.EndedAt) < time.Minute {
+			return r.reply()
+		}
+		return Reply{}
+	}
+	reply := r.reply()
+	if !repeated {
+		reply.Problem = Stale
+	}
+	return reply
+}
+
+// check holds an answer against what was asked. Only declared options and
+// fields pass; an empty answer passes only where emptiness is the answer (J2).
+func (p *Prompt) check(a *Answer) *fault.Error {
+	switch {
+	case a.Option == "resend":
+		if !p.Resend || len(a.Data) > 0 {
+			return fault.New(fault.Invalid, "Nothing can be sent again here.")
+		}
+		return nil
+	case a.Option != "":
+		for _, o := range p.Options {
+			if o.ID == a.Option {
+				return checked(o.Fields.Check(a.Data))(a)
+			}
+		}
+		return fault.New(fault.Invalid, "There is no such option here.")
+	case p.Empty:
+		a.Data = nil
+		return nil
+	}
+	return checked(p.Fields.Check(a.Data))(a)
+}
+
+func checked(data map[string]any, err error) func(a *Answer) *fault.Error {
+	return func(a *Answer) *fault.Error {
+		if err != nil {
+			return fault.Of(err)
+		}
+		a.Data = data
+		return nil
+	}
+}
+
+// advance is the whole engine: run the node, follow the edge, until a node asks
+// or the run ends.
+func (e *Engine) advance(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller Caller) error {
+	r.Turn = "trn_" + rand.Text()
+	before := r.Subject
+	for range maxMoves {
+		next, x, err := e.visit(ctx, tx, r, a, caller)
+		if err != nil {
+			return err
+		}
+		a = nil
+		switch {
+		case next.prompt != nil:
+			r.Prompt, r.Problem = next.prompt, next.problem
+			if next.memo != nil {
+				r.Memo = []byte(db.Text(next.memo))
+			}
+			return e.bound(ctx, tx, r, before, caller)
+		case next.sub != nil:
+			if err := e.call(ctx, tx, r, *next.sub); err != nil {
+				return err
+			}
+		case next.end != nil:
+			if len(r.Frames) == 1 {
+				return e.end(ctx, tx, r, *next.end, x)
+			}
+			e.back(r, *next.end)
+		default:
+			if err := r.follow(x.node, next.outcome); err != nil {
+				return err
+			}
+		}
+		node := r.frame().Journey + "/" + r.frame().Node
+		if r.Counts[node]++; r.Counts[node] > maxVisits {
+			return e.end(ctx, tx, r, End{Reason: "loop", Message: "This journey goes in circles."}, x)
+		}
+	}
+	return e.end(ctx, tx, r, End{Reason: "loop", Message: "This journey goes in circles."}, &Exec{Tx: tx, Q: tx, Caller: caller, run: r, engine: e})
+}
+
+// bound limits the runs about one user from one address (J9).
+func (e *Engine) bound(ctx context.Context, tx *db.Tx, r *run, before directory.UserID, caller Caller) error {
+	if r.Subject == "" || r.Subject == before {
+		return nil
+	}
+	return limit.Take(ctx, tx, "runs/"+string(r.App)+"/"+string(r.Subject)+"/"+caller.Address, runsPerHour, time.Hour)
+}
+
+// visit runs the step of the current node.
+func (e *Engine) visit(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller Caller) (Next, *Exec, error) {
+	g, err := e.graphs.get(ctx, tx, r.Tenant, r.frame().Journey, r.frame().Version)
+	if err != nil {
+		return Next{}, nil, err
+	}
+	x, doc, err := e.exec(ctx, tx, g, r, caller)
+	if err != nil {
+		return Next{}, nil, err
+	}
+	x.Tx, x.Answer = tx, a
+	next, err := steps[x.node.Kind].run(ctx, x, doc)
+	if err != nil {
+		err = fmt.Errorf("journey %s node %s: %w", r.frame().Journey, r.frame().Node, err)
+	}
+	return next, x, err
+}
+
+// exec prepares a step: its node, and its configuration with the expressions
+// evaluated.
+func (e *Engine) exec(ctx context.Context, q db.Q, g *graph, r *run, caller Caller) (*Exec, map[string]any, error) {
+	n, ok := g.Nodes[r.frame().Node]
+	if _, known := steps[n.Kind]; !ok || !known {
+		return nil, nil, fmt.Errorf("journey %s: no node %s that can run", r.frame().Journey, r.frame().Node)
+	}
+	x := &Exec{Q: q, Caller: caller, Log: e.kit.Log, URL: e.kit.URL, run: r, engine: e, node: n}
+	doc, err := g.configs[r.frame().Node].Eval(ctx, x.scope(ctx))
+	if err != nil {
+		return nil, nil, fmt.Errorf("journey %s node %s: %w", r.frame().Journey, r.frame().Node, err)
+	}
+	return x, doc, nil
+}
+
+func (r *run) follow(n Node, o Outcome) error {
+	next, ok := n.Next[o]
+	if !ok {
+		return fmt.Errorf("journey %s node %s: outcome %q leads nowhere", r.frame().Journey, r.frame().Node, o)
+	}
+	r.enter(next)
+	return nil
+}
+
+// end closes a run. Only now is it known whether somebody was authenticated.
+func (e *Engine) end(ctx context.Context, tx *db.Tx, r *run, end End, x *Exec) error {
+	end.App, end.Client, end.Params, end.Claims, end.Device = r.App, r.Client, r.Params, r.Claims, string(r.Device)
+	end.Journey, end.Version = r.Frames[0].Journey, r.Frames[0].Version
+	end.Tenant = r.Tenant
+	if end.OK && len(r.Proofs) > 0 {
+		if err := directory.MaySignIn(ctx, tx, r.Tenant, r.Proofs[0].User()); err != nil {
+			end.OK, end.Reason, end.Message = false, "denied", fault.Of(err).Message
+		} else {
+			end.User, end.Proofs = r.Proofs[0].User(), r.Proofs
+		}
+	}
+	end.Registered = end.OK && end.User == ""
+	end.Subject = r.Subject
+	if end.OK {
+		end.Token = TokenFacts{ID: "jti_" + rand.Text(), At: tx.Now()}
+	}
+	r.Prompt, r.Memo, r.Problem, r.End, r.EndedAt = nil, nil, nil, &end, tx.Now()
+	if err := e.tell(ctx, tx, r.Waiter, &end); err != nil {
+		return err
+	}
+	what, outcome := "journey.completed", "success"
+	if !end.OK {
+		what, outcome = "journey.rejected", "failure"
+	} else if end.Registered {
+		what = "journey.registered"
+	}
+	return audit.Record(ctx, tx, audit.Event{Tenant: string(r.Tenant), App: string(r.App), Client: string(r.Client), Type: what, Outcome: outcome, Reason: end.Reason,
+		Actor: string(end.User), Target: string(end.Subject), Run: string(r.ID), Device: string(r.Device), IP: x.Caller.Address, UserAgent: x.Caller.UserAgent,
+		Data: map[string]any{"journey": end.Journey, "version": end.Version}})
+}
+
+// tell hands the end to whoever waits for it. A waiter that refuses a good end,
+// because it came too late or is not enough, makes it a bad one.
+func (e *Engine) tell(ctx context.Context, tx *db.Tx, w Waiter, end *End) error {
+	fn := e.waiters[w.Kind]
+	if fn == nil {
+		return nil
+	}
+	err := fn(ctx, tx, w.ID, *end)
+	if err == nil || !end.OK {
+		return err
+	}
+	f := fault.Of(err)
+	if f.Code == fault.Internal || f.Code == fault.Unavailable {
+		return err
+	}
+	end.OK, end.Registered, end.User, end.Proofs, end.Token = false, false, "", nil, TokenFacts{}
+	end.Reason, end.Message = string(f.Code), f.Message
+	return nil
+}
+
+// hold waits until a waiting prompt has something new, the limit passes or the
+// caller goes. moved is the run if another answer moved it meanwhile.
+func (e *Engine) hold(ctx context.Context, r *run, address string, limit time.Duration) (moved *run, ready bool, err error) {
+	w := e.kit.DB.Watch(append([]string{"run/" + r.key}, r.Prompt.Watch...)...)
+	defer w.Close()
+	if until := r.Prompt.Until; !until.IsZero() {
+		limit = min(limit, until.Sub(e.kit.DB.Now())+time.Millisecond)
+	}
+	releaseRun, ok := e.heldRun.Acquire(r.key)
+	if ok {
+		defer releaseRun()
+		release, free := e.held.Acquire(address)
+		if ok = free; ok {
+			defer release()
+		}
+	}
+	if !ok {
+		limit = 0
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for last := limit <= 0; ; {
+		if moved, ready, err = e.look(ctx, r); err != nil || moved != nil || ready || last {
+			return moved, ready, err
+		}
+		select {
+		case <-w.C:
+		case <-timer.C:
+			last = true
+		case <-e.stop:
+			return nil, false, nil
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+}
+
+// look reads whether a waiting run has moved or is ready to.
+func (e *Engine) look(ctx context.Context, r *run) (moved *run, ready bool, err error) {
+	var rev int64
+	if err := e.kit.DB.QueryRow(ctx, `SELECT rev FROM runs WHERE id = $1`, r.key).Scan(&rev); err != nil {
+		if errors.Is(db.None(err, "run"), Ended) || fault.Is(db.None(err, "run"), fault.NotFound) {
+			return nil, false, Ended
+		}
+		return nil, false, db.None(err, "run")
+	}
+	if rev != r.rev {
+		moved, err = e.reload(ctx, r)
+		return moved, false, err
+	}
+	g, err := e.graphs.get(ctx, e.kit.DB, r.Tenant, r.frame().Journey, r.frame().Version)
+	if err != nil {
+		return nil, false, err
+	}
+	x, doc, err := e.exec(ctx, e.kit.DB, g, r, r.Caller)
+	if err != nil {
+		return nil, false, err
+	}
+	if steps[x.node.Kind].ready == nil {
+		return nil, true, nil
+	}
+	ready, err = steps[x.node.Kind].ready(ctx, x, doc)
+	return nil, ready, err
+}
+
+// reload reads a run again by its row.
+func (e *Engine) reload(ctx context.Context, r *run) (*run, error) {
+	return loadKey(ctx, e.kit.DB, r.key)
+}
+
+// PollTicket waits until the cross-session message that a run waits for has
+// changed; it reports whether it has. Asking for another ticket than the one
+// shown is fault.NotFound.
+func (e *Engine) PollTicket(ctx context.Context, a Answer, ticket string, wait time.Duration) (bool, error) {
+	r, err := e.load(ctx, a)
+	if err != nil {
+		return false, err
+	}
+	if r.End != nil || r.Prompt == nil || r.Prompt.Ticket == nil {
+		return true, nil // there is something new: the answer will say what
+	}
+	if r.Prompt.Ticket.ID != ticket {
+		return false, fault.New(fault.NotFound, "no such ticket")
+	}
+	moved, ready, err := e.hold(ctx, r, a.Caller.Address, min(max(wait, 0), MaxHold))
+	return ready || moved != nil, err
+}
+
+// DebugPin gives a run a six-digit pin by which a debugger may attach. The last
+// one given counts.
+func (e *Engine) DebugPin(ctx context.Context, a Answer) (string, error) {
+	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+	if err != nil {
+		return "", err
+	}
+	pin := fmt.Sprintf("%06d", n.Int64())
+	r, err := e.load(ctx, a)
+	if err != nil {
+		return "", err
+	}
+	if r.End != nil {
+		return "", Ended
+	}
+	err = e.kit.DB.Tx(ctx, func(tx *db.Tx) error {
+		c, err := r.copied()
+		if err != nil {
+			return err
+		}
+		c.Pin = pin
+		return c.store(ctx, tx)
+	})
+	return pin, err
+}
+
+// graph is a published version, ready to run. It never changes.
+type graph struct {
+	Graph
+	version int64
+	configs map[string]*expr.Config
+}
+
+func compile(g Graph, version int64) (*graph, error) {
+	out := &graph{g, version, make(map[string]*expr.Config, len(g.Nodes))}
+	for id, n := range g.Nodes {
+		c, problems := expr.CompileConfig(n.Config)
+		if len(problems) > 0 {
+			return nil, fmt.Errorf("journey %s node %s: %s", g.ID, id, problems[0].Err.Message)
+		}
+		out.configs[id] = c
+	}
+	return out, nil
+}
+
+// graphCache keeps the versions that run. A version never changes, so nothing
+// in it is ever stale.
+type graphCache struct {
+	mu sync.Mutex
+	m  map[string]*graph
+}
+
+const maxGraphs = 1000
+
+func (c *graphCache) get(ctx context.Context, q db.Q, tenant apps.TenantID, id string, version int64) (*graph, error) {
+	key := fmt.Sprintf("%s/%s/%d", tenant, id, version)
+	c.mu.Lock()
+	g := c.m[key]
+	c.mu.Unlock()
+	if g != nil {
+		return g, nil
+	}
+	var drawn Graph
+	err := q.QueryRow(ctx, `SELECT graph FROM journeys WHERE tenant_id = $1 AND id = $2 AND version = $3`, tenant, id, version).Scan(db.JSON(&drawn))
+	if err != nil {
+		return nil, db.None(err, "journey")
+	}
+	if g, err = compile(drawn, version); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m == nil || len(c.m) >= maxGraphs {
+		c.m = map[string]*graph{}
+	}
+	c.m[key] = g
+	return g, nil
+}
+
+func (e *Engine) version(ctx context.Context, q db.Q, s StartRequest) (*graph, error) {
+	if s.Version > 0 {
+		return e.graphs.get(ctx, q, s.App.Tenant, s.Journey, s.Version)
+	}
+	return e.newest(ctx, q, s.App.Tenant, s.Journey)
+}
+
+func (e *Engine) newest(ctx context.Context, q db.Q, tenant apps.TenantID, id string) (*graph, error) {
+	var version int64
+	err := q.QueryRow(ctx, `SELECT version FROM journeys WHERE tenant_id = $1 AND id = $2 AND state = 'production' ORDER BY version DESC LIMIT 1`, tenant, id).Scan(&version)
+	if err != nil {
+		return nil, db.None(err, "journey")
+	}
+	return e.graphs.get(ctx, q, tenant, id, version)
+}
+
+// keyedMutex is a mutex for each key in use.
+type keyedMutex struct {
+	mu sync.Mutex
+	m  map[string]*keyedLock
+}
+
+type keyedLock struct {
+	sync.Mutex
+	users int
+}
+
+func (k *keyedMutex) lock(key string) (unlock func()) {
+	k.mu.Lock()
+	if k.m == nil {
+		k.m = map[string]*keyedLock{}
+	}
+	l := k.m[key]
+	if l == nil {
+		l = &keyedLock{}
+		k.m[key] = l
+	}
+	l.users++
+	k.mu.Unlock()
+	l.Lock()
+	return func() {
+		l.Unlock()
+		k.mu.Lock()
+		if l.users--; l.users == 0 {
+			delete(k.m, key)
+		}
+		k.mu.Unlock()
+	}
+}
+
+// subCall asks the engine to run another journey and come back.
+type subCall struct {
+	journey string
+	input   map[string]any
+	output  string
+}
+
+// Call runs another journey of kind sub: its good end is Success, any other
+// Failure. It sees input under the name "input" and none of the caller's
+// variables; what it sets under "output" the caller finds under the name given.
+func Call(journey string, input map[string]any, output string) Next {
+	return Next{sub: &subCall{journey, input, output}}
+}
+
+const maxDepth = 8
+
+func (e *Engine) call(ctx context.Context, tx *db.Tx, r *run, c subCall) error {
+	if len(r.Frames) >= maxDepth {
+		return fmt.Errorf("journey %s: sub-journeys deeper than %d", r.frame().Journey, maxDepth)
+	}
+	g, err := e.newest(ctx, tx, r.Tenant, c.journey)
+	if err != nil {
+		return fmt.Errorf("sub-journey %s: %w", c.journey, err)
+	}
+	if g.Kind != KindSub {
+		return fmt.Errorf("sub-journey %s: is of kind %s", c.journey, g.Kind)
+	}
+	r.Frames = append(r.Frames, frame{Journey: c.journey, Version: g.version, Vars: map[string]any{"input": c.input}, Output: c.output})
+	r.enter(g.Start)
+	return nil
+}
+
+// back leaves a sub-journey.
+func (e *Engine) back(r *run, end End) {
+	sub := r.frame()
+	r.Frames = r.Frames[:len(r.Frames)-1]
+	caller := r.frame()
+	outcome := Failure
+	if end.OK {
+		outcome = Success
+		if sub.Output != "" {
+			caller.Vars[sub.Output] = sub.Vars["output"]
+		}
+	}
+	r.Memo, r.Prompt = []byte(db.Text(returned{outcome, end.Reason})), nil
+	r.Visits++
+}
+
+// returned is the memo of a sub-journey node whose journey has ended.
+type returned struct {
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason,omitempty"`
+}
+
+// Returned reports how the journey that Call ran has ended, once it has.
+func (x *Exec) Returned() (o Outcome, reason string, ok bool) {
+	var m returned
+	ok, err := x.Memo(&m)
+	return m.Outcome, m.Reason, ok && err == nil && strings.TrimSpace(string(m.Outcome)) != ""
+}

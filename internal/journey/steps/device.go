@@ -1,0 +1,160 @@
+package steps
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/form"
+	"github.com/watchword-auth/watchword/internal/journey"
+)
+
+// deviceAnswer is what the SDK sends by itself (mosaic-protocol 2.7).
+var deviceAnswer = form.New(
+	form.Text("platform_device_id", "Device key id", form.Required, form.MaxLen(128)),
+	form.Text("platform_device_key", "Device key", form.MaxLen(4096)),
+	form.Text("signature", "Signature", form.MaxLen(2048)),
+)
+
+// target is where the client of an answer says its device is reached.
+func target(d journey.Device) directory.Target {
+	kind := directory.TargetKind(d.PushKind)
+	if d.PushAddress == "" {
+		kind = "none"
+	}
+	return directory.Target{Kind: kind, Address: d.PushAddress, AppIdentifier: d.AppIdentifier}
+}
+
+func init() {
+	journey.Register(journey.Step[registerDevice]{
+		Kind: "device.register", Title: "Register device", Category: "Devices",
+		Doc: "Binds the key of the client's device to the user, and where the device is reached. A user who has something to prove with must have proven it in this run.",
+		Config: form.New(
+			form.Text("user", "User", form.Help("Empty: whom the journey is about.")),
+			form.Text("name", "Device name"),
+			form.Text("output", "Keep the device's key id as", form.Default("device_key_id")),
+		),
+		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
+		Role:     journey.Enrols,
+		Run:      runRegisterDevice,
+	})
+	journey.Register(journey.Step[validateDevice]{
+		Kind: "device.validate", Title: "Validate device", Category: "Devices",
+		Doc: "Asks the client's device to sign. Success means that it holds a key registered for the user; it is no proof of the user.",
+		Config: form.New(
+			form.Text("user", "User", form.Help("Empty: whom the journey is about.")),
+		),
+		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
+		Run:      runValidateDevice,
+	})
+}
+
+type registerDevice struct {
+	User   string `json:"user"`
+	Name   string `json:"name"`
+	Output string `json:"output"`
+}
+
+func runRegisterDevice(ctx context.Context, x *journey.Exec, c registerDevice) (journey.Next, error) {
+	if x.Answer == nil {
+		return journey.Ask(journey.Prompt{Kind: "device.register", Fields: deviceAnswer}, nil), nil
+	}
+	u, err := x.User(ctx, c.User)
+	if err != nil {
+		return journey.Judge(x, err)
+	}
+	if err := x.MayEnrol(ctx, u.ID); err != nil {
+		return journey.Judge(x, err)
+	}
+	key, err := answeredKey(x)
+	if err != nil {
+		return journey.Judge(x, err)
+	}
+	said := x.Answer.Caller.Device
+	id, err := directory.BindDevice(ctx, x.Tx, directory.Device{
+		Tenant: x.Tenant(), App: x.App(), User: u.ID, Key: key, Name: first(c.Name, said.Name), Platform: said.Platform, OS: said.OS, OSVersion: said.OSVersion,
+		Model: said.Model, Manufacturer: said.Manufacturer, AppIdentifier: said.AppIdentifier,
+	})
+	if err != nil {
+		return journey.Judge(x, err)
+	}
+	if err := directory.SetTarget(ctx, x.Tx, id, target(said)); err != nil {
+		return journey.Judge(x, err)
+	}
+	x.UseDevice(id)
+	x.Enrolled()
+	x.Set(c.Output, key.ID())
+	return journey.Go(journey.Success), x.Audit(ctx, "device.registered", "", map[string]any{"name": first(c.Name, said.Name)})
+}
+
+// answeredKey is the key that the client registers: its id is its hash.
+func answeredKey(x *journey.Exec) (directory.Key, error) {
+	text, _ := x.Answer.Data["platform_device_key"].(string)
+	key, err := directory.ParseKey(text)
+	if err != nil {
+		return key, err
+	}
+	if id, _ := x.Answer.Data["platform_device_id"].(string); !strings.EqualFold(id, key.ID()) {
+		return key, fault.New(fault.Invalid, "The device key id is not the hash of the device key.")
+	}
+	return key, nil
+}
+
+type validateDevice struct {
+	User string `json:"user"`
+}
+
+type deviceMemo struct {
+	Challenge string `json:"challenge"`
+}
+
+func runValidateDevice(ctx context.Context, x *journey.Exec, c validateDevice) (journey.Next, error) {
+	var m deviceMemo
+	if asked, err := x.Memo(&m); err != nil {
+		return journey.Next{}, err
+	} else if !asked || x.Answer == nil {
+		m.Challenge = rand.Text()
+		return journey.Ask(journey.Prompt{Kind: "device.validate", Fields: deviceAnswer, Data: map[string]any{"device_challenge": m.Challenge}}, m), nil
+	}
+	u, err := x.User(ctx, c.User)
+	if err != nil {
+		return journey.Judge(x, err)
+	}
+	devices, err := directory.Devices(ctx, x.Tx, x.App(), u.ID)
+	if err != nil {
+		return journey.Next{}, err
+	}
+	id, _ := x.Answer.Data["platform_device_id"].(string)
+	signature, _ := x.Answer.Data["signature"].(string)
+	for _, d := range devices {
+		if strings.EqualFold(d.KeyID, id) && d.Key.Verify([]byte(m.Challenge), signature) {
+			x.UseDevice(d.ID)
+			return journey.Go(journey.Success), seen(ctx, x, d.ID)
+		}
+	}
+	x.Fail(fault.New(fault.Wrong, "This device is not known."))
+	return journey.Go(journey.Failure), nil
+}
+
+// seen notes that a device that just signed is alive, and where it is reached
+// now.
+func seen(ctx context.Context, x *journey.Exec, id directory.DeviceID) error {
+	if err := directory.Seen(ctx, x.Tx, id); err != nil {
+		return err
+	}
+	if t := target(x.Answer.Caller.Device); t.Kind != "none" {
+		return directory.SetTarget(ctx, x.Tx, id, t)
+	}
+	return nil
+}
+
+func first(texts ...string) string {
+	for _, s := range texts {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}

@@ -1,0 +1,111 @@
+// Package session turns proofs into what a client may show: for now the journey
+// token, a signed statement that a run ended well. It makes no decision about
+// who somebody is; it repeats what proofs say.
+package session
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// JourneyType is the "typ" of a journey token, so that it is taken for no other.
+const JourneyType = "journey+jwt"
+
+// Facts are what a journey token says. Without proofs it has no subject: it is
+// the receipt of a registration and signs nobody in.
+type Facts struct {
+	ID      string // jti; the same facts make the same statement again
+	At      time.Time
+	Client  apps.ClientID
+	App     apps.App
+	Journey string
+	Version int64
+	Run     string
+	Device  string
+	Params  map[string]any
+	Proofs  []authn.Proof
+	Claims  map[string]any // the author's own; reserved names are dropped
+}
+
+// reserved are the claims that an author cannot set (mosaic-protocol 2.11,
+// security R82).
+var reserved = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "acr", "amr", "auth_time", "sid", "did", "pid", "pvid", "params", "ted", "tid", "cnf", "client_id", "app_id", "registered"}
+
+// JourneyToken signs the token of a run that ended well: valid ten minutes, for
+// the client that ran it.
+func JourneyToken(ctx context.Context, keys *token.Keys, issuer string, f Facts) (string, error) {
+	claims := map[string]any{}
+	for name, v := range f.Claims {
+		if !slices.Contains(reserved, name) {
+			claims[name] = v
+		}
+	}
+	maps.Copy(claims, map[string]any{
+		"iss": issuer, "aud": string(f.Client), "azp": string(f.Client), "jti": f.ID, "iat": f.At.Unix(), "exp": f.At.Add(apps.TokenLife).Unix(),
+		"pid": f.Journey, "pvid": f.Version, "sid": f.Run, "did": f.Device, "tid": string(f.App.Tenant), "app_id": string(f.App.ID), "params": filled(f.Params), "ted": f.At.UnixMilli(),
+	})
+	if len(f.Proofs) > 0 {
+		claims["sub"] = string(f.Proofs[0].User())
+		claims["amr"] = authn.AMR(f.Proofs)
+		claims["acr"] = authn.ACR(f.Proofs)
+		claims["auth_time"] = latest(f.Proofs).Unix()
+	} else {
+		claims["registered"] = true
+	}
+	return keys.Sign(ctx, "ES256", JourneyType, claims)
+}
+
+func latest(ps []authn.Proof) time.Time {
+	var t time.Time
+	for _, p := range ps {
+		if p.At().After(t) {
+			t = p.At()
+		}
+	}
+	return t
+}
+
+func filled(m map[string]any) map[string]any {
+	if m == nil {
+		return map[string]any{}
+	}
+	return m
+}
+
+// Introspect returns the claims of a journey token for a confidential client of
+// the same application (RFC 7662): active is false, and nothing else is said, for
+// a token that does not verify, is of another application, or whose user may not
+// sign in any more.
+func Introspect(ctx context.Context, q db.Q, keys *token.Keys, issuer string, caller apps.App, jwt string) (claims map[string]any, active bool, err error) {
+	claims, err = keys.Verify(ctx, jwt, token.Want{Issuer: issuer, Typ: JourneyType})
+	if err != nil {
+		f := fault.Of(err)
+		if f.Code == fault.Internal || f.Code == fault.Unavailable {
+			return nil, false, err
+		}
+		return nil, false, nil
+	}
+	if claims["app_id"] != string(caller.ID) || claims["tid"] != string(caller.Tenant) {
+		return nil, false, nil
+	}
+	sub, _ := claims["sub"].(string)
+	if sub == "" {
+		return claims, true, nil
+	}
+	if err := directory.MaySignIn(ctx, q, caller.Tenant, directory.UserID(sub)); err != nil {
+		if fault.Is(err, fault.Denied) {
+			return nil, false, nil
+		}
+		return nil, false, err
+	}
+	return claims, true, nil
+}
