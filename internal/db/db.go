@@ -2,33 +2,37 @@
 //
 // Queries are written once and run unchanged on SQLite and PostgreSQL: $1
 // placeholders, ON CONFLICT, RETURNING, no functions of either engine, times as
-// milliseconds, documents as JSON text. TestPortableSQL holds the line.
+// milliseconds (BIGINT), documents as JSON text (TEXT, never queried inside),
+// no FOR UPDATE, no = ANY, no casts with colons; a list is expanded in Go. The
+// test TestPortableSQL holds the line over the whole repository.
+//
+// What is answered is durable: a transaction of which Tx reported success
+// survives a power cut. What cannot be reached right now is a fault.Unavailable
+// with the time to come back; the cause is inside, for the log.
+//
+// The package builds no queries, maps no structs, and no correctness may rest
+// on its isolation level alone: what can be used once is spent by one
+// conditional UPDATE whose row count is checked.
 package db
 
 import (
 	"context"
 	"crypto/rand"
 	"database/sql"
-	"embed"
 	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/secret"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib"
-	"modernc.org/sqlite"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // Q is what a read needs: a *DB, or a *Tx inside a transaction. A write needs a
 // *Tx, and a signature says which a function does.
@@ -39,156 +43,104 @@ type Q interface {
 	Now() time.Time
 }
 
-// DB is a database. The zero value is not usable; call Open.
+// DB is a database. The zero value is not usable; call Open. Safe for
+// concurrent use.
 type DB struct {
 	read, write *sql.DB
 	vault       *secret.Vault
-	serial      *sql.TxOptions
 	now         func() time.Time
-	hub         hub
 	node        string
+	hub         hub
+	once        func(ctx context.Context, fn func(tx *Tx) error, alone bool) error
+	ping        func(ctx context.Context) error
+	writer      *writer     // SQLite
+	courier     *courier    // PostgreSQL
+	closers     []io.Closer // in the order of closing
+	closing     sync.Once
 }
 
 // Open opens the database at url ("sqlite:PATH" or "postgres://…") and brings
-// its schema up to date. now is the server's clock.
+// its schema up to date. now is the server's clock. An SQLite database belongs
+// to one process at a time; a PostgreSQL database may be shared by any number.
+//
+// In a PostgreSQL url, pool_max_conns bounds the connections of this process
+// (20 unless told).
 func Open(ctx context.Context, url string, vault *secret.Vault, now func() time.Time) (*DB, error) {
 	d := &DB{vault: vault, now: now, node: rand.Text()}
 	var err error
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
-		dsn := "file:" + path + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(ON)&_pragma=synchronous(FULL)"
-		if d.write, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
-			return nil, err
-		}
-		d.write.SetMaxOpenConns(1) // one writer: SQLite has no other kind
-		if d.read, err = sql.Open("sqlite", dsn+"&_pragma=query_only(ON)"); err != nil {
-			return nil, err
-		}
+		err = d.openSQLite(ctx, path)
 	} else {
-		if d.write, err = sql.Open("pgx", url); err != nil {
-			return nil, err
-		}
-		d.read = d.write
-		d.serial = &sql.TxOptions{Isolation: sql.LevelSerializable}
+		err = d.openPostgres(ctx, url)
 	}
-	return d, d.migrate(ctx)
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
 }
 
-// Close closes the database.
-func (d *DB) Close() error { return errors.Join(d.read.Close(), d.write.Close()) }
+// Close lets running transactions end, refuses new ones and closes the
+// database. When it returns, nothing of it runs any more. Closing twice does
+// nothing.
+func (d *DB) Close() error {
+	var errs []error
+	d.closing.Do(func() {
+		for _, c := range d.closers {
+			errs = append(errs, c.Close())
+		}
+	})
+	return errors.Join(errs...)
+}
 
+// Ping reports whether this node may serve: the database answers, its schema is
+// at least ours, and (on PostgreSQL, which is shared) its clock and ours differ
+// by no more than five seconds.
+func (d *DB) Ping(ctx context.Context) error {
+	if err := d.ping(ctx); err != nil {
+		return err
+	}
+	return d.migrated(ctx)
+}
+
+// Query reads outside of any transaction: it sees what is committed.
 func (d *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return d.read.QueryContext(ctx, query, encode(args)...)
 }
+
+// QueryRow is Query for one row; its error comes from Scan. See also None.
 func (d *DB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	return d.read.QueryRowContext(ctx, query, encode(args)...)
 }
 
+// Vault seals and opens what is stored.
+func (d *DB) Vault() *secret.Vault { return d.vault }
+
+// Now is the server's clock, to the millisecond, in UTC.
+func (d *DB) Now() time.Time { return d.now().UTC().Truncate(time.Millisecond) }
+
 // Node names this handle among all that have the database open; it is new each
 // time.
 func (d *DB) Node() string { return d.node }
-
-func (d *DB) Vault() *secret.Vault { return d.vault }
-func (d *DB) Now() time.Time       { return d.now().UTC().Truncate(time.Millisecond) }
-
-// Tx is a transaction. Its clock stands still.
-type Tx struct {
-	tx     *sql.Tx
-	vault  *secret.Vault
-	now    time.Time
-	topics []string
-}
-
-// Signal wakes everyone who watches topic (see DB.Watch), on every node, once
-// this transaction has committed and never if it does not.
-func (t *Tx) Signal(topic string) { t.topics = append(t.topics, topic) }
-
-// SignalHere is Signal for this node alone.
-func (t *Tx) SignalHere(topic string) { t.topics = append(t.topics, topic) }
-
-func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	return affected(t.tx.ExecContext(ctx, query, encode(args)...))
-}
-func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(ctx, query, encode(args)...)
-}
-func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(ctx, query, encode(args)...)
-}
-func (t *Tx) Vault() *secret.Vault { return t.vault }
-func (t *Tx) Now() time.Time       { return t.now }
-
-// Tx runs fn in a serializable transaction and runs it again if the database
-// asks for that, so fn must have no effect but through tx. No network call, no
-// password hash: a transaction holds up every other writer.
-func (d *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
-	for try := 0; ; try++ {
-		err := d.once(ctx, fn)
-		if try == 9 || !again(err) {
-			return err
-		}
-		time.Sleep(time.Duration(try+1) * 5 * time.Millisecond)
-	}
-}
-
-func (d *DB) once(ctx context.Context, fn func(tx *Tx) error) error {
-	tx, err := d.write.BeginTx(ctx, d.serial)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	t := &Tx{tx: tx, vault: d.vault, now: d.Now()}
-	if err := fn(t); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	d.hub.wake(t.topics)
-	return nil
-}
-
-func again(err error) bool {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return e.Code == "40001" || e.Code == "40P01"
-	}
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code()&0xff == 5 // SQLITE_BUSY
-	}
-	return false
-}
 
 // NewID returns an entity id: prefix ("usr_") and a UUIDv7 in lower-case base32,
 // so that ids sort by the time they were made. It is no secret; what must not
 // be guessed is made with rand.Text.
 func NewID(prefix string) string {
 	u := uuid.Must(uuid.NewV7())
-	return prefix + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(u[:]))
+	return prefix + strings.ToLower(sortable.EncodeToString(u[:]))
 }
 
-// Taken reports whether err is a violated UNIQUE constraint.
-func Taken(err error) bool {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return e.Code == "23505"
-	}
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code() == 2067 || e.Code() == 1555
-	}
-	return false
-}
+// sortable is base32 with an alphabet in the order of its bytes, unlike the
+// standard one, where digits mean more than letters (RFC 4648 section 7).
+var sortable = base32.HexEncoding.WithPadding(base32.NoPadding)
 
-// None turns "no rows" into a client error about thing.
+// None turns "no rows" into a client error about thing. Any other error is
+// returned as it is, so that an outage stays fault.Unavailable.
 func None(err error, thing string) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fault.New(fault.NotFound, "no such %s", thing)
 	}
 	return err
-}
-
-func affected(res sql.Result, err error) (int64, error) {
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
 }
 
 func encode(args []any) []any {
@@ -245,32 +197,4 @@ func Text(v any) string {
 		panic("db: " + err.Error()) // a type that cannot be JSON is a bug
 	}
 	return string(b)
-}
-
-func (d *DB) migrate(ctx context.Context) error {
-	if _, err := d.write.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, at BIGINT NOT NULL)`); err != nil {
-		return err
-	}
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return err
-	}
-	for _, name := range names { // Glob sorts
-		script, err := migrations.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		err = d.Tx(ctx, func(tx *Tx) error {
-			n, err := tx.Exec(ctx, `INSERT INTO migrations (name, at) VALUES ($1, $2) ON CONFLICT DO NOTHING`, name, tx.Now())
-			if err != nil || n == 0 {
-				return err
-			}
-			_, err = tx.tx.ExecContext(ctx, string(script))
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("migration %s: %w", name, err)
-		}
-	}
-	return nil
 }

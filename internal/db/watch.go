@@ -41,6 +41,17 @@ func (h *hub) watch(topics []string) *Watch {
 	return w
 }
 
+// topics returns what is waited for.
+func (h *hub) topics() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	topics := make([]string, 0, len(h.waiters))
+	for t := range h.waiters {
+		topics = append(topics, t)
+	}
+	return topics
+}
+
 func (h *hub) drop(w *Watch) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -38,11 +38,12 @@ type Worker struct {
 	timers []*timer
 }
 
-// NewWorker returns a worker that sweeps expired jobs and knows no kinds yet.
+// NewWorker returns a worker that knows no kinds yet. It also keeps the tables of
+// jobs and signals clean.
 func NewWorker(d *db.DB, log *slog.Logger) *Worker {
 	w := &Worker{db: d, log: log, kinds: map[string]func(context.Context, []byte) error{}}
 	w.Every("jobs.sweep", time.Minute, func(ctx context.Context) error {
-		return d.Tx(ctx, func(tx *db.Tx) error { return Sweep(ctx, tx) })
+		return d.Tx(ctx, func(tx *db.Tx) error { return errors.Join(Sweep(ctx, tx), db.Sweep(ctx, tx)) })
 	})
 	return w
 }

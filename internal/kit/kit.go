@@ -16,4 +16,5 @@ type Kit struct {
 	Log  *slog.Logger
 	URL  string // where the world reaches this server, without a slash at the end
 	Jobs *jobs.Worker
+	Dev  bool // messages are captured, not sent
 }

@@ -144,7 +144,7 @@ CREATE TABLE challenges (
 	subject TEXT NOT NULL,
 	state TEXT NOT NULL,
 	turn TEXT NOT NULL,
-	wake TEXT NOT NULL,
+
 	once TEXT NOT NULL UNIQUE,
 	slot TEXT UNIQUE,
 	data BYTEA NOT NULL,
@@ -286,4 +286,5 @@ CREATE TABLE signals (
 	topic TEXT NOT NULL,
 	at BIGINT NOT NULL
 );
+CREATE INDEX signals_by_topic ON signals (topic, at);
 CREATE INDEX signals_by_time ON signals (at);

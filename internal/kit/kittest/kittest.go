@@ -24,7 +24,7 @@ import (
 // World is a kit with a clock. Nothing in it runs by itself: jobs run in Drain.
 type World struct {
 	*kit.Kit
-	Address string // the database's, as db.Open takes it: a second node opens it again
+	Address string // the database's, as db.Open takes it
 
 	mu  sync.Mutex
 	now time.Time
@@ -42,8 +42,20 @@ func New(t testing.TB) *World {
 	return w
 }
 
-// Open opens the world's database once more, as another node would. It is
-// closed when the test ends.
+// Node opens the world's database once more, as another node. It skips the test
+// on SQLite, which knows one node only.
+func (w *World) Node(t testing.TB) *db.DB {
+	t.Helper()
+	if !w.Shared() {
+		t.Skip("an SQLite database has one node; set TEST_POSTGRES")
+	}
+	return w.Open(t)
+}
+
+// Shared reports whether several nodes can share the world's database.
+func (w *World) Shared() bool { return !strings.HasPrefix(w.Address, "sqlite:") }
+
+// Open opens the world's database. It is closed when the test ends.
 func (w *World) Open(t testing.TB) *db.DB {
 	t.Helper()
 	vault, err := secret.NewVault(make([]byte, 32))
@@ -76,22 +88,25 @@ func Address(t testing.TB) string {
 	}
 	name := "t_" + strings.ToLower(rand.Text())
 	u.Path = "/postgres"
-	admin, err := sql.Open("pgx", u.String())
+	// Nobody connects to template0, and a template in use cannot be copied.
+	admin(t, u.String(), "CREATE DATABASE "+name+" TEMPLATE template0")
+	t.Cleanup(func() { admin(t, u.String(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	own := *u
+	own.Path = "/" + name
+	return own.String()
+}
+
+// admin runs one statement at the PostgreSQL server itself.
+func admin(t testing.TB, address, statement string) {
+	t.Helper()
+	d, err := sql.Open("pgx", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { admin.Close() })
-	// One template copy at a time: PostgreSQL refuses to copy a template in use.
-	if _, err := admin.ExecContext(t.Context(), "CREATE DATABASE "+name+" TEMPLATE template0"); err != nil {
-		t.Fatal(err)
+	defer d.Close()
+	if _, err := d.ExecContext(context.Background(), statement); err != nil {
+		t.Error(err)
 	}
-	t.Cleanup(func() {
-		if _, err := admin.ExecContext(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
-			t.Error(err)
-		}
-	})
-	u.Path = "/" + name
-	return u.String()
 }
 
 // Now is the world's clock.

@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package db
+
+func remote(string) string { return "" }

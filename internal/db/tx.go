@@ -1,0 +1,138 @@
+package db
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// tries bounds how often a transaction runs before the caller is sent away.
+const tries = 12
+
+// Tx is a transaction. Its clock stands still. It belongs to the function that
+// was given it and ends with it; it is not safe for concurrent use.
+type Tx struct {
+	handle interface {
+		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	}
+	ctx    context.Context // of the transaction: a caller who leaves does not break it half-way
+	vault  *secret.Vault
+	now    time.Time
+	topics []string // for every node
+	here   []string // for this node
+	broken error    // the first error after which the engine keeps nothing of the transaction
+	rows   []*sql.Rows
+	row    []*sql.Row
+}
+
+// Signal wakes everyone who watches topic (see DB.Watch), on every node, once
+// this transaction has committed and never if it does not.
+func (t *Tx) Signal(topic string) { t.topics = append(t.topics, topic) }
+
+// SignalHere is Signal for this node alone; it costs the database nothing.
+func (t *Tx) SignalHere(topic string) { t.here = append(t.here, topic) }
+
+// Exec runs a statement and returns how many rows it changed. ctx does not
+// cancel it: a transaction runs to its end or not at all.
+func (t *Tx) Exec(_ context.Context, query string, args ...any) (int64, error) {
+	res, err := t.handle.ExecContext(t.ctx, query, encode(args)...)
+	if err != nil {
+		return 0, t.note(err)
+	}
+	return res.RowsAffected()
+}
+
+// Query reads inside the transaction. Rows left open are closed with it.
+func (t *Tx) Query(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := t.handle.QueryContext(t.ctx, query, encode(args)...)
+	if err != nil {
+		return nil, t.note(err)
+	}
+	t.rows = append(t.rows, rows)
+	return rows, nil
+}
+
+// QueryRow is Query for one row; its error comes from Scan.
+func (t *Tx) QueryRow(_ context.Context, query string, args ...any) *sql.Row {
+	row := t.handle.QueryRowContext(t.ctx, query, encode(args)...)
+	if t.note(row.Err()) == nil {
+		t.row = append(t.row, row)
+	}
+	return row
+}
+
+// Vault seals and opens what is stored.
+func (t *Tx) Vault() *secret.Vault { return t.vault }
+
+// Now is the time of the transaction.
+func (t *Tx) Now() time.Time { return t.now }
+
+// note remembers an error that ends the transaction whatever its function makes
+// of it: what the function returns then rests on statements that never ran.
+func (t *Tx) note(err error) error {
+	if t.broken == nil && fatal(err) {
+		t.broken = err
+	}
+	return err
+}
+
+// tidy closes what the function left open: it would hold up the commit.
+func (t *Tx) tidy() {
+	for _, r := range t.rows {
+		r.Close()
+	}
+	for _, r := range t.row {
+		r.Scan() // closes a row that nobody scanned, does nothing to any other
+	}
+	t.rows, t.row = nil, nil
+}
+
+// Tx runs fn in a serializable transaction and returns once it is durable, or
+// has left no trace. It runs fn again, a bounded number of times, when the
+// engine says that the transaction lost against another; so fn must have no
+// effect but through tx. It never runs fn again when it is unknown whether a
+// commit arrived: that is fault.Unavailable like any other outage.
+//
+// A caller whose ctx has ended gets its error before fn began; after that, fn
+// and the commit run to their end. In fn: no network call, no password hash, no
+// second Tx (it would wait for itself): a transaction holds up every other
+// writer.
+func (d *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
+	for try := 1; ; try++ {
+		err := d.once(ctx, fn, try > 1)
+		if err == nil {
+			return nil
+		}
+		if !again(err) {
+			return outage(err)
+		}
+		if try == tries {
+			return fault.New(fault.Unavailable, "too busy, try again").After(time.Second).Because(err)
+		}
+		if errors.Is(err, errRedo) {
+			continue // a neighbour's trouble, not contention
+		}
+		pause := time.NewTimer(jitter(min(2*time.Millisecond<<try, 250*time.Millisecond)))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// jitter returns a random duration in [0, limit).
+func jitter(limit time.Duration) time.Duration {
+	var b [8]byte
+	rand.Read(b[:])
+	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(limit))
+}
