@@ -100,6 +100,21 @@ func TestTxSeesItsOwnWritesAndOneTime(t *testing.T) {
 	})
 }
 
+func TestNothingFollowsAFailedStatement(t *testing.T) {
+	w := kittest.New(t)
+	w.Do(t, func(tx *db.Tx) error { return put(t.Context(), tx, "taken", "") })
+	err := w.DB.Tx(t.Context(), func(tx *db.Tx) error {
+		if err := put(t.Context(), tx, "taken", ""); !db.Taken(err) {
+			t.Errorf("taken twice: %v", err)
+		}
+		put(t.Context(), tx, "next", "")
+		return nil
+	})
+	if !db.Taken(err) || has(t, w.DB, "next") {
+		t.Errorf("a transaction went on after a failed statement: %v", err)
+	}
+}
+
 func TestRowsLeftOpen(t *testing.T) {
 	w := kittest.New(t)
 	for range 3 { // the second time uses the statement again

@@ -136,10 +136,7 @@ func (d *DB) oncePostgres(caller context.Context, fn func(tx *Tx) error, _ bool)
 	t := &Tx{handle: sqltx, ctx: ctx, vault: d.vault, now: d.Now()}
 	err = fn(t)
 	t.tidy()
-	if t.broken != nil {
-		return t.broken
-	}
-	if err != nil {
+	if err = t.verdict(err); err != nil {
 		return late(caller, ctx, err)
 	}
 	if err := d.courier.post(t); err != nil {

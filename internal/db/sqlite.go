@@ -65,7 +65,7 @@ func (d *DB) openSQLite(ctx context.Context, path string) error {
 	if err != nil {
 		return explain(path, err)
 	}
-	d.writer = &writer{conn: only}
+	d.writer = &writer{path: path, conn: only}
 	d.closers = append([]io.Closer{d.writer}, d.closers...)
 	d.once, d.ping = d.onceSQLite, d.pingSQLite
 	return nil
@@ -121,6 +121,7 @@ func (d *DB) pingSQLite(ctx context.Context) error {
 // There is no writer goroutine: a function runs where it was called, so a panic
 // in it goes where it belongs.
 type writer struct {
+	path string
 	conn *sql.Conn
 
 	mu     sync.Mutex
@@ -172,10 +173,7 @@ func (d *DB) onceSQLite(ctx context.Context, fn func(tx *Tx) error, alone bool) 
 	err = fn(t)
 	returned = true
 	t.tidy()
-	if t.broken != nil {
-		err = t.broken
-	}
-	if err == nil {
+	if err = t.verdict(err); err == nil {
 		err = w.keep()
 	}
 	if err != nil {
@@ -368,7 +366,12 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%s exists already", path)
 	}
-	if _, err := d.read.ExecContext(ctx, `VACUUM INTO $1`, path); err != nil {
+	pool, err := openPool(d.writer.path, url.Values{"_pragma": {"busy_timeout(10000)"}})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if _, err := pool.ExecContext(ctx, `VACUUM INTO $1`, path); err != nil {
 		return fmt.Errorf("copying the database: %w", err)
 	}
 	return os.Chmod(path, 0o600)

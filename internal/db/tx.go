@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -28,7 +29,8 @@ type Tx struct {
 	now    time.Time
 	topics []string // for every node
 	here   []string // for this node
-	broken error    // the first error after which the engine keeps nothing of the transaction
+	failed error    // the first error of a statement
+	broken error    // the first after which the engine keeps nothing of the transaction
 	rows   []*sql.Rows
 	row    []*sql.Row
 }
@@ -75,11 +77,28 @@ func (t *Tx) Vault() *secret.Vault { return t.vault }
 // Now is the time of the transaction.
 func (t *Tx) Now() time.Time { return t.now }
 
-// note remembers an error that ends the transaction whatever its function makes
-// of it: what the function returns then rests on statements that never ran.
+// note remembers an error for verdict.
 func (t *Tx) note(err error) error {
+	if t.failed == nil {
+		t.failed = err
+	}
 	if t.broken == nil && fatal(err) {
 		t.broken = err
+	}
+	return err
+}
+
+// verdict is what becomes of a transaction whose function returned err.
+//
+// If the engine dropped it, that counts, whatever the function made of it: it
+// rests on statements that never ran. And no transaction goes on after a
+// statement that failed. PostgreSQL refuses to, and SQLite must not be kinder.
+func (t *Tx) verdict(err error) error {
+	switch {
+	case t.broken != nil:
+		return t.broken
+	case err == nil && t.failed != nil:
+		return fmt.Errorf("a transaction went on after a statement had failed: %w", t.failed)
 	}
 	return err
 }
@@ -98,8 +117,9 @@ func (t *Tx) tidy() {
 // Tx runs fn in a serializable transaction and returns once it is durable, or
 // has left no trace. It runs fn again, a bounded number of times, when the
 // engine says that the transaction lost against another; so fn must have no
-// effect but through tx. It never runs fn again when it is unknown whether a
-// commit arrived: that is fault.Unavailable like any other outage.
+// effect but through tx. A statement that failed ends the transaction: fn may
+// choose the error, and cannot go on. Tx never runs fn again when it is
+// unknown whether a commit arrived: that is fault.Unavailable like any other outage.
 //
 // A caller whose ctx has ended gets its error before fn began; after that, fn
 // and the commit run to their end. In fn: no network call, no password hash, no
