@@ -35,7 +35,7 @@ const (
 // answer is a verdict and what the provider said.
 type answer struct {
 	verdict verdict
-	down    bool          // the provider itself failed: not this message, not our configuration
+	down    bool          // the provider itself failed, or has enough: not this message, not our configuration
 	after   time.Duration // when to try again, if the provider said so
 	said    string        // for logs and operators: its words, never a credential
 }
@@ -102,7 +102,7 @@ func (r reply) judge(now time.Time, said string) answer {
 	case r.status >= 200 && r.status < 300:
 		a.verdict = delivered
 	case r.status == http.StatusTooManyRequests:
-		a.verdict, a.after = retry, r.retryAfter(now)
+		a.verdict, a.down, a.after = retry, true, r.retryAfter(now)
 	case r.status >= 500:
 		a.verdict, a.down, a.after = retry, true, r.retryAfter(now)
 	case r.status == http.StatusRequestTimeout:

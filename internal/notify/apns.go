@@ -197,6 +197,9 @@ func (a *apns) once(ctx context.Context, c apnsConfig, jwt, token string, m Mess
 	if r.status == http.StatusGone || r.status == http.StatusBadRequest && body.Reason == "BadDeviceToken" {
 		out.verdict = gone
 	}
+	if body.Reason == "TooManyRequests" {
+		out.down = false // for this one device
+	}
 	return out, body.Reason
 }
 

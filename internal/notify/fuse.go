@@ -6,49 +6,86 @@ import (
 )
 
 const (
-	blowsAfter = 3               // failures in a row
-	blownFor   = 5 * time.Second // then one send is let through to see
-	maxRoutes  = 1000
+	blowsAfter  = 3               // failures in a row
+	blownFor    = 5 * time.Second // then one send is let through to see
+	mendingFor  = time.Minute     // after the first that worked
+	retryShare  = 0.6             // retries let through for each new message while mending
+	retryFloor  = 0.1             // and each second
+	retrySaved  = 2.0             // at most so many saved up: they go at once
+	youngerThan = time.Second     // a message's first attempt; the queue waits at least so long between two
+	maxRoutes   = 1000
 )
 
-// fuses keep a dead provider from holding up the queue: after three failures in
-// a row on a route, sends on it fail at once, so that people waiting are told at
-// once, and one each five seconds is tried. The zero value is ready. It lives in
-// memory; each node learns by itself.
+// fuses keep a dead provider from holding up the queue, and us from trampling
+// one that gets up again (security K8). After three failures in a row on a
+// route, sends on it fail at once, so that whoever waits is told at once, and
+// one each five seconds is tried. When one works, new messages go out as they
+// come, and those that were put off only within a budget that keeps the whole
+// below twice the usual rate. The zero value is ready. It lives in memory; each
+// node learns by itself.
 type fuses struct {
 	mu     sync.Mutex
 	routes map[string]*fuse
 }
 
 type fuse struct {
-	blows int
-	until time.Time
+	blows  int
+	probe  time.Time // blown: when the next send is let through
+	mended time.Time // mending: until when
+	budget float64   // mending: retries that may go
+	fed    time.Time // mending: when budget was last fed
 }
 
-// wait is how long a send on route must be put off; 0 lets it through.
-func (f *fuses) wait(route string, now time.Time) time.Duration {
+// allow reports whether a message may be sent on route now.
+func (f *fuses) allow(route string, queued, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.routes[route]
-	if s == nil || s.blows < blowsAfter {
-		return 0
+	switch {
+	case s == nil:
+		return true
+	case s.blows >= blowsAfter:
+		if now.Before(s.probe) {
+			return false
+		}
+		s.probe = now.Add(blownFor)
+		return true
+	case s.mended.IsZero():
+		return true
+	case !now.Before(s.mended):
+		delete(f.routes, route)
+		return true
 	}
-	if left := s.until.Sub(now); left > 0 {
-		return left
+	s.budget = min(s.budget+retryFloor*now.Sub(s.fed).Seconds(), retrySaved)
+	s.fed = now
+	if now.Sub(queued) < youngerThan {
+		s.budget = min(s.budget+retryShare, retrySaved)
+		return true
 	}
-	s.until = now.Add(blownFor) // this one is the probe
-	return 0
+	if s.budget < 1 {
+		return false
+	}
+	s.budget--
+	return true
 }
 
 // report says whether the provider of a route was down.
 func (f *fuses) report(route string, down bool, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	s := f.routes[route]
 	if !down {
-		delete(f.routes, route)
+		switch {
+		case s == nil:
+		case s.blows >= blowsAfter:
+			*s = fuse{mended: now.Add(mendingFor), fed: now}
+		case s.mended.IsZero():
+			delete(f.routes, route)
+		default:
+			s.blows = 0
+		}
 		return
 	}
-	s := f.routes[route]
 	if s == nil {
 		if len(f.routes) >= maxRoutes {
 			clear(f.routes) // routes are partly users' input
@@ -60,5 +97,5 @@ func (f *fuses) report(route string, down bool, now time.Time) {
 		f.routes[route] = s
 	}
 	s.blows++
-	s.until = now.Add(blownFor)
+	s.probe = now.Add(blownFor)
 }

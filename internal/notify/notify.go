@@ -61,19 +61,26 @@ type Message struct {
 	Expires  time.Time         `json:"expires"` // nobody wants it afterwards
 	Target   Target            `json:"target"`
 	TargetID string            `json:"target_id"`
+	Echo     bool              `json:"echo,omitempty"` // queued even for a target of kind none: a capture wants to see it
 }
 
 // SendPush queues m; it is sent if and only if tx commits, perhaps twice, until
 // m.Expires. A message for a target of kind none is not sent at all. It is a
 // bug, and an error, to put into a message what is not an opaque id.
 func SendPush(ctx context.Context, tx *db.Tx, m Message) error {
-	if m.Target.Kind == None {
+	if m.Target.Kind == None && !m.Echo {
 		return nil
 	}
 	if err := m.check(); err != nil {
 		return err
 	}
-	return jobs.Enqueue(ctx, tx, jobPush, m, m.Expires)
+	return jobs.Enqueue(ctx, tx, jobPush, queued{m, tx.Now()}, m.Expires)
+}
+
+// queued is a message on its way.
+type queued struct {
+	Message
+	At time.Time `json:"queued_at"`
 }
 
 // Endpoints are where the providers are. An empty one is the real one; others
@@ -143,7 +150,8 @@ func New(d *db.DB, o Options) *Notifier {
 func (n *Notifier) Serve(w *jobs.Worker) { jobs.Handle(w, jobPush, n.deliver) }
 
 // deliver makes one attempt and tells whoever must know.
-func (n *Notifier) deliver(ctx context.Context, m Message) error {
+func (n *Notifier) deliver(ctx context.Context, q queued) error {
+	m := q.Message
 	if !m.Expires.After(n.db.Now()) {
 		return nil
 	}
@@ -151,7 +159,7 @@ func (n *Notifier) deliver(ctx context.Context, m Message) error {
 		n.opts.Capture.push(m, n.db.Now())
 		return nil
 	}
-	a := n.attempt(ctx, m)
+	a := n.attempt(ctx, q)
 	if a.verdict == delivered {
 		return nil
 	}
@@ -171,8 +179,9 @@ func (n *Notifier) deliver(ctx context.Context, m Message) error {
 	return err // the queue waits longer each time, with jitter, until m.Expires
 }
 
-// attempt sends m once, in at most sendTime.
-func (n *Notifier) attempt(ctx context.Context, m Message) answer {
+// attempt sends q once, in at most sendTime.
+func (n *Notifier) attempt(ctx context.Context, q queued) answer {
+	m := q.Message
 	d, ok := n.drivers[m.Target.Kind]
 	if !ok {
 		return answer{verdict: misconfigured, said: "no such kind of target"}
@@ -185,8 +194,8 @@ func (n *Notifier) attempt(ctx context.Context, m Message) answer {
 		return answer{verdict: misconfigured, said: "no provider is configured"}
 	}
 	route := d.route(ps, m)
-	if wait := n.fuses.wait(route, n.db.Now()); wait > 0 {
-		return answer{verdict: retry, after: wait, said: "not tried: the last sends failed"}
+	if !n.fuses.allow(route, q.At, n.db.Now()) {
+		return answer{verdict: retry, said: "not tried: the provider was down just now"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()

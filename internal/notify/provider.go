@@ -41,7 +41,7 @@ var forms = map[string]struct {
 			form.Help("Sandbox is for apps that Xcode installed.")),
 	), checkAPNs},
 	FCM: {form.New(
-		form.Secret("service_account", "Service account", form.Required, form.Help("The JSON file of a service account that may send messages.")),
+		form.Secret("service_account", "Service account", form.Required, form.MaxLen(16<<10), form.Help("The JSON file of a service account that may send messages.")),
 		form.Text("app_identifier", "Package name", form.Help("Only for this app; empty for all.")),
 	), checkFCM},
 	WebPush: {form.New(
@@ -171,15 +171,15 @@ func find(ctx context.Context, q db.Q, tenant, app, kind, name string) (Provider
 
 // withSecrets returns doc with the stored secrets that it leaves out.
 func withSecrets(f form.Form, doc map[string]any, have Provider) (map[string]any, error) {
+	out := map[string]any{}
+	maps.Copy(out, doc)
 	if have.config == nil {
-		return maps.Clone(doc), nil
+		return out, nil
 	}
 	stored := map[string]any{}
 	if err := json.Unmarshal(have.config, &stored); err != nil {
 		return nil, fmt.Errorf("reading provider %s: %w", have.Name, err)
 	}
-	out := map[string]any{}
-	maps.Copy(out, doc)
 	for _, field := range f {
 		if v := out[field.Name]; field.Type == "secret" && (v == nil || v == "") && stored[field.Name] != nil {
 			out[field.Name] = stored[field.Name]
