@@ -1,0 +1,167 @@
+// Command bench measures the real server: it builds the binary, starts it,
+// drives whole sign-ins against it over HTTP from this process, with a browser
+// and a phone for each, and writes what it saw to a table and to
+// docs/performance.md. The same run measures what the machine gives to a bare
+// net/http server, so that figures of two machines can be compared at all.
+//
+// It measures and judges nothing: there is no limit here that could fail. A
+// sign-in that does not succeed ends the run.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	Rounds   int
+	Seconds  float64 // of each measurement of throughput
+	Clients  []int
+	Users    int // with a phone that answers
+	Watchers int // browsers that wait while latency is measured
+	Samples  int // approvals for each measurement of latency
+	Waiting  int // browsers that wait while memory is measured
+	Hold     float64
+	Postgres string
+	Binary   string
+	Out      string
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "hello" {
+		exit(hello())
+	}
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(2)
+	}
+	if err != nil {
+		exit(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	exit(run(ctx, o))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench: "+err.Error())
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	var clients string
+	var short bool
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.IntVar(&o.Rounds, "rounds", 5, "rounds; the table shows medians")
+	f.Float64Var(&o.Seconds, "seconds", 5, "seconds of each measurement of throughput")
+	f.StringVar(&clients, "clients", "1,8,32", "sign-ins at a time")
+	f.IntVar(&o.Users, "users", 200, "users with a phone that answers")
+	f.IntVar(&o.Watchers, "watchers", 200, "browsers that wait while latency is measured")
+	f.IntVar(&o.Samples, "samples", 200, "approvals for each measurement of latency")
+	f.IntVar(&o.Waiting, "waiting", 5000, "browsers that wait while memory is measured; 0 leaves it out")
+	f.Float64Var(&o.Hold, "hold", 20, "seconds for which they are watched")
+	f.StringVar(&o.Postgres, "postgres", os.Getenv("BENCH_POSTGRES"), "URL of a PostgreSQL server on this machine, without a database; empty: SQLite only")
+	f.StringVar(&o.Binary, "binary", "", "server binary; empty: build one")
+	f.StringVar(&o.Out, "out", "docs/performance.md", "file for the report; empty: none")
+	f.BoolVar(&short, "short", false, "one short round, for a look; writes no report")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if short {
+		o.Rounds, o.Seconds, o.Users, o.Watchers, o.Samples, o.Waiting, o.Hold, o.Out = 1, 2, 40, 50, 40, min(o.Waiting, 500), 5, ""
+	}
+	for _, text := range strings.Split(clients, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > o.Users {
+			return o, fmt.Errorf("-clients %s: numbers from 1 to -users", clients)
+		}
+		o.Clients = append(o.Clients, n)
+	}
+	if o.Rounds < 1 || o.Seconds <= 0 || o.Hold <= 0 || o.Samples < 1 || o.Watchers < 0 || o.Waiting < 0 {
+		return o, errors.New("a flag is out of range")
+	}
+	return o, nil
+}
+
+// run measures every store in every round, so that a noisy minute falls on all
+// of them alike.
+func run(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp("", "watchword-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary, err := build(ctx, o.Binary, dir)
+	if err != nil {
+		return err
+	}
+	stores, cleanUp, err := openStores(ctx, o, dir, binary)
+	if err != nil {
+		return err
+	}
+	defer cleanUp()
+	t := &table{}
+	if err := t.size(binary); err != nil {
+		return err
+	}
+	keys, err := makeKeys(o)
+	if err != nil {
+		return err
+	}
+	for _, s := range stores {
+		note("%s: registering %d users", s.name, len(keys.users)+keys.crowd)
+		if err := s.populate(ctx, t, keys); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	for round := range o.Rounds {
+		note("round %d of %d", round+1, o.Rounds)
+		if err := t.machine(ctx, o); err != nil {
+			return err
+		}
+		for _, s := range stores {
+			if err := s.measure(ctx, t, o); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
+	}
+	t.print(os.Stdout)
+	if o.Out == "" {
+		return nil
+	}
+	return t.write(ctx, o)
+}
+
+// build makes the binary as a release is made.
+func build(ctx context.Context, given, dir string) (string, error) {
+	if given != "" {
+		return filepath.Abs(given)
+	}
+	note("building the server")
+	path := filepath.Join(dir, "watchword")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "./cmd/watchword")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("building the server: %w", err)
+	}
+	return path, nil
+}
+
+func note(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%s "+format+"\n", append([]any{time.Now().Format("15:04:05")}, args...)...)
+}
