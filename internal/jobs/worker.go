@@ -59,7 +59,7 @@ func Handle[T any](w *Worker, kind string, fn func(context.Context, T) error) {
 	w.kinds[kind] = func(ctx context.Context, b []byte) error {
 		var v T
 		if err := json.Unmarshal(b, &v); err != nil {
-			return Drop(errors.New("the payload is not what this version expects"))
+			return errors.New("the payload is not what this version expects") // another version may be there, too
 		}
 		return fn(ctx, v)
 	}
