@@ -209,9 +209,10 @@ func SetTarget(ctx context.Context, tx *db.Tx, device DeviceID, t Target) error 
 	return err
 }
 
-// DropTarget forgets a target that its provider called gone.
-func DropTarget(ctx context.Context, tx *db.Tx, id string) error {
-	_, err := tx.Exec(ctx, `UPDATE push_targets SET status = 'gone', updated_at = $1 WHERE id = $2`, tx.Now(), id)
+// DropTarget forgets a target that its provider called gone, if address is
+// still what it holds.
+func DropTarget(ctx context.Context, tx *db.Tx, id, address string) error {
+	_, err := tx.Exec(ctx, `UPDATE push_targets SET status = 'gone', updated_at = $1 WHERE id = $2 AND address_hash = $3`, tx.Now(), id, tx.Vault().Hash("push_target", address))
 	return err
 }
 

@@ -184,6 +184,9 @@ func (x *Exec) Device() directory.DeviceID { return x.run.Device }
 // UseDevice says that the client holds the key of this device.
 func (x *Exec) UseDevice(id directory.DeviceID) { x.run.Device = id }
 
+// Dev reports that messages are captured and not sent.
+func (x *Exec) Dev() bool { return x.engine.kit.Dev }
+
 // Claimed is the device that the client said it runs on, when it started.
 func (x *Exec) Claimed() Device { return x.run.Caller.Device }
 

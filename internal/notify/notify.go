@@ -239,7 +239,7 @@ func (n *Notifier) Test(ctx context.Context, p Provider) Result {
 
 func (m Message) check() error {
 	switch {
-	case m.Target.Kind != APNs && m.Target.Kind != FCM && m.Target.Kind != WebPush:
+	case m.Target.Kind != APNs && m.Target.Kind != FCM && m.Target.Kind != WebPush && !(m.Target.Kind == None && m.Echo):
 		return fmt.Errorf("notify: a message to a target of kind %q", m.Target.Kind)
 	case !opaque(m.RequestID):
 		return errors.New("notify: a message whose request id is not opaque")

@@ -110,6 +110,7 @@ type Asked struct {
 	Mode    string           // empty: the application's setting
 	Title   string
 	Body    string
+	Echo    bool    // show the message to a capture even if no channel carries it
 	Request Request // app, client, place, browser, journey, approval data
 }
 
@@ -142,20 +143,20 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 	if err != nil || !fresh || req.Decoy {
 		return c, err
 	}
-	return c, tell(ctx, tx, c, a.Device, first(a.Title, set.Title), first(a.Body, set.Body))
+	return c, tell(ctx, tx, c, a, first(a.Title, set.Title), first(a.Body, set.Body))
 }
 
 // tell sends the message: an opaque id and words that name nobody (P6, R92).
-func tell(ctx context.Context, tx *db.Tx, c Challenge, d directory.Device, title, body string) error {
-	tx.Signal(deviceTopic(d.KeyID))
-	targets, err := directory.Targets(ctx, tx, d.ID)
+func tell(ctx context.Context, tx *db.Tx, c Challenge, a Asked, title, body string) error {
+	tx.Signal(deviceTopic(a.Device.KeyID))
+	targets, err := directory.Targets(ctx, tx, a.Device.ID)
 	if err != nil {
 		return err
 	}
 	for _, t := range targets {
 		err := notify.SendPush(ctx, tx, notify.Message{
-			Tenant: string(c.Subject.Tenant), App: string(c.Subject.App), Device: string(d.ID), RequestID: string(c.ID),
-			Title: title, Body: body, Expires: c.Expires, TargetID: t.ID,
+			Tenant: string(c.Subject.Tenant), App: string(c.Subject.App), Device: string(a.Device.ID), RequestID: string(c.ID),
+			Title: title, Body: body, Expires: c.Expires, TargetID: t.ID, Echo: a.Echo,
 			Target: notify.Target{Kind: t.Kind, Address: t.Address, AppIdentifier: t.AppIdentifier},
 		})
 		if err != nil {

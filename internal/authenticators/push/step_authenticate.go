@@ -211,7 +211,7 @@ func (s asking) ask(ctx context.Context, user directory.UserID, d directory.Devi
 	from := s.Started()
 	ch, err := Begin(ctx, s.Tx, Asked{
 		Subject: authn.Subject{Tenant: s.Tenant(), App: s.App(), User: user}, Device: d, Once: fmt.Sprintf("push/%s/%d", s.Once(), s.m.Sent),
-		Name: directory.NameKey(s.c.User), Mode: s.c.NumberMode, Title: s.c.Title, Body: s.c.Body,
+		Name: directory.NameKey(s.c.User), Mode: s.c.NumberMode, Title: s.c.Title, Body: s.c.Body, Echo: s.Dev(),
 		Request: Request{
 			Journey: s.c.Journey, Version: version, AppName: s.AppName(), Client: s.Client(), ClientAs: s.ClientName(), Place: place(from.Address),
 			Browser: browser(from.UserAgent), Web: s.Journey(), Approval: s.c.ApprovalData, Extra: s.c.AdditionalData,

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/server"
+)
+
+type applyCmd struct {
+	storage
+	logging
+	Dir    string `arg:"" help:"Folder with tenant.yaml, providers.yaml, apps/ and journeys/." type:"existingdir"`
+	DryRun bool   `help:"Say what would change, and change nothing."`
+}
+
+// Run applies a folder of files in one transaction.
+func (c *applyCmd) Run(ctx context.Context) error {
+	files, err := server.ReadFiles(c.Dir)
+	if err != nil {
+		return err
+	}
+	return c.open(ctx, c.logging, func(s *server.Server) error {
+		have, err := server.Current(ctx, s.Kit.DB, apps.TenantID(files.Tenant.ID))
+		if err != nil {
+			return err
+		}
+		for _, line := range server.Diff(have, files) {
+			fmt.Println(line)
+		}
+		return server.Apply(ctx, s.Kit.DB, files, c.Dir, c.DryRun)
+	})
+}
+
+type exportCmd struct {
+	storage
+	logging
+	Dir    string `arg:"" help:"Folder to write." type:"path"`
+	Tenant string `help:"Which tenant." default:"default"`
+}
+
+// Run writes the configuration of a tenant.
+func (c *exportCmd) Run(ctx context.Context) error {
+	return c.open(ctx, c.logging, func(s *server.Server) error {
+		f, err := server.Current(ctx, s.Kit.DB, apps.TenantID(c.Tenant))
+		if err != nil {
+			return err
+		}
+		return server.WriteFiles(c.Dir, f)
+	})
+}
+
+type auditCmd struct {
+	Verify auditVerifyCmd `cmd:"" help:"Check that no row of the audit record was changed, removed or moved."`
+}
+
+type auditVerifyCmd struct {
+	storage
+	logging
+}
+
+// Run names the first row that does not fit the chain.
+func (c *auditVerifyCmd) Run(ctx context.Context) error {
+	return c.open(ctx, c.logging, func(s *server.Server) error {
+		v, err := audit.Verify(ctx, s.Kit.DB)
+		if err != nil {
+			return err
+		}
+		if !v.Intact {
+			return fmt.Errorf("row %d of the audit record (%s): %s", v.Seq, v.ID, v.Problem)
+		}
+		fmt.Printf("The audit record is whole: %d rows checked, %d not sealed yet.\n", v.Checked, v.Waiting)
+		return nil
+	})
+}
+
+type keysCmd struct {
+	Generate keysGenerateCmd `cmd:"" help:"Make a master key."`
+	Rotate   keysRotateCmd   `cmd:"" help:"Make new signing keys; the old ones go on verifying until their tokens have run out."`
+}
+
+type keysGenerateCmd struct {
+	Out string `help:"File to write, for its owner only." required:"" type:"path"`
+}
+
+// Run writes a new master key, never over an old one.
+func (c *keysGenerateCmd) Run() error {
+	_, err := writeMasterKey(c.Out)
+	return err
+}
+
+func writeMasterKey(path string) (string, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", err
+	}
+	key := make([]byte, 32)
+	rand.Read(key)
+	text := base64.StdEncoding.EncodeToString(key)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	if _, err := f.WriteString(text + "\n"); err != nil {
+		return "", err
+	}
+	return text, f.Close()
+}
+
+type keysRotateCmd struct {
+	storage
+	logging
+}
+
+// Run rotates the signing keys.
+func (c *keysRotateCmd) Run(ctx context.Context) error {
+	return c.open(ctx, c.logging, func(s *server.Server) error {
+		return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+			for _, alg := range []string{"ES256", "RS256"} {
+				if err := s.Keys.Rotate(ctx, tx, alg); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// open hands a server that serves nothing to fn.
+func (s storage) open(ctx context.Context, l logging, fn func(*server.Server) error) error {
+	cfg, err := s.config(l.logger(), false)
+	if err != nil {
+		return err
+	}
+	srv, err := server.New(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	err = fn(srv)
+	if closing := srv.Close(); err == nil {
+		err = closing
+	}
+	return err
+}

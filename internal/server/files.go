@@ -1,0 +1,485 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/notify"
+)
+
+// Files is the configuration of one tenant as a folder of files (DESIGN
+// 2.20.21):
+//
+//	tenant.yaml          id, name
+//	providers.yaml       push channels and, later, mail and SMS of the tenant
+//	apps/ID.yaml         an application: clients, methods, its own providers
+//	journeys/ID.yaml     a journey (or ID.json)
+//
+// A key that is not known is refused. A secret is never in a file of these: a
+// key ending in _file names the file that holds it, one ending in _env the
+// environment variable.
+type Files struct {
+	Tenant    tenantFile
+	Providers []providerFile
+	Apps      map[string]appFile
+	Journeys  map[string]journey.Graph
+}
+
+type tenantFile struct {
+	ID   string `yaml:"id"`
+	Name string `yaml:"name"`
+}
+
+type providerFile struct {
+	Kind   string         `yaml:"kind"`
+	Name   string         `yaml:"name"`
+	Config map[string]any `yaml:"config"`
+}
+
+type appFile struct {
+	ID        string                    `yaml:"id"`
+	Name      string                    `yaml:"name"`
+	Audience  string                    `yaml:"audience"`
+	Clients   []clientFile              `yaml:"clients"`
+	Methods   map[string]map[string]any `yaml:"methods,omitempty"`
+	Providers []providerFile            `yaml:"providers,omitempty"`
+}
+
+type clientFile struct {
+	ID              string   `yaml:"id"`
+	Name            string   `yaml:"name"`
+	Kind            string   `yaml:"kind"`
+	Origins         []string `yaml:"origins,omitempty"`
+	LoopbackOrigins bool     `yaml:"loopback_origins,omitempty"`
+	RedirectURIs    []string `yaml:"redirect_uris,omitempty"`
+	SecretFile      string   `yaml:"secret_file,omitempty"`
+	SecretEnv       string   `yaml:"secret_env,omitempty"`
+}
+
+// ReadFiles reads a folder. Errors name the file and what is wrong in it.
+func ReadFiles(dir string) (Files, error) {
+	f := Files{Apps: map[string]appFile{}, Journeys: map[string]journey.Graph{}}
+	if err := readYAML(filepath.Join(dir, "tenant.yaml"), &f.Tenant); err != nil {
+		return f, err
+	}
+	if err := readYAML(filepath.Join(dir, "providers.yaml"), &f.Providers); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	err := eachFile(filepath.Join(dir, "apps"), func(path, id string) error {
+		var a appFile
+		if err := readYAML(path, &a); err != nil {
+			return err
+		}
+		if a.ID == "" {
+			a.ID = id
+		}
+		f.Apps[a.ID] = a
+		return nil
+	})
+	if err != nil {
+		return f, err
+	}
+	return f, eachFile(filepath.Join(dir, "journeys"), func(path, id string) error {
+		g, err := readJourney(path)
+		if err != nil {
+			return err
+		}
+		if g.ID == "" {
+			g.ID = id
+		}
+		f.Journeys[g.ID] = g
+		return nil
+	})
+}
+
+func eachFile(dir string, fn func(path, id string) error) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		ext := filepath.Ext(e.Name())
+		if e.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".json"}, ext) {
+			continue
+		}
+		if err := fn(filepath.Join(dir, e.Name()), strings.TrimSuffix(e.Name(), ext)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readYAML(path string, v any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	dec.KnownFields(true)
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// readJourney reads a journey from YAML or JSON; JSON is YAML.
+func readJourney(path string) (journey.Graph, error) {
+	var g journey.Graph
+	var doc any
+	if err := readYAML(path, &doc); err != nil {
+		return g, err
+	}
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return g, fmt.Errorf("%s: %w", path, err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&g); err != nil {
+		return g, fmt.Errorf("%s: %w", path, err)
+	}
+	return g, nil
+}
+
+// Current returns the configuration of a tenant as it stands, without secrets.
+func Current(ctx context.Context, q db.Q, tenant apps.TenantID) (Files, error) {
+	f := Files{Tenant: tenantFile{ID: string(tenant)}, Apps: map[string]appFile{}, Journeys: map[string]journey.Graph{}}
+	t, err := apps.FindTenant(ctx, q, tenant)
+	if fault.Is(err, fault.NotFound) {
+		return f, nil
+	} else if err != nil {
+		return f, err
+	}
+	f.Tenant.Name = t.Name
+	list, err := apps.List(ctx, q, tenant)
+	if err != nil {
+		return f, err
+	}
+	for _, a := range list {
+		if f.Apps[string(a.ID)], err = currentApp(ctx, q, a); err != nil {
+			return f, err
+		}
+	}
+	js, err := journey.List(ctx, q, tenant)
+	if err != nil {
+		return f, err
+	}
+	for _, s := range js {
+		if f.Journeys[s.ID], _, err = journey.Newest(ctx, q, tenant, s.ID); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+func currentApp(ctx context.Context, q db.Q, a apps.App) (appFile, error) {
+	out := appFile{ID: string(a.ID), Name: a.Name, Audience: string(a.Audience), Methods: map[string]map[string]any{}}
+	clients, err := apps.Clients(ctx, q, a.ID)
+	if err != nil {
+		return out, err
+	}
+	for _, c := range clients {
+		out.Clients = append(out.Clients, clientFile{ID: string(c.ID), Name: c.Name, Kind: string(c.Kind), Origins: c.Settings.Origins,
+			LoopbackOrigins: c.Settings.LoopbackOrigins, RedirectURIs: c.Settings.RedirectURIs})
+	}
+	for _, m := range authn.Methods() {
+		doc, err := authn.Configured(ctx, q, a.ID, m.Kind)
+		if err != nil {
+			return out, err
+		}
+		out.Methods[string(m.Kind)] = doc
+	}
+	return out, nil
+}
+
+// Diff says, line by line, what applying want would change in have. Nothing
+// that only have knows is removed by applying, so it is not listed.
+func Diff(have, want Files) []string {
+	var out []string
+	line := func(what string, old, new any) {
+		a, b := flat(old), flat(new)
+		if a == b {
+			return
+		}
+		if old == nil || a == "null" {
+			out = append(out, "+ "+what)
+		} else {
+			out = append(out, "~ "+what)
+		}
+	}
+	line("tenant "+want.Tenant.ID, have.Tenant.Name, want.Tenant.Name)
+	for _, p := range want.Providers {
+		out = append(out, "~ provider "+p.Kind+" "+p.Name)
+	}
+	for _, id := range slices.Sorted(maps.Keys(want.Apps)) {
+		out = append(out, diffApp(have.Apps[id], want.Apps[id])...)
+	}
+	for _, id := range slices.Sorted(maps.Keys(want.Journeys)) {
+		var old any
+		if g, ok := have.Journeys[id]; ok {
+			old = g
+		}
+		line("journey "+id, old, want.Journeys[id])
+	}
+	return out
+}
+
+func diffApp(have, want appFile) []string {
+	var out []string
+	if have.ID == "" {
+		out = append(out, "+ application "+want.ID)
+	} else if have.Name != want.Name || have.Audience != want.Audience {
+		out = append(out, "~ application "+want.ID)
+	}
+	for _, c := range want.Clients {
+		i := slices.IndexFunc(have.Clients, func(o clientFile) bool { return o.ID == c.ID })
+		plain := c
+		plain.SecretEnv, plain.SecretFile = "", ""
+		switch {
+		case i < 0:
+			out = append(out, "+ client "+c.ID)
+		case flat(have.Clients[i]) != flat(plain):
+			out = append(out, "~ client "+c.ID)
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(want.Methods)) {
+		merged := maps.Clone(have.Methods[kind])
+		if merged == nil {
+			merged = map[string]any{}
+		}
+		maps.Copy(merged, want.Methods[kind])
+		if flat(merged) != flat(have.Methods[kind]) {
+			out = append(out, "~ method "+kind+" of "+want.ID)
+		}
+	}
+	for _, p := range want.Providers {
+		out = append(out, "~ provider "+p.Kind+" "+p.Name+" of "+want.ID)
+	}
+	return out
+}
+
+func flat(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+// Apply makes the configuration what the files say, in one transaction; what
+// they do not mention stays. A journey is published as a new version only if it
+// differs. dir is where _file paths are relative to. dry checks all of it and
+// changes nothing.
+func Apply(ctx context.Context, d *db.DB, f Files, dir string, dry bool) error {
+	err := d.Tx(ctx, func(tx *db.Tx) error {
+		if err := apply(ctx, tx, f, dir); err != nil {
+			return err
+		}
+		if dry {
+			return errDry
+		}
+		return nil
+	})
+	if errors.Is(err, errDry) {
+		return nil
+	}
+	return err
+}
+
+var errDry = errors.New("dry run")
+
+func apply(ctx context.Context, tx *db.Tx, f Files, dir string) error {
+	if f.Tenant.ID == "" || f.Tenant.Name == "" {
+		return fault.New(fault.Invalid, "tenant.yaml needs an id and a name.")
+	}
+	tenant := apps.TenantID(f.Tenant.ID)
+	if err := apps.CreateTenant(ctx, tx, apps.Tenant{ID: tenant, Name: f.Tenant.Name}); err != nil {
+		return err
+	}
+	if err := applyProviders(ctx, tx, tenant, "", f.Providers, dir); err != nil {
+		return fmt.Errorf("providers.yaml: %w", err)
+	}
+	for _, id := range slices.Sorted(maps.Keys(f.Apps)) {
+		if err := applyApp(ctx, tx, tenant, f.Apps[id], dir); err != nil {
+			return fmt.Errorf("apps/%s.yaml: %w", id, err)
+		}
+	}
+	for _, g := range ordered(f.Journeys) {
+		if err := applyJourney(ctx, tx, tenant, g); err != nil {
+			return fmt.Errorf("journeys/%s.yaml: %w", g.ID, err)
+		}
+	}
+	return audit.Record(ctx, tx, audit.Event{Tenant: f.Tenant.ID, Type: "config.applied", Outcome: "success", Actor: "operator"})
+}
+
+// ordered puts journeys that others refer to first.
+func ordered(js map[string]journey.Graph) []journey.Graph {
+	first := []journey.Kind{journey.KindMobileApprove, journey.KindSub}
+	rank := func(k journey.Kind) int { return -slices.Index(first, k) }
+	out := slices.Collect(maps.Values(js))
+	slices.SortFunc(out, func(a, b journey.Graph) int {
+		if d := rank(a.Kind) - rank(b.Kind); d != 0 {
+			return d
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+func applyJourney(ctx context.Context, tx *db.Tx, tenant apps.TenantID, g journey.Graph) error {
+	have, _, err := journey.Newest(ctx, tx, tenant, g.ID)
+	if err == nil && flat(have) == flat(g) {
+		return nil
+	}
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	_, err = journey.Publish(ctx, tx, tenant, g)
+	return err
+}
+
+func applyApp(ctx context.Context, tx *db.Tx, tenant apps.TenantID, a appFile, dir string) error {
+	app := apps.ID(a.ID)
+	if err := apps.Save(ctx, tx, apps.App{ID: app, Tenant: tenant, Name: a.Name, Audience: apps.Audience(a.Audience)}); err != nil {
+		return err
+	}
+	for _, c := range a.Clients {
+		if err := applyClient(ctx, tx, app, c, dir); err != nil {
+			return fmt.Errorf("client %s: %w", c.ID, err)
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(a.Methods)) {
+		doc, err := authn.Configured(ctx, tx, app, authn.Kind(kind))
+		if err != nil {
+			return err
+		}
+		var plain map[string]any
+		if err := json.Unmarshal([]byte(flat(a.Methods[kind])), &plain); err != nil {
+			return err
+		}
+		maps.Copy(doc, plain)
+		if err := authn.Configure(ctx, tx, app, authn.Kind(kind), doc); err != nil {
+			return fmt.Errorf("method %s: %w", kind, err)
+		}
+	}
+	return applyProviders(ctx, tx, tenant, app, a.Providers, dir)
+}
+
+func applyClient(ctx context.Context, tx *db.Tx, app apps.ID, c clientFile, dir string) error {
+	err := apps.SaveClient(ctx, tx, apps.Client{ID: apps.ClientID(c.ID), App: app, Name: c.Name, Kind: apps.Kind(c.Kind),
+		Settings: apps.ClientSettings{Origins: c.Origins, LoopbackOrigins: c.LoopbackOrigins, RedirectURIs: c.RedirectURIs}})
+	if err != nil || c.SecretFile == "" && c.SecretEnv == "" {
+		return err
+	}
+	secret, err := readSecret(dir, c.SecretFile, c.SecretEnv)
+	if err != nil {
+		return err
+	}
+	return apps.SetSecret(ctx, tx, apps.ClientID(c.ID), secret)
+}
+
+func readSecret(dir, file, env string) (string, error) {
+	if env != "" {
+		v, ok := os.LookupEnv(env)
+		if !ok {
+			return "", fault.New(fault.Invalid, "the environment variable %s is not set", env)
+		}
+		return v, nil
+	}
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(dir, file)
+	}
+	b, err := os.ReadFile(file)
+	return strings.TrimRight(string(b), "\r\n"), err
+}
+
+func applyProviders(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, ps []providerFile, dir string) error {
+	for _, p := range ps {
+		doc, err := resolved(p.Config, dir)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", p.Kind, p.Name, err)
+		}
+		if err := notify.SaveProvider(ctx, tx, string(tenant), string(app), p.Kind, p.Name, doc); err != nil {
+			return fmt.Errorf("%s %s: %w", p.Kind, p.Name, err)
+		}
+	}
+	return nil
+}
+
+// resolved replaces x_file and x_env by x.
+func resolved(doc map[string]any, dir string) (map[string]any, error) {
+	out := map[string]any{}
+	for name, v := range doc {
+		text, _ := v.(string)
+		plain, isFile := strings.CutSuffix(name, "_file")
+		fromEnv, isEnv := strings.CutSuffix(name, "_env")
+		switch {
+		case isFile:
+			secret, err := readSecret(dir, text, "")
+			if err != nil {
+				return nil, err
+			}
+			out[plain] = secret
+		case isEnv:
+			secret, err := readSecret(dir, "", text)
+			if err != nil {
+				return nil, err
+			}
+			out[fromEnv] = secret
+		default:
+			out[name] = v
+		}
+	}
+	return out, nil
+}
+
+// WriteFiles writes a configuration as a folder of files.
+func WriteFiles(dir string, f Files) error {
+	if err := writeYAML(filepath.Join(dir, "tenant.yaml"), f.Tenant); err != nil {
+		return err
+	}
+	for id, a := range f.Apps {
+		if err := writeYAML(filepath.Join(dir, "apps", id+".yaml"), a); err != nil {
+			return err
+		}
+	}
+	for id, g := range f.Journeys {
+		if err := writeYAML(filepath.Join(dir, "journeys", id+".yaml"), g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeYAML(path string, v any) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	return os.WriteFile(path, b.Bytes(), 0o644)
+}

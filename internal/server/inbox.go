@@ -1,0 +1,30 @@
+package server
+
+import (
+	"html/template"
+	"net/http"
+)
+
+var inboxTemplate = template.Must(template.New("inbox").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<meta http-equiv="refresh" content="5"><title>Inbox · watchword</title>
+<link rel="icon" href="/lib/mark.svg"><link rel="stylesheet" href="/lib/watchword.css"></head>
+<body class="page"><main class="inbox"><h1>Inbox</h1>
+<p>Every message this development server would have sent, newest first.</p>
+{{range .}}<article class="card"><h2>{{.Subject}}</h2><p>{{.Channel}} to {{.To}} · {{.At.Format "15:04:05"}}</p><p>{{.Text}}</p>
+{{if .Data}}<dl>{{range $k, $v := .Data}}<dt>{{$k}}</dt><dd><code>{{$v}}</code></dd>{{end}}</dl>{{end}}</article>
+{{else}}<p>Nothing yet. Sign in at the <a href="/playground/">playground</a> and a push shows up here.</p>{{end}}
+</main></body></html>
+`))
+
+func (d *Dev) inboxPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'")
+	list := d.Inbox.List("", "", "")
+	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
+		list[i], list[j] = list[j], list[i]
+	}
+	if err := inboxTemplate.Execute(w, list); err != nil {
+		d.s.config.Log.Warn("inbox page", "err", err)
+	}
+}

@@ -1,0 +1,167 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/web"
+)
+
+// operations adds what operators and their tools ask.
+func (s *Server) operations(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		web.Write(w, http.StatusOK, map[string]any{"status": "alive"}, 0)
+	})
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics(), promhttp.HandlerOpts{}))
+}
+
+// readyz says whether requests should come here: the database is reachable and
+// up to date, the clock agrees with it, and the server is not going down.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-s.draining:
+		web.Write(w, http.StatusServiceUnavailable, map[string]any{"status": "draining"}, time.Second)
+		return
+	default:
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.Kit.DB.Ping(ctx); err != nil {
+		s.config.Log.WarnContext(ctx, "not ready", "err", err)
+		web.Write(w, http.StatusServiceUnavailable, map[string]any{"status": "not ready", "reason": fault.Of(err).Message}, 5*time.Second)
+		return
+	}
+	web.Write(w, http.StatusOK, map[string]any{"status": "ready"}, 0)
+}
+
+func newRequests() *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "watchword_http_request_seconds", Help: "Time to answer, by route and class of status.", Buckets: []float64{.001, .005, .02, .1, .5, 2, 10, 30},
+	}, []string{"route", "class"})
+}
+
+func (s *Server) metrics() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.http)
+	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "watchword_db_transactions_total", Help: "Committed write transactions."},
+		func() float64 { return float64(s.Kit.DB.Commits()) }))
+	return r
+}
+
+// measured counts and times requests by route. Routes are few; paths are not.
+func (s *Server) measured(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun := s.config.Now()
+		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+		h.ServeHTTP(rec, r)
+		s.http.WithLabelValues(route(r.URL.Path), string('0'+byte(rec.status/100))+"xx").Observe(s.config.Now().Sub(begun).Seconds())
+	})
+}
+
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) { r.status = status; r.ResponseWriter.WriteHeader(status) }
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// route is the label of a path: a door and its operation, or "other".
+func route(path string) string {
+	for _, known := range []string{"/ido/api/v2/auth/anonymous_invoke", "/ido/api/v2/auth/mobile_approve", "/ido/api/v2/auth/assert", "/ido/api/v2/auth/poll",
+		"/ido/api/v2/auth/create_debug_token", "/ido/api/v2/auth/key_exchange", "/ido/api/v2/token/introspect", "/device/v1/pending", "/.well-known/jwks.json",
+		"/cis/oidc/jwks", "/healthz", "/readyz", "/metrics"} {
+		if strings.EqualFold(path, known) {
+			return known
+		}
+	}
+	return "other"
+}
+
+// tokenRoutes adds the key set, and introspection of journey tokens for
+// confidential clients (DESIGN 2.20.14).
+func (s *Server) tokenRoutes(mux *http.ServeMux) {
+	keys := func(w http.ResponseWriter, r *http.Request) {
+		set, err := s.Keys.JWKS(r.Context())
+		if err != nil {
+			web.Write(w, web.Status(fault.Of(err).Code), map[string]any{"error": "unavailable"}, time.Second)
+			return
+		}
+		w.Header().Set("Content-Type", "application/jwk-set+json")
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		w.Write(set)
+	}
+	mux.HandleFunc("GET /.well-known/jwks.json", keys)
+	mux.HandleFunc("GET /cis/oidc/jwks", keys)
+	mux.HandleFunc("POST /ido/api/v2/token/introspect", s.introspect)
+}
+
+// introspect answers in the shape of the journey protocol, error_code 0 for a
+// valid token, with the members of RFC 7662 beside it. The token comes as JSON
+// or as a form.
+func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
+	id, secret, ok := r.BasicAuth()
+	_, app, err := apps.Authenticate(r.Context(), s.Kit.DB, apps.ClientID(id), secret)
+	if !ok || fault.Is(err, fault.Denied) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="watchword"`)
+		web.Write(w, http.StatusUnauthorized, map[string]any{"error_code": 4010, "error_message": "The client is unknown or its secret is wrong.", "error": "invalid_client"}, 0)
+		return
+	}
+	jwt, bad := introspected(w, r)
+	if err == nil && bad == nil {
+		var claims map[string]any
+		var active bool
+		if claims, active, err = session.Introspect(r.Context(), s.Kit.DB, s.Keys, s.config.URL, app, jwt); err == nil {
+			writeIntrospection(w, claims, active)
+			return
+		}
+	}
+	if err == nil {
+		err = bad
+	}
+	f := fault.Of(err)
+	s.config.Log.WarnContext(r.Context(), "introspection failed", "err", err)
+	web.Write(w, web.Status(f.Code), map[string]any{"error_code": 4000, "error_message": f.Message, "error": "invalid_request"}, f.RetryAfter)
+}
+
+func introspected(w http.ResponseWriter, r *http.Request) (string, error) {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+		if err := r.ParseForm(); err != nil {
+			return "", fault.New(fault.Invalid, "The form cannot be read.").Because(err)
+		}
+		return r.PostForm.Get("token"), nil
+	}
+	var in struct {
+		Token string `json:"token"`
+	}
+	err := web.Decode(w, r, &in)
+	return in.Token, err
+}
+
+func writeIntrospection(w http.ResponseWriter, claims map[string]any, active bool) {
+	if !active {
+		web.Write(w, http.StatusOK, map[string]any{"error_code": 4001, "error_message": "The token is not valid.", "active": false}, 0)
+		return
+	}
+	out := map[string]any{"error_code": 0, "error_message": "", "active": true, "data": claims}
+	for name, v := range claims {
+		if _, taken := out[name]; !taken {
+			out[name] = v
+		}
+	}
+	out["token_type"] = session.JourneyType
+	web.Write(w, http.StatusOK, out, 0)
+}

@@ -1,0 +1,264 @@
+// Package server puts the parts together. It is the only package that knows
+// them all: configuration in, a running server out.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
+	"github.com/watchword-auth/watchword/internal/authenticators/push"
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/deviceapi"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/jobs"
+	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/notify"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/token"
+	"github.com/watchword-auth/watchword/internal/web"
+	"github.com/watchword-auth/watchword/internal/wire/mosaic"
+
+	// Crafts: one import a method, one for the steps.
+	_ "github.com/watchword-auth/watchword/internal/authenticators/biometric"
+	_ "github.com/watchword-auth/watchword/internal/journey/steps"
+)
+
+// Config is what the process needs; everything of the product stands in the
+// database. The zero value of each field is its default.
+type Config struct {
+	Listen    string         // address to serve on
+	URL       string         // where the world reaches this server, without a trailing slash: the issuer
+	Database  string         // "sqlite:PATH" or "postgres://…"
+	MasterKey []byte         // 32 bytes
+	Trusted   []netip.Prefix // proxies whose X-Forwarded-For counts
+	Dev       bool           // capture messages, serve the playground
+	Log       *slog.Logger
+	Now       func() time.Time
+
+	HeldPerAddress int     // waiting requests one address may hold; 0: 500
+	RatePerAddress float64 // requests a second of one address; 0: 50, negative: no limit
+}
+
+// Server is a server that is ready to serve. Close it.
+type Server struct {
+	Kit    *kit.Kit
+	Engine *journey.Engine
+	Keys   *token.Keys
+	Dev    *Dev // nil outside development
+
+	config   Config
+	handler  http.Handler
+	http     *prometheus.HistogramVec
+	draining chan struct{}
+	once     sync.Once
+	work     sync.WaitGroup
+	stop     context.CancelFunc
+}
+
+// New opens the database, brings it up to date and puts the parts together. It
+// listens nowhere yet.
+func New(ctx context.Context, c Config) (*Server, error) {
+	vault, err := secret.NewVault(c.MasterKey)
+	if err != nil {
+		return nil, err
+	}
+	d, err := db.Open(ctx, c.Database, vault, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, draining: make(chan struct{}), http: newRequests()}
+	s.Kit = &kit.Kit{DB: d, Log: c.Log, URL: c.URL, Jobs: jobs.NewWorker(d, c.Log), Dev: c.Dev}
+	s.Engine = journey.NewEngine(s.Kit, journey.Options{HeldPerAddress: c.HeldPerAddress})
+	s.Engine.OnEnd(string(push.Kind), push.Settle)
+	s.Keys = token.New(d)
+	if err := s.assemble(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) assemble(ctx context.Context) error {
+	if err := s.Kit.DB.CheckVault(ctx); err != nil {
+		return err
+	}
+	if err := s.Keys.Ensure(ctx); err != nil {
+		return fmt.Errorf("signing keys: %w", err)
+	}
+	if s.config.Dev {
+		s.Dev = newDev(s)
+	}
+	s.messages()
+	s.housekeeping()
+	s.handler = s.routes()
+	return nil
+}
+
+// messages wires what carries push messages out.
+func (s *Server) messages() {
+	o := notify.Options{
+		Client: web.Egress(web.EgressOptions{}), Subject: s.config.URL, Gone: directory.DropTarget,
+		Trouble: func(ctx context.Context, request, _ string) error {
+			return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return push.Fail(ctx, tx, authn.ChallengeID(request)) })
+		},
+	}
+	if s.Dev != nil {
+		o.Capture = s.Dev.Inbox
+	}
+	notify.New(s.Kit.DB, o).Serve(s.Kit.Jobs)
+}
+
+// housekeeping deletes what has run out and seals the audit record, on one node
+// at a time.
+func (s *Server) housekeeping() {
+	w := s.Kit.Jobs
+	sweep := func(name string, fn func(context.Context, *db.Tx) error) {
+		w.Every(name, time.Minute, func(ctx context.Context) error {
+			return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return fn(ctx, tx) })
+		})
+	}
+	sweep("sweep.runs", journey.Sweep)
+	sweep("sweep.challenges", authn.Sweep)
+	sweep("sweep.messages", journey.SweepMessages)
+	sweep("sweep.counters", limit.Sweep)
+	sweep("sweep.keys", token.Sweep)
+	audit.Serve(w, s.Kit.DB)
+}
+
+// Serve listens and serves until ctx ends, then drains: it is not ready any
+// more, answers held requests, finishes the others and closes. ready is called
+// with the address once requests are served.
+func (s *Server) Serve(ctx context.Context, ready func(address string)) error {
+	l, err := net.Listen("tcp", s.config.Listen)
+	if err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%s is taken: another program listens there; choose another with --listen", s.config.Listen)
+		}
+		return fmt.Errorf("listening on %s: %w", s.config.Listen, err)
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.work.Go(func() { s.Kit.Jobs.Run(background) })
+	h := &http.Server{
+		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	s.work.Go(func() { failed <- h.Serve(l) })
+	ready(l.Addr().String())
+	select {
+	case err := <-failed:
+		return errors.Join(err, s.Close())
+	case <-ctx.Done():
+	}
+	return s.drain(context.WithoutCancel(ctx), h)
+}
+
+func (s *Server) drain(ctx context.Context, h *http.Server) error {
+	s.release()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return errors.Join(h.Shutdown(ctx), s.Close())
+}
+
+// release answers what is held and makes the server not ready.
+func (s *Server) release() {
+	s.once.Do(func() { close(s.draining) })
+	s.Engine.Release()
+}
+
+// Close stops the background work and closes the database.
+func (s *Server) Close() error {
+	s.release()
+	if s.stop != nil {
+		s.stop()
+	}
+	s.work.Wait()
+	return s.Kit.DB.Close()
+}
+
+// Handler serves every route.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+func (s *Server) journeyToken(ctx context.Context, end journey.End) (string, error) {
+	app, err := apps.Find(ctx, s.Kit.DB, end.App)
+	if err != nil {
+		return "", err
+	}
+	return session.JourneyToken(ctx, s.Keys, s.config.URL, session.Facts{
+		ID: end.Token.ID, At: end.Token.At, Client: end.Client, App: app, Journey: end.Journey, Version: end.Version, Device: end.Device,
+		Params: end.Params, Proofs: end.Proofs, Claims: end.Claims,
+	})
+}
+
+// routes lists every door, in one place.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	door := mosaic.Door{Kit: s.Kit, Engine: s.Engine, Token: s.journeyToken, Trusted: s.config.Trusted}
+	mosaic.Routes(mux, door)
+	device := http.NewServeMux()
+	deviceapi.Routes(device, s.Kit)
+	mux.Handle("/device/", s.undrained(device))
+	s.tokenRoutes(mux)
+	s.operations(mux)
+	if s.Dev != nil {
+		s.Dev.routes(mux)
+	}
+	var h http.Handler = mux
+	h = mosaic.CORS(door, h)
+	h = s.limited(h)
+	h = s.measured(h)
+	return web.Wrap(h, s.config.Log, s.config.Trusted)
+}
+
+// undrained ends the requests that h holds when the server drains.
+func (s *Server) undrained(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		done := make(chan struct{})
+		defer close(done)
+		go func() {
+			select {
+			case <-s.draining:
+				cancel()
+			case <-done:
+			}
+		}()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// limited bounds the requests of one address.
+func (s *Server) limited(h http.Handler) http.Handler {
+	rate := s.config.RatePerAddress
+	if rate < 0 {
+		return h
+	}
+	if rate == 0 {
+		rate = 50
+	}
+	buckets := limit.NewBuckets(rate, int(rate)*4, 50_000)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ok, wait := buckets.Allow(limit.Address(web.Address(r, s.config.Trusted).String()), s.Kit.DB.Now()); !ok {
+			web.TooMany(w, wait)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,154 @@
+package server_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/kit/kittest"
+	"github.com/watchword-auth/watchword/internal/server"
+	"github.com/watchword-auth/watchword/internal/simulator"
+)
+
+// world is a whole server on loopback, with the seeded demo application and a
+// clock of the test's own.
+type world struct {
+	*server.Server
+	URL string
+	now time.Time
+	mu  sync.Mutex
+}
+
+func newWorld(t testing.TB) *world { return openWorld(t, kittest.Address(t)) }
+
+// openWorld starts a server on the database at url; two of them on one
+// PostgreSQL are two nodes.
+func openWorld(t testing.TB, url string) *world {
+	t.Helper()
+	w := &world{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
+	h := httptest.NewUnstartedServer(nil)
+	w.URL = "http://" + h.Listener.Addr().String()
+	s, err := server.New(t.Context(), server.Config{
+		URL: w.URL, Database: url, MasterKey: make([]byte, 32), Dev: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: w.Now, RatePerAddress: -1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Server = s
+	if err := s.Dev.Seed(t.Context(), t.TempDir(), 30); err != nil {
+		t.Fatal(err)
+	}
+	h.Config.Handler = s.Handler()
+	h.Start()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		h.Close()
+	})
+	return w
+}
+
+func (w *world) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+// Pass lets time pass.
+func (w *world) Pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+// do runs fn in a transaction.
+func (w *world) do(t testing.TB, fn func(tx *db.Tx) error) {
+	t.Helper()
+	if err := w.Kit.DB.Tx(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// keys are made once: RSA keys take a tenth of a second each.
+var keys = sync.OnceValue(func() []*simulator.Keys {
+	var out []*simulator.Keys
+	for range 4 {
+		k, err := simulator.NewKeys()
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, k)
+	}
+	return out
+})
+
+// phone is an unregistered phone with the i-th keys.
+func (w *world) phone(t testing.TB, email string, i int) *simulator.Phone {
+	t.Helper()
+	p, err := simulator.New(simulator.Options{Server: w.URL, Client: "demo-native", Email: email, DeviceName: "Pixel 9", Keys: keys()[i], Now: w.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// registered is a phone of a user, set up.
+func (w *world) registered(t testing.TB, email string, i int) *simulator.Phone {
+	t.Helper()
+	p := w.phone(t, email, i)
+	if err := p.Register(t.Context()); err != nil {
+		t.Fatalf("registering: %v", err)
+	}
+	return p
+}
+
+func (w *world) browser(t testing.TB) *simulator.Browser {
+	t.Helper()
+	b, err := simulator.NewBrowser(simulator.BrowserOptions{Server: w.URL, Client: "demo-web", Now: w.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+const waitStep = "transmit_platform_mobile_approve_authentication"
+
+// asked is a browser that waits for the phone.
+func (w *world) asked(t testing.TB, email string) (*simulator.Browser, simulator.Response) {
+	t.Helper()
+	b := w.browser(t)
+	if _, err := b.Start(t.Context(), "web_login", nil); err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.Submit(t.Context(), "web_to_mobile", map[string]any{"email": email})
+	if err != nil || r.Step != waitStep {
+		t.Fatalf("after the form: %+v, %v", r, err)
+	}
+	return b, r
+}
+
+// pending is the one request that waits for a phone.
+func pending(t testing.TB, p *simulator.Phone) simulator.Request {
+	t.Helper()
+	list, err := p.Pending(t.Context(), 5*time.Second)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("pending: %v, %v", list, err)
+	}
+	return list[0]
+}
+
+func ended(t testing.TB, b *simulator.Browser) simulator.Response {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r, err := b.Wait(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}

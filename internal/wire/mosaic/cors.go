@@ -1,0 +1,69 @@
+package mosaic
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/fault"
+)
+
+// CORS lets a client's own web origins call this door from a browser, and no
+// others (security R80). It stands before the routes, so that a preflight never
+// meets a redirect. The SDK sends credentials, so the origin is named and never
+// "*". A request without an Origin is no browser's.
+func CORS(d Door, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := r.Header.Get("Origin")
+		if !strings.HasPrefix(r.URL.Path, prefix) || origin == "" || origin == d.Kit.URL {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Add("Vary", "Origin")
+		ok, err := d.allowed(r, origin)
+		if err != nil || !ok {
+			if err == nil {
+				err = fault.New(fault.Denied, "This origin may not speak for the client.")
+			}
+			refuse(w, r, err, nil)
+			return
+		}
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Access-Control-Allow-Credentials", "true")
+		if r.Method != http.MethodOptions {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Access-Control-Allow-Methods", "POST")
+		w.Header().Set("Access-Control-Allow-Headers", "content-type")
+		w.Header().Set("Access-Control-Max-Age", "600")
+		w.WriteHeader(http.StatusNoContent)
+	})
+}
+
+func (d Door) allowed(r *http.Request, origin string) (bool, error) {
+	c, _, err := apps.FindClient(r.Context(), d.Kit.DB, apps.ClientID(r.URL.Query().Get("clientId")))
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return slices.Contains(c.Settings.Origins, origin) || c.Settings.LoopbackOrigins && loopback(origin), nil
+}
+
+// loopback reports an origin on this very machine, any port.
+func loopback(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.Host == "" {
+		return false
+	}
+	if u.Hostname() == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(u.Hostname())
+	return err == nil && (a == netip.MustParseAddr("127.0.0.1") || a == netip.IPv6Loopback())
+}

@@ -1,0 +1,176 @@
+// Package mosaic is the door that the published Mosaic SDKs knock at: their
+// orchestration protocol, as the unmodified web SDK 2.1.1 and the mobile SDKs
+// speak it (mosaic-protocol 2). The door has words and envelopes and decides
+// nothing: every request starts or answers a journey run, or joins an approval.
+package mosaic
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authenticators/push"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/web"
+)
+
+// Door is what the door needs of the house.
+type Door struct {
+	Kit     *kit.Kit
+	Engine  *journey.Engine
+	Token   func(ctx context.Context, end journey.End) (string, error) // signs the proof of completion
+	Trusted []netip.Prefix
+}
+
+// Routes adds the door's routes to mux. All are POST, under one prefix.
+func Routes(mux *http.ServeMux, d Door) {
+	for op, fn := range map[string]operation{
+		"auth/anonymous_invoke":   d.start,
+		"auth/mobile_approve":     d.approve,
+		"auth/assert":             d.answer,
+		"auth/poll":               d.poll,
+		"auth/create_debug_token": d.debug,
+	} {
+		mux.Handle("POST "+prefix+op, d.handle(fn))
+	}
+	mux.HandleFunc("POST "+prefix+"auth/key_exchange", d.exchange)
+	mux.HandleFunc(prefix, func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, r, fault.New(fault.NotFound, "There is no such operation."), nil)
+	})
+}
+
+const prefix = "/ido/api/v2/"
+
+// operation answers one opened request.
+type operation func(ctx context.Context, in request) (response, error)
+
+// request is an opened request: what the query and the typed headers say.
+type request struct {
+	client  apps.Client
+	app     apps.App
+	caller  journey.Caller
+	session string
+	headers headers
+	data    data
+	crypto  *cryptoSession
+}
+
+func (d Door) handle(fn operation) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		in, err := d.open(w, r)
+		if err != nil {
+			refuse(w, r, err, in.crypto)
+			return
+		}
+		out, err := fn(r.Context(), in)
+		if err != nil {
+			refuse(w, r, err, in.crypto)
+			return
+		}
+		out.write(w, in.crypto)
+	})
+}
+
+// open reads a request. An unknown client is refused like a wrong session, by
+// every operation alike.
+func (d Door) open(w http.ResponseWriter, r *http.Request) (request, error) {
+	var in request
+	q := r.URL.Query()
+	env, err := d.envelope(w, r)
+	if err != nil {
+		return in, err
+	}
+	in.crypto = env.crypto
+	if in.client, in.app, err = apps.FindClient(r.Context(), d.Kit.DB, apps.ClientID(q.Get("clientId"))); err != nil {
+		if fault.Is(err, fault.NotFound) {
+			return in, fault.New(fault.Denied, "The client is not known here.").Because(err)
+		}
+		return in, err
+	}
+	if in.client.Kind == apps.Backend {
+		return in, fault.New(fault.Denied, "The client is not known here.")
+	}
+	in.session, in.headers, in.data = q.Get("sid"), env.headers, env.data
+	in.caller = journey.Caller{
+		Client: in.client.ID, Address: web.Address(r, d.Trusted).String(), UserAgent: clip(r.UserAgent(), 512), Locale: clip(q.Get("locale"), 35), Device: in.headers.device(),
+	}
+	return in, nil
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+func (d Door) start(ctx context.Context, in request) (response, error) {
+	reply, err := d.Engine.Start(ctx, journey.StartRequest{
+		App: in.app, Client: in.client, Journey: in.data.Journey, Params: in.data.Params, Saved: in.data.Saved, Caller: in.caller,
+	})
+	if fault.Is(err, fault.NotFound) {
+		return response{}, fault.New(fault.NotFound, "There is no such journey.").Because(err)
+	}
+	if err != nil {
+		return response{}, err
+	}
+	return d.started(ctx, in, reply)
+}
+
+func (d Door) approve(ctx context.Context, in request) (response, error) {
+	a := in.headers.Approve
+	reply, err := push.Join(ctx, d.Kit, d.Engine, push.JoinRequest{
+		Request: a.Request, Signature: a.Signature, App: in.app, Client: in.client, Caller: in.caller, Params: in.data.Params,
+	})
+	if err != nil {
+		return response{}, err
+	}
+	return d.started(ctx, in, reply)
+}
+
+// started is the first response of a run: it names the session, the device and
+// the anonymous user, which the SDK takes from nowhere else.
+func (d Door) started(ctx context.Context, in request, reply journey.Reply) (response, error) {
+	out, err := d.reply(ctx, reply)
+	device := in.headers.Device.KeyID
+	if device == "" {
+		device = "d-" + rand.Text()
+	}
+	uid := in.headers.UID
+	if uid == "" {
+		uid = "anon-" + rand.Text()
+	}
+	out.Headers = append(out.Headers, map[string]any{"type": "ephemeral_uid", "uid": uid}, map[string]any{"type": "device_id", "device_id": device},
+		map[string]any{"type": "session_id", "session_id": reply.Session})
+	return out, err
+}
+
+func (d Door) answer(ctx context.Context, in request) (response, error) {
+	option, said := in.data.answer()
+	reply, err := d.Engine.Answer(ctx, journey.Answer{
+		Session: in.session, Visit: in.data.Visit, Turn: in.data.Turn, Option: option, Data: said, Caller: in.caller,
+	})
+	if err != nil {
+		return response{}, err
+	}
+	return d.reply(ctx, reply)
+}
+
+func (d Door) poll(ctx context.Context, in request) (response, error) {
+	wait := min(max(in.data.Timeout, 0), 25)
+	changed, err := d.Engine.PollTicket(ctx, journey.Answer{Session: in.session, Caller: in.caller}, in.data.Ticket, time.Duration(wait*float64(time.Second)))
+	if err != nil {
+		return response{}, err
+	}
+	return response{Data: map[string]any{"change_detected": changed, "assertions_complete": false, "state": "pending"}}, nil
+}
+
+func (d Door) debug(ctx context.Context, in request) (response, error) {
+	pin, err := d.Engine.DebugPin(ctx, journey.Answer{Session: in.session, Caller: in.caller})
+	return response{Data: map[string]any{"debug_pin": pin, "assertions_complete": false, "state": "pending"}}, err
+}

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Everything: lint, Go tests on SQLite and on PostgreSQL, the real SDK in Node and
+# in Chromium. Installs what is missing. A step that fails ends the run.
+set -eu
+cd "$(dirname "$0")/.."
+export CGO_ENABLED=0
+
+step() { printf '\n== %s\n' "$*"; }
+
+need() { # COMMAND PACKAGE
+	command -v "$1" >/dev/null 2>&1 && return
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2"
+		return
+	fi
+	echo "test.sh: $1 is missing; install the package $2" >&2
+	exit 1
+}
+
+step "what the tests need"
+need node nodejs
+need npm npm
+need chromium chromium
+(cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
+TEST_POSTGRES=$(POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh start)
+trap 'POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh stop >/dev/null 2>&1 || true' EXIT
+
+step "lint"
+scripts/lint.sh
+
+step "Go tests on SQLite"
+go test ./...
+
+step "Go tests on PostgreSQL"
+TEST_POSTGRES=$TEST_POSTGRES go test -p 2 ./internal/... ./cmd/...
+
+step "race detector on the core"
+if command -v gcc >/dev/null 2>&1; then
+	CGO_ENABLED=1 go test -race ./internal/db ./internal/journey ./internal/authn ./internal/authenticators/... ./internal/limit
+fi
+
+step "the real SDK, in Node and in Chromium"
+mkdir -p .tmp
+go build -o .tmp/watchword ./cmd/watchword
+for url in "" "$TEST_POSTGRES"; do
+	WATCHWORD_BIN=$PWD/.tmp/watchword TEST_POSTGRES=$url node tests/run.mjs
+done
