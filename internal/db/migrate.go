@@ -2,7 +2,9 @@ package db
 
 import (
 	"context"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -94,6 +96,20 @@ var newest = sync.OnceValues(func() (int64, error) {
 	}
 	return goose.NumericComponent(names[len(names)-1]) // Glob sorts
 })
+
+// Schema is a fingerprint of all migrations in this program.
+func Schema() string {
+	sum := sha256.New()
+	names, _ := fs.Glob(migrations, "migrations/*.sql") // the pattern is right
+	for _, name := range names {
+		b, err := migrations.ReadFile(name)
+		if err != nil {
+			panic("db: " + err.Error()) // it is part of the program
+		}
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(b), b)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:10])
+}
 
 // lease makes this node the one that migrates: a row, because advisory locks
 // exist neither everywhere nor behind every pooler.
