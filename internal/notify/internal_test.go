@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -119,7 +120,7 @@ func TestFuse(t *testing.T) {
 		if !f.allow("r", now, now) {
 			t.Fatalf("blown after %d failures", i)
 		}
-		f.report("r", true, now)
+		f.begin("r")(true, now)
 	}
 	if f.allow("r", now, now) {
 		t.Error("not blown after three failures")
@@ -131,7 +132,7 @@ func TestFuse(t *testing.T) {
 	if !f.allow("r", old, now) || f.allow("r", old, now) {
 		t.Error("want one probe after five seconds, and only one")
 	}
-	f.report("r", false, now)
+	f.begin("r")(false, now)
 	allowed := 0
 	for range 20 {
 		if !f.allow("r", now, now) {
@@ -154,11 +155,47 @@ func TestFuse(t *testing.T) {
 		t.Errorf("%d routes are remembered, want none", len(f.routes))
 	}
 	for i := range 3 * maxRoutes {
-		f.report(string(rune(i)), true, now)
+		f.begin(string(rune(i)))(true, now)
 	}
 	if len(f.routes) > maxRoutes {
 		t.Errorf("%d routes are remembered", len(f.routes))
 	}
+}
+
+// Sends that hang hold others back before they have failed, and no longer than
+// they last.
+func TestFuseSeesHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f fuses
+		now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		var ends []func(bool, time.Time)
+		for range 8 {
+			ends = append(ends, f.begin("r"))
+		}
+		if !f.allow("r", now, now) {
+			t.Error("held back before anything is slow")
+		}
+		<-time.After(slowAfter) // virtual
+		synctest.Wait()
+		for i, end := range ends {
+			if f.allow("r", now, now) {
+				t.Errorf("let through while %d hang and %d failed", len(ends)-i, i)
+			}
+			end(true, now)
+		}
+		if f.allow("r", now, now) {
+			t.Error("let through after eight failures")
+		}
+		slow := []func(bool, time.Time){f.begin("s"), f.begin("s"), f.begin("s")}
+		<-time.After(slowAfter)
+		synctest.Wait()
+		for _, end := range slow {
+			end(false, now)
+		}
+		if !f.allow("s", now, now) || f.routes["s"] != nil {
+			t.Errorf("a slow provider that worked is held back: %+v", f.routes["s"])
+		}
+	})
 }
 
 const goodSubscription = `{"endpoint":"https://push.example/x","expirationTime":null,"keys":{"p256dh":"BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4","auth":"BTBZMqHH6r4Tts7J_aSIgg"}}`
