@@ -26,6 +26,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -46,6 +47,7 @@ type Q interface {
 // DB is a database. The zero value is not usable; call Open. Safe for
 // concurrent use.
 type DB struct {
+	commits     atomic.Int64 // see Commits
 	read, write *sql.DB
 	vault       *secret.Vault
 	now         func() time.Time

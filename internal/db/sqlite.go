@@ -37,7 +37,7 @@ func (d *DB) openSQLite(ctx context.Context, path string) error {
 	// bound what the process keeps in memory.
 	base := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 		"journal_size_limit(67108864)", "trusted_schema(OFF)"}}
-	d.write, err = openPool(path, base, "cache_size(-8000)")
+	d.write, err = openPool(path, base, "cache_size(-4000)")
 	if err != nil {
 		return err
 	}

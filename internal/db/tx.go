@@ -129,6 +129,7 @@ func (d *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
 	for try := 1; ; try++ {
 		err := d.once(ctx, fn, try > 1)
 		if err == nil {
+			d.commits.Add(1)
 			return nil
 		}
 		if !again(err) {
@@ -156,3 +157,6 @@ func jitter(limit time.Duration) time.Duration {
 	rand.Read(b[:])
 	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(limit))
 }
+
+// Commits is how many transactions this handle has committed.
+func (d *DB) Commits() int64 { return d.commits.Load() }

@@ -76,8 +76,9 @@ func (w *Worker) RunOne(ctx context.Context) (bool, error) {
 	return true, err
 }
 
-// Run runs jobs and timers until ctx ends, then lets the running jobs finish
-// (at most 10 seconds) and returns. One node runs one Run.
+// Run runs jobs and timers until ctx ends, then waits for the jobs that run. After
+// 10 seconds their contexts end; what they leave undone comes back elsewhere
+// when its lease is over. One node runs one Run.
 func (w *Worker) Run(ctx context.Context) {
 	var timers sync.WaitGroup
 	for _, t := range w.timers {
@@ -87,21 +88,21 @@ func (w *Worker) Run(ctx context.Context) {
 
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, stop) })()
-
 	watch := w.db.Watch(topic)
 	defer watch.Close()
 	var (
 		results = make(chan result, width)
 		busy    int
 		done    []result
+		stopped = ctx.Done()
+		patient <-chan time.Time // ends the grace
 	)
 	for {
 		want := width - busy
 		if ctx.Err() != nil {
 			want = 0
 		}
-		claimed, err := w.turn(running, done, want)
+		claimed, err := w.timely(ctx, done, want)
 		if err != nil {
 			w.log.WarnContext(ctx, "the queue is out of reach", "err", err)
 		} else {
@@ -113,10 +114,6 @@ func (w *Worker) Run(ctx context.Context) {
 		}
 		if ctx.Err() != nil && busy == 0 && (len(done) == 0 || running.Err() != nil) {
 			return
-		}
-		stopped := ctx.Done()
-		if ctx.Err() != nil {
-			stopped = nil // seen; from now on only results count
 		}
 		pause := time.NewTimer(poll)
 		select {
@@ -130,6 +127,12 @@ func (w *Worker) Run(ctx context.Context) {
 		case <-watch.C:
 		case <-pause.C:
 		case <-stopped:
+			stopped = nil
+			end := time.NewTimer(grace)
+			defer end.Stop()
+			patient = end.C
+		case <-patient:
+			stop()
 		}
 		pause.Stop()
 	}
@@ -145,6 +148,14 @@ type job struct {
 type result struct {
 	job
 	err error
+}
+
+// timely is turn for a worker that may be stopping: what is done is written down
+// all the same, and a database that hangs does not hold the worker for ever.
+func (w *Worker) timely(ctx context.Context, done []result, want int) ([]job, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lease/3)
+	defer cancel()
+	return w.turn(ctx, done, want)
 }
 
 // turn writes down what became of done and claims up to want due jobs, in one
