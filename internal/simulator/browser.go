@@ -10,6 +10,9 @@ import (
 	"github.com/google/uuid"
 )
 
+// browserAgent is the User-Agent of the browser that the device header names.
+const browserAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
+
 // BrowserOptions say where a page's SDK points.
 type BrowserOptions struct {
 	Server string           // URL of the server; the SDK's serverPath is this and "/ido"
@@ -30,7 +33,7 @@ func NewBrowser(o BrowserOptions) (*Browser, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conversation{server: server, client: o.Client, locale: o.Locale, http: o.HTTP, now: o.Now, key: o.Key}
+	c := &conversation{server: server, client: o.Client, locale: o.Locale, agent: browserAgent, http: o.HTTP, now: o.Now, key: o.Key}
 	if c.locale == "" {
 		c.locale = "en-US"
 	}

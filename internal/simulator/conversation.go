@@ -28,6 +28,7 @@ type header = map[string]any
 // time.
 type conversation struct {
 	server, client, locale string
+	agent                  string // User-Agent
 	http                   *http.Client
 	now                    func() time.Time
 	key                    *rsa.PrivateKey // nil: a client without key storage
@@ -240,7 +241,7 @@ func (c *conversation) call(ctx context.Context, op string, data map[string]any,
 	if err != nil {
 		return envelope{}, fmt.Errorf("encoding %s: %w", op, err)
 	}
-	status, answer, err := post(ctx, c.http, c.url(op), body)
+	status, answer, err := post(ctx, c.http, c.url(op), c.agent, body)
 	if err != nil {
 		return envelope{}, fmt.Errorf("%s: %w", op, err)
 	}
@@ -267,12 +268,13 @@ func (c *conversation) url(op string) string {
 }
 
 // post sends JSON and returns the status and the body, whatever they are.
-func post(ctx context.Context, client *http.Client, url string, body []byte) (int, []byte, error) {
+func post(ctx context.Context, client *http.Client, url, agent string, body []byte) (int, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
 	req.Header.Set("Content-Type", "application/json;charset=UTF-8")
+	req.Header.Set("User-Agent", agent)
 	res, err := client.Do(req)
 	if err != nil {
 		return 0, nil, err

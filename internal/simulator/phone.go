@@ -19,6 +19,9 @@ const maxHold = 25 * time.Second
 // registrationJourney is the journey that makes a phone somebody's.
 const registrationJourney = "mobile_app_registration"
 
+// phoneAgent is the phone's User-Agent.
+const phoneAgent = "watchword-phone/1"
+
 // Options say whose phone it is and where it points.
 type Options struct {
 	Server     string
@@ -94,7 +97,7 @@ func newPhone(o Options, pushToken, deviceID string) (*Phone, error) {
 // (mosaic-protocol 2.2).
 func (p *Phone) converse() *conversation {
 	return &conversation{
-		server: p.server, client: p.o.Client, locale: "en-US", http: p.http, now: p.o.Now, key: p.o.Keys.Device, mobile: true, did: p.deviceID,
+		server: p.server, client: p.o.Client, locale: "en-US", agent: phoneAgent, http: p.http, now: p.o.Now, key: p.o.Keys.Device, mobile: true, did: p.deviceID,
 		headers: []header{
 			{"type": "flow_id", "flow_id": ""},
 			{"type": "device", "device": map[string]any{
@@ -195,7 +198,7 @@ func (p *Phone) pending(ctx context.Context, hold time.Duration) ([]Request, err
 	if err != nil {
 		return nil, fmt.Errorf("encoding: %w", err)
 	}
-	status, answer, err := post(ctx, p.http, p.server+"/device/v1/pending", body)
+	status, answer, err := post(ctx, p.http, p.server+"/device/v1/pending", phoneAgent, body)
 	if err != nil {
 		return nil, fmt.Errorf("asking what is pending: %w", err)
 	}
