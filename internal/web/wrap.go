@@ -1,3 +1,6 @@
+// Package web is the little that every HTTP door shares: strict JSON in and out,
+// who speaks, what every response carries, and the one guarded client for what
+// the server itself calls out to. It knows no protocol and no product.
 package web
 
 import (
