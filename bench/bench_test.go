@@ -111,7 +111,7 @@ func TestParse(t *testing.T) {
 	if err != nil || len(o.Clients) != 2 || o.Clients[1] != 4 || o.Rounds != 3 || o.Out == "" {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if o, err = parse([]string{"-short"}); err != nil || o.Out != "" || o.Rounds != 1 {
+	if o, err = parse([]string{"-seconds=7", "-short"}); err != nil || o.Out != "" || o.Rounds != 1 || o.Seconds != 7 {
 		t.Errorf("short: %+v, %v", o, err)
 	}
 	for _, bad := range []string{"-clients=0", "-clients=x", "-clients=500", "-rounds=0", "-seconds=0"} {

@@ -61,6 +61,11 @@ func exit(err error) {
 	os.Exit(0)
 }
 
+// shortRun is what -short sets of the flags that are not given.
+var shortRun = map[string]string{
+	"rounds": "1", "seconds": "2", "users": "40", "watchers": "50", "samples": "40", "waiting": "500", "hold": "5", "out": "",
+}
+
 func parse(args []string) (options, error) {
 	var o options
 	var clients string
@@ -73,7 +78,7 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.Watchers, "watchers", 200, "browsers that wait while latency is measured")
 	f.IntVar(&o.Samples, "samples", 200, "approvals for each measurement of latency")
 	f.IntVar(&o.Waiting, "waiting", 5000, "browsers that wait while memory is measured; 0 leaves it out")
-	f.Float64Var(&o.Hold, "hold", 20, "seconds for which they are watched")
+	f.Float64Var(&o.Hold, "hold", 30, "seconds for which they are watched")
 	f.StringVar(&o.Postgres, "postgres", os.Getenv("BENCH_POSTGRES"), "URL of a PostgreSQL server on this machine, without a database; empty: SQLite only")
 	f.StringVar(&o.Binary, "binary", "", "server binary; empty: build one")
 	f.StringVar(&o.Out, "out", "docs/performance.md", "file for the report; empty: none")
@@ -82,7 +87,15 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	if short {
-		o.Rounds, o.Seconds, o.Users, o.Watchers, o.Samples, o.Waiting, o.Hold, o.Out = 1, 2, 40, 50, 40, min(o.Waiting, 500), 5, ""
+		given := map[string]bool{}
+		f.Visit(func(fl *flag.Flag) { given[fl.Name] = true })
+		for name, value := range shortRun {
+			if !given[name] {
+				if err := f.Set(name, value); err != nil {
+					return o, err
+				}
+			}
+		}
 	}
 	for _, text := range strings.Split(clients, ",") {
 		n, err := strconv.Atoi(text)
