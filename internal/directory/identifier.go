@@ -40,6 +40,18 @@ type Identifier struct {
 // E-mail addresses and usernames are NFKC and case-folded, phone numbers E.164,
 // external ids are kept as they are. fault.Invalid if it cannot be one.
 func Normalise(kind IdentifierKind, s string) (string, error) {
+	once, err := spell(kind, s)
+	if err != nil {
+		return "", err
+	}
+	// A spelling that would change again is no name: two people could share it.
+	if twice, err := spell(kind, once); err != nil || twice != once {
+		return "", invalid(kind)
+	}
+	return once, nil
+}
+
+func spell(kind IdentifierKind, s string) (string, error) {
 	if !utf8.ValidString(s) || len(s) > 320 || hasHidden(s) {
 		return "", invalid(kind)
 	}
@@ -47,6 +59,9 @@ func Normalise(kind IdentifierKind, s string) (string, error) {
 	case Email:
 		return normaliseEmail(s)
 	case Phone:
+		if strings.Trim(s, "+0123456789 -().\u00a0") != "" {
+			return "", invalid(kind)
+		}
 		n, err := phonenumbers.Parse(strings.TrimSpace(s), "ZZ")
 		if err != nil || !phonenumbers.IsPossibleNumber(n) {
 			return "", invalid(kind)
@@ -68,7 +83,7 @@ func Normalise(kind IdentifierKind, s string) (string, error) {
 }
 
 func normaliseEmail(s string) (string, error) {
-	s = strings.ToLower(norm.NFKC.String(strings.TrimSpace(s)))
+	s = norm.NFKC.String(strings.ToLower(norm.NFKC.String(strings.TrimSpace(s))))
 	local, domain, ok := strings.Cut(s, "@")
 	if !ok || local == "" || domain == "" || strings.ContainsAny(s, " ,;<>()[]\\\"\t") || strings.Contains(domain, "@") {
 		return "", invalid(Email)
