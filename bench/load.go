@@ -89,20 +89,62 @@ func newUser(server, email string, keys *simulator.Keys, h *http.Client) (*user,
 	return u, err
 }
 
+// errBusy is a server that says, with status 503, that it is too busy now. It is
+// counted; every other failure ends the run.
+var errBusy = errors.New("the server was too busy")
+
+// busy turns a refusal with status 503 into errBusy.
+func busy(err error) error {
+	if refused, ok := errors.AsType[*simulator.Refusal](err); ok && refused.Status == http.StatusServiceUnavailable {
+		return fmt.Errorf("%w: %w", errBusy, err)
+	}
+	return err
+}
+
 // ask brings a browser to the step that waits for the phone, and returns the
 // number that it shows.
 func ask(ctx context.Context, b *simulator.Browser, email string) (string, error) {
 	r, err := b.Start(ctx, "web_login", nil)
-	if err == nil {
+	if err == nil && r.Type == simulator.InputRequired {
 		r, err = b.Submit(ctx, "web_to_mobile", map[string]any{"email": email})
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if r.Type != simulator.InputRequired || r.Text("number") == "" {
+	case r.Status == http.StatusServiceUnavailable:
+		return "", errBusy
+	case r.Type != simulator.InputRequired || r.Text("number") == "":
 		return "", fmt.Errorf("no number to match, but %s %s: %s %s", r.Type, r.Step, r.Reason, r.ErrorText)
 	}
 	return r.Text("number"), nil
+}
+
+// wait is the browser's half from the number to the token; it returns when that
+// was.
+func wait(ctx context.Context, b *simulator.Browser) (time.Time, error) {
+	r, err := b.Wait(ctx)
+	at := time.Now()
+	switch {
+	case err != nil:
+		return at, err
+	case r.Status == http.StatusServiceUnavailable:
+		return at, errBusy
+	case r.Type != simulator.Success || r.Token == "":
+		return at, fmt.Errorf("the browser ended with %s: %s %s", r.Type, r.Reason, r.ErrorText)
+	}
+	return at, nil
+}
+
+// approve is the phone's half.
+func approve(ctx context.Context, u *user, number string) error {
+	list, err := u.phone.Pending(ctx, 20*time.Second)
+	if err != nil {
+		return busy(err)
+	}
+	if len(list) != 1 {
+		return fmt.Errorf("%d requests wait on the phone", len(list))
+	}
+	return busy(u.phone.Approve(ctx, list[0].ID, number))
 }
 
 // signIn is one whole sign-in: the browser asks and waits, the phone sees the
@@ -114,41 +156,39 @@ func signIn(ctx context.Context, b *simulator.Browser, u *user) (time.Duration, 
 	if err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	type end struct {
 		at  time.Time
 		err error
 	}
 	done := make(chan end, 1)
 	go func() {
-		r, err := b.Wait(ctx)
-		at := time.Now()
-		if err == nil && (r.Type != simulator.Success || r.Token == "") {
-			err = fmt.Errorf("the browser ended with %s: %s %s", r.Type, r.Reason, r.ErrorText)
-		}
+		at, err := wait(ctx, b)
 		done <- end{at, err}
 	}()
-	list, err := u.phone.Pending(ctx, 20*time.Second)
-	if err != nil {
-		return 0, err
+	if err = approve(ctx, u, number); err != nil {
+		cancel() // nobody will approve
 	}
-	if len(list) != 1 {
-		return 0, fmt.Errorf("%d requests wait on the phone", len(list))
-	}
-	if err := u.phone.Approve(ctx, list[0].ID, number); err != nil {
-		return 0, err
-	}
-	sent := time.Unix(0, u.last.Load())
 	e := <-done
-	return e.at.Sub(sent), e.err
+	if err == nil {
+		err = e.err
+	}
+	return e.at.Sub(time.Unix(0, u.last.Load())), err
 }
 
 func newBrowser(server string, keys *simulator.Keys, h *http.Client) (*simulator.Browser, error) {
 	return simulator.NewBrowser(simulator.BrowserOptions{Server: server, Client: "demo-web", Key: keys.Device, HTTP: h, Now: time.Now})
 }
 
-// drive runs whole sign-ins, width at a time, until d is over, and returns how
-// many there were and how long each took.
-func drive(ctx context.Context, server string, users []*user, width int, d time.Duration) (took []time.Duration, err error) {
+// driven is what came of a while of sign-ins.
+type driven struct {
+	took []time.Duration // of each that succeeded
+	busy int             // sign-ins that the server was too busy for
+}
+
+// drive runs whole sign-ins, width at a time, until d is over.
+func drive(ctx context.Context, server string, users []*user, width int, d time.Duration) (out driven, err error) {
 	h := client()
 	defer h.CloseIdleConnections()
 	pool := make(chan *user, len(users))
@@ -157,19 +197,29 @@ func drive(ctx context.Context, server string, users []*user, width int, d time.
 	}
 	until := time.Now().Add(d)
 	var mu sync.Mutex
+	count := func(err error, took time.Duration) error {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case errors.Is(err, errBusy):
+			out.busy++
+			return nil
+		case err == nil:
+			out.took = append(out.took, took)
+		}
+		return err
+	}
 	err = each(width, width, func(int) error {
 		b, err := newBrowser(server, users[0].keys, h)
 		for err == nil && time.Now().Before(until) && ctx.Err() == nil {
 			u, began := <-pool, time.Now()
 			_, err = signIn(ctx, b, u)
 			pool <- u
-			mu.Lock()
-			took = append(took, time.Since(began))
-			mu.Unlock()
+			err = count(err, time.Since(began))
 		}
 		return err
 	})
-	return took, errors.Join(err, ctx.Err())
+	return out, errors.Join(err, ctx.Err())
 }
 
 // crowd is browsers that wait for phones that do not answer.
@@ -190,7 +240,7 @@ func gather(ctx context.Context, server string, keys *simulator.Keys, n int) (*c
 		if err != nil {
 			return err
 		}
-		if _, err := ask(ctx, b, crowdEmail(i)); err != nil {
+		if err := insist(ctx, b, crowdEmail(i)); err != nil {
 			return err
 		}
 		c.work.Go(func() { c.wait(ctx, b, crowdEmail(i)) })
@@ -202,6 +252,19 @@ func gather(ctx context.Context, server string, keys *simulator.Keys, n int) (*c
 	return c, nil
 }
 
+// insist is ask until the server is not too busy, for ten seconds.
+func insist(ctx context.Context, b *simulator.Browser, email string) error {
+	for try := 0; ; try++ {
+		_, err := ask(ctx, b, email)
+		if !errors.Is(err, errBusy) || try == 10 {
+			return err
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
 // wait keeps one browser waiting: when its request has run out it asks again, as
 // a person would.
 func (c *crowd) wait(ctx context.Context, b *simulator.Browser, email string) {
@@ -211,7 +274,7 @@ func (c *crowd) wait(ctx context.Context, b *simulator.Browser, email string) {
 			err = fmt.Errorf("a request that nobody answered ended with %s", r.Type)
 		}
 		if err == nil {
-			_, err = ask(ctx, b, email)
+			err = insist(ctx, b, email)
 		}
 		if ctx.Err() != nil {
 			return

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/watchword-auth/watchword/internal/simulator"
 )
 
 // transactions is the server's counter of committed write transactions.
@@ -115,7 +117,7 @@ func (s *store) populate(ctx context.Context, t *table, k keyring) error {
 		if s.users[i], err = newUser(p.url, fmt.Sprintf("user%04d@example.org", i), k.users[i], h); err != nil {
 			return err
 		}
-		return s.users[i].phone.Register(ctx)
+		return register(ctx, s.users[i].phone)
 	})
 	if err == nil {
 		err = each(8, k.crowd, func(i int) error {
@@ -123,13 +125,27 @@ func (s *store) populate(ctx context.Context, t *table, k keyring) error {
 			if err != nil {
 				return err
 			}
-			return u.phone.Register(ctx)
+			return register(ctx, u.phone)
 		})
 	}
 	if err != nil {
 		err = fmt.Errorf("registering: %w: %s", err, p.log)
 	}
 	return errors.Join(err, p.stop())
+}
+
+// register registers a phone, and tries again when the server is too busy: it is
+// not what is measured.
+func register(ctx context.Context, p *simulator.Phone) error {
+	for try := 0; ; try++ {
+		err := busy(p.Register(ctx))
+		if !errors.Is(err, errBusy) || try == 10 {
+			return err
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
 }
 
 // measure is one round on this store.
@@ -189,23 +205,27 @@ func (s *store) signIns(ctx context.Context, p *process, t *table, o options) er
 		if err != nil {
 			return err
 		}
-		took, err := drive(ctx, p.url, s.users, width, seconds(o.Seconds))
+		got, err := drive(ctx, p.url, s.users, width, seconds(o.Seconds))
 		if err != nil {
 			return err
+		}
+		if len(got.took) == 0 {
+			return errors.New("no sign-in succeeded")
 		}
 		after, err := s.usage(ctx, p)
 		if err != nil {
 			return err
 		}
-		n := float64(len(took))
+		n := float64(len(got.took))
 		row := func(what string) string { return fmt.Sprintf("%s, %d at a time", what, width) }
 		t.add(row("whole sign-ins"), s.name, "/s", n/after.at.Sub(before.at).Seconds())
-		t.add(row("time of a sign-in, p50"), s.name, "ms", ms(percentile(took, 50)))
+		t.add(row("time of a sign-in, p50"), s.name, "ms", ms(percentile(got.took, 50)))
 		t.add(row("server CPU of a sign-in"), s.name, "ms", ms(after.server-before.server)/n)
 		if s.postmaster != 0 {
 			t.add(row("database CPU of a sign-in"), s.name, "ms", ms(after.engine-before.engine)/n)
 		}
 		t.add(row("write transactions of a sign-in"), s.name, "", (after.commits-before.commits)/n)
+		t.add(row("refused as too busy"), s.name, "%", 100*float64(got.busy)/(n+float64(got.busy)))
 	}
 	return nil
 }
@@ -235,6 +255,9 @@ func (s *store) sample(ctx context.Context, p *process, n int) ([]time.Duration,
 	var out []time.Duration
 	for i := range n {
 		took, err := signIn(ctx, b, s.users[i%len(s.users)])
+		if errors.Is(err, errBusy) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

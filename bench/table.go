@@ -20,6 +20,7 @@ const machineColumn = "machine"
 type table struct {
 	rows    []*row
 	columns []string
+	last    int // the row that was added to last: a new one comes after it
 }
 
 type row struct {
@@ -33,9 +34,10 @@ func (t *table) add(name, column, unit string, value float64) {
 	}
 	i := slices.IndexFunc(t.rows, func(r *row) bool { return r.name == name })
 	if i < 0 {
-		i = len(t.rows)
-		t.rows = append(t.rows, &row{name, unit, map[string][]float64{}})
+		i = min(t.last+1, len(t.rows))
+		t.rows = slices.Insert(t.rows, i, &row{name, unit, map[string][]float64{}})
 	}
+	t.last = i
 	r := t.rows[i]
 	r.values[column] = append(r.values[column], value)
 }
@@ -108,6 +110,8 @@ func (r *row) cell(column string) string {
 
 func number(f float64) string {
 	switch {
+	case f == 0:
+		return "0"
 	case f >= 100:
 		return fmt.Sprintf("%.0f", f)
 	case f >= 10:
@@ -186,6 +190,7 @@ for each sign-in among it) is not in the figures, but it takes from what the ser
   signs with its biometric key; the browser, whose poll is held, gets its signed token. That is seven requests, at least.
 - **Server CPU** is user and system time from ` + "`/proc/PID/stat`" + `, divided by the sign-ins. **Database CPU** is the same of all processes of the PostgreSQL
   server. **Write transactions** are the server's own count (` + "`" + transactions + "`" + `), its background work included.
+- **Refused as too busy**: sign-ins that ended with status 503 because a transaction lost too often against others.
 - **Approval to browser**: from when the phone sends its last answer until the browser has its token, one sign-in after the other, while other browsers wait
   for phones that do not answer.
 - **Waiting**: that many browsers, each with a connection, a user and an open request of its own, polls held by the server.
