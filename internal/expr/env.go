@@ -23,7 +23,6 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.OptionalTypes(),
 		cel.CustomTypeAdapter(adapter{}),
 		cel.EnableHiddenAccumulatorName(true),
-		cel.ParserRecursionLimit(100),
 		cel.ParserErrorRecoveryLimit(1),
 		cel.ParserExpressionSizeLimit(maxSource),
 		cel.ExpressionNodeLimit(10_000),
@@ -32,6 +31,8 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		index(),
 		conditional(),
 		coalesce(),
+		identity("@bool", cel.BoolType),
+		identity("@any", cel.DynType),
 	}
 	return cel.NewCustomEnv(append(opts, declarations()...)...)
 })
@@ -39,13 +40,10 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 // kept is what remains of CEL's own functions. Everything that computes is
 // ours, see ours and table.
 func kept() *celenv.LibrarySubset {
-	names := []string{operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot, operators.NotStrictlyFalse, operators.Add}
-	s := &celenv.LibrarySubset{DisableMacros: true}
-	for _, n := range names {
-		s.IncludeFunctions = append(s.IncludeFunctions, &celenv.Function{Name: n})
+	s := &celenv.LibrarySubset{ExcludeMacros: []string{operators.Map, operators.Filter}}
+	for _, name := range []string{operators.LogicalNot, operators.NotStrictlyFalse, operators.Add} {
+		s.IncludeFunctions = append(s.IncludeFunctions, &celenv.Function{Name: name})
 	}
-	s.DisableMacros = false
-	s.ExcludeMacros = []string{operators.Map, operators.Filter}
 	return s
 }
 
@@ -83,6 +81,11 @@ func coalesce() cel.EnvOption {
 			})))
 }
 
+// identity is its argument, of which it demands, or forgets, the type.
+func identity(name string, t *cel.Type) cel.EnvOption {
+	return cel.Function(name, cel.Overload(name+"_identity", []*cel.Type{t}, t, cel.UnaryBinding(func(v ref.Val) ref.Val { return v })))
+}
+
 // declarations of the operators and of the function table. All are bound late,
 // to the state of one evaluation, which counts their work.
 func declarations() []cel.EnvOption {
@@ -117,7 +120,7 @@ func (f *function) declare() cel.EnvOption {
 	for n := f.required(); n <= len(params); n++ {
 		id := fmt.Sprintf("%s/%d", f.Name, n)
 		if f.Method {
-			opts = append(opts, cel.MemberOverload(id, params[:n], result, cel.LateFunctionBinding()))
+			opts = append(opts, cel.MemberOverload("."+id, params[:n], result, cel.LateFunctionBinding()))
 			continue
 		}
 		opts = append(opts, cel.Overload(id, params[:n], result, cel.LateFunctionBinding()))
@@ -173,6 +176,7 @@ func celType(name string) *cel.Type {
 // macros are CEL's own and those of std that bind a name.
 func macros() []cel.Macro {
 	return []cel.Macro{
+		cel.ReceiverMacro("existsOne", 2, parser.MakeExistsOne),
 		cel.ReceiverMacro("map", 2, parser.MakeMap),
 		cel.ReceiverMacro("map", 3, ofStd(parser.MakeMap, parser.MakeMap)),
 		cel.ReceiverMacro("filter", 2, parser.MakeFilter),
@@ -225,7 +229,7 @@ func makeReduce(h cel.MacroExprFactory, target ast.Expr, args []ast.Expr) (ast.E
 	if acc == x {
 		return nil, h.NewError(args[3].ID(), "the two names must differ")
 	}
-	return h.NewComprehension(args[0], x, acc, args[1], h.NewLiteral(types.True), args[4], h.NewIdent(acc)), nil
+	return h.NewComprehension(args[0], x, acc, h.NewCall("@any", args[1]), h.NewLiteral(types.True), args[4], h.NewIdent(acc)), nil
 }
 
 // makeLet is std.let(x, value, body).

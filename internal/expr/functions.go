@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
 	"math"
 	"regexp"
@@ -78,16 +76,25 @@ var (
 	table   []*function
 	known   = map[string]bool{} // the names of functions, methods excepted
 	nullary = map[string]bool{} // those that need no argument
+
+	namespaces = map[string]bool{} // std, strings, …
+	onValues   = map[string]bool{} // the names of methods
 )
 
 func init() {
 	table = slices.Concat(scopedFunctions(), stdFunctions(), textFunctions(), otherFunctions(), methods())
 	for _, f := range table {
-		if f.macro || f.Method || strings.HasPrefix(f.Name, "@") {
-			continue
+		space, _, spaced := strings.Cut(f.Name, ".")
+		namespaces[space] = namespaces[space] || spaced
+		switch {
+		case f.Method:
+			onValues[f.Name] = true
+		case !f.macro && !strings.HasPrefix(f.Name, "@"):
+			known[f.Name], nullary[f.Name] = true, len(f.params()) == 0
 		}
-		known[f.Name] = true
-		nullary[f.Name] = len(f.params()) == 0
+	}
+	for _, name := range []string{"or", "orValue", "hasValue", "value", "optMap", "optFlatMap"} {
+		onValues[name] = true // of CEL's optional values
 	}
 }
 
@@ -163,6 +170,10 @@ func textFunctions() []*function {
 func methods() []*function {
 	out := []*function{
 		method("contains(value any, part any) boolean", "Whether a text has the part, a list the element, an object the key.", contains),
+		method("size(value any) number", "How many characters, elements or keys it has.", length),
+		method("reverse(value any) any", "A text or a list back to front.", reverse),
+		method("sort(list list) list", "Numbers or texts in rising order.", sorted),
+		method("distinct(list list) list", "Each element once.", distinct),
 	}
 	for _, f := range textBodies {
 		if f.signature != "contains(value text, part text) boolean" {
@@ -239,7 +250,7 @@ func length(_ *state, a []any) (any, error) {
 }
 
 func wrongType(v any, want string) error {
-	return fmt.Errorf("it takes %s, not %s", want, typeOf(v))
+	return problem("it takes " + want + ", not " + typeOf(v))
 }
 
 func contains(_ *state, a []any) (any, error) {
@@ -314,7 +325,7 @@ func sorted(_ *state, a []any) (any, error) {
 	list := a[0].([]any)
 	for _, x := range list {
 		if t := typeOf(x); t != typeOf(list[0]) || t != "number" && t != "string" {
-			return nil, errors.New("it takes only numbers or only texts")
+			return nil, problem("it takes only numbers or only texts")
 		}
 	}
 	slices.SortFunc(list, func(x, y any) int {
@@ -376,7 +387,7 @@ func fold(fn func(x, y float64) float64, needs bool) body {
 		}
 		if len(list) == 0 {
 			if needs {
-				return nil, errors.New("the list is empty")
+				return nil, problem("the list is empty")
 			}
 			return 0.0, nil
 		}
@@ -394,7 +405,7 @@ func average(_ *state, a []any) (any, error) {
 		return nil, err
 	}
 	if len(list) == 0 {
-		return nil, errors.New("the list is empty")
+		return nil, problem("the list is empty")
 	}
 	sum := 0.0
 	for _, n := range list {
@@ -410,7 +421,7 @@ func span(s *state, a []any) (any, error) {
 	}
 	from, to = math.Trunc(from), math.Trunc(to)
 	if to-from > 10000 {
-		return nil, errors.New("the range has more than 10000 numbers")
+		return nil, problem("the range has more than 10000 numbers")
 	}
 	if err := s.spend(int(max(to-from, 0))); err != nil {
 		return nil, err
@@ -425,7 +436,7 @@ func span(s *state, a []any) (any, error) {
 func strToInt(_ *state, a []any) (any, error) {
 	n, err := strconv.ParseInt(strings.TrimSpace(a[0].(string)), 10, 64)
 	if err != nil || n > 1<<53 || n < -1<<53 {
-		return nil, errors.New("the text is not a whole number")
+		return nil, problem("the text is not a whole number")
 	}
 	return n, nil
 }
@@ -433,7 +444,7 @@ func strToInt(_ *state, a []any) (any, error) {
 func strToDouble(_ *state, a []any) (any, error) {
 	n, err := strconv.ParseFloat(strings.TrimSpace(a[0].(string)), 64)
 	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
-		return nil, errors.New("the text is not a number")
+		return nil, problem("the text is not a number")
 	}
 	return n, nil
 }
@@ -451,7 +462,7 @@ func toNumber(s *state, a []any) (any, error) {
 func randomBase64(_ *state, a []any) (any, error) {
 	n := a[0].(float64)
 	if n != math.Trunc(n) || n < 1 || n > 1024 {
-		return nil, errors.New("it gives 1 to 1024 bytes")
+		return nil, problem("it gives 1 to 1024 bytes")
 	}
 	b := make([]byte, int(n))
 	rand.Read(b)
@@ -484,7 +495,7 @@ func jsonPath(_ *state, a []any) (any, error) {
 	for path != "" {
 		m := pathStep.FindStringSubmatch(path)
 		if m == nil {
-			return nil, errors.New("the path is not like $.a.b[0]")
+			return nil, problem("the path is not like $.a.b[0]")
 		}
 		path = path[len(m[0]):]
 		if m[2] != "" {
@@ -581,22 +592,22 @@ func replace(s *state, a []any) (any, error) {
 func matches(s *state, a []any) (any, error) {
 	v, pattern := a[0].(string), a[1].(string)
 	if len(v) > 8192 || len(pattern) > 512 {
-		return nil, errors.New("the text or the pattern is too long")
+		return nil, problem("the text or the pattern is too long")
 	}
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
-		return nil, errors.New("the pattern is not a regular expression")
+		return nil, problem("the pattern is not a regular expression")
 	}
 	prog, err := syntax.Compile(tree.Simplify())
 	if err != nil || len(prog.Inst) > 1000 {
-		return nil, errors.New("the pattern is too large")
+		return nil, problem("the pattern is too large")
 	}
 	if err := s.spend(100 + len(prog.Inst)*(1+len(v)/64)); err != nil {
 		return nil, err
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
-		return nil, errors.New("the pattern is not a regular expression")
+		return nil, problem("the pattern is not a regular expression")
 	}
 	return re.MatchString(v), nil
 }
@@ -608,7 +619,7 @@ func parseJSON(s *state, a []any) (any, error) {
 	}
 	var out any
 	if err := json.Unmarshal([]byte(v), &out); err != nil {
-		return nil, errors.New("the text is not JSON")
+		return nil, problem("the text is not JSON")
 	}
 	return out, nil
 }
@@ -621,7 +632,7 @@ func stringify(s *state, v any) (string, error) {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return "", errors.New("this cannot be written as JSON")
+		return "", problem("this cannot be written as JSON")
 	}
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
@@ -640,7 +651,7 @@ func text(s *state, v any) (string, error) {
 func iso(_ *state, a []any) (any, error) {
 	ms := a[0].(float64)
 	if math.Abs(ms) > 1e14 {
-		return nil, errors.New("the time is out of range")
+		return nil, problem("the time is out of range")
 	}
 	return time.UnixMilli(int64(ms)).UTC().Format(time.RFC3339Nano), nil
 }
@@ -648,7 +659,7 @@ func iso(_ *state, a []any) (any, error) {
 func parseTime(_ *state, a []any) (any, error) {
 	t, err := time.Parse(time.RFC3339, a[0].(string))
 	if err != nil {
-		return nil, errors.New("the text is not a time like 2006-01-02T15:04:05Z")
+		return nil, problem("the text is not a time like 2006-01-02T15:04:05Z")
 	}
 	return t.UnixMilli(), nil
 }

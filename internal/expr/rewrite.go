@@ -34,6 +34,7 @@ var operatorNames = func() map[string]string {
 
 // rewriter turns a parsed expression into the one that is run.
 type rewriter struct {
+	src      string
 	tree     *ast.AST
 	fac      ast.ExprFactory
 	next     int64
@@ -43,8 +44,8 @@ type rewriter struct {
 	err      *Error
 }
 
-func newRewriter(tree *ast.AST, coalesce map[int32]bool) *rewriter {
-	return &rewriter{tree: tree, fac: ast.NewExprFactory(), next: ast.MaxID(tree), coalesce: coalesce, free: map[string]bool{}}
+func newRewriter(src string, tree *ast.AST, coalesce map[int32]bool) *rewriter {
+	return &rewriter{src: src, tree: tree, fac: ast.NewExprFactory(), next: ast.MaxID(tree), coalesce: coalesce, free: map[string]bool{}}
 }
 
 func (r *rewriter) run() error {
@@ -59,8 +60,7 @@ func (r *rewriter) freeNames() []string { return slices.Sorted(maps.Keys(r.free)
 
 func (r *rewriter) fail(e ast.Expr, message string) {
 	if r.err == nil {
-		loc := r.tree.SourceInfo().GetStartLocation(e.ID())
-		r.err = &Error{max(loc.Line(), 1), max(loc.Column()+1, 1), message}
+		r.err = point(r.src, r.tree.SourceInfo().GetStartLocation(e.ID()), message)
 	}
 }
 
@@ -142,6 +142,9 @@ func (r *rewriter) field(e ast.Expr, b *bound) {
 		return
 	}
 	r.expr(sel.Operand(), b)
+	if sel.IsTestOnly() {
+		r.optional(sel.Operand()) // has(a.b.c) asks for b as well
+	}
 }
 
 // namespace returns the name of e if it is a bare name, or a call of one
@@ -166,8 +169,13 @@ func (r *rewriter) call(e ast.Expr, b *bound) {
 	name := c.FunctionName()
 	if c.IsMemberFunction() {
 		space := namespace(c.Target())
-		if full := space + "." + name; space != "" && !b.has(space) && known[full] {
+		switch full := space + "." + name; {
+		case space == "" || b.has(space):
+		case known[full]:
 			e.SetKindCase(r.fac.NewCall(e.ID(), full, c.Args()...))
+			return
+		case namespaces[space] && !onValues[name]:
+			r.fail(e, "There is no function "+full+".")
 			return
 		}
 		r.expr(c.Target(), b)
@@ -177,11 +185,33 @@ func (r *rewriter) call(e ast.Expr, b *bound) {
 	case name == operators.LogicalOr && r.isCoalesce(e):
 		r.optional(c.Args()[0])
 		e.SetKindCase(r.fac.NewCall(e.ID(), "@coalesce", c.Args()...))
+	case name == operators.LogicalOr:
+		r.choose(e, c.Args()[0], r.truth(e, true), c.Args()[1])
+	case name == operators.LogicalAnd:
+		r.choose(e, c.Args()[0], c.Args()[1], r.truth(e, false))
 	case name == operators.Add && r.isAccumulator(c.Args()[0]):
 		// CEL's own loops append to a list that only they hold.
 	case ok:
 		e.SetKindCase(r.fac.NewCall(e.ID(), inner, c.Args()...))
 	}
+}
+
+// choose makes && and || read from left to right: CEL's own forgive an error on
+// the left if the right side decides, and an error must never decide anything.
+func (r *rewriter) choose(e, test, yes, no ast.Expr) {
+	e.SetKindCase(r.fac.NewCall(e.ID(), operators.Conditional, r.strict(test), r.strict(yes), r.strict(no)))
+}
+
+func (r *rewriter) truth(like ast.Expr, v bool) ast.Expr {
+	return r.fac.NewLiteral(r.id(like), types.Bool(v))
+}
+
+// strict is e, which must be true or false.
+func (r *rewriter) strict(e ast.Expr) ast.Expr {
+	if e.Kind() == ast.LiteralKind || r.isAccumulator(e) {
+		return e
+	}
+	return r.fac.NewCall(r.id(e), "@bool", e)
 }
 
 func (r *rewriter) isAccumulator(e ast.Expr) bool {
@@ -205,9 +235,12 @@ func (r *rewriter) optional(e ast.Expr) {
 		field := r.fac.NewLiteral(r.id(e), types.String(sel.FieldName()))
 		e.SetKindCase(r.fac.NewCall(e.ID(), operators.OptSelect, sel.Operand(), field))
 	case ast.CallKind:
-		if c := e.AsCall(); c.FunctionName() == operators.Index {
+		switch c := e.AsCall(); c.FunctionName() {
+		case operators.Index:
 			r.optional(c.Args()[0])
 			e.SetKindCase(r.fac.NewCall(e.ID(), operators.OptIndex, c.Args()...))
+		case "@coalesce":
+			r.optional(c.Args()[1]) // a ?? b ?? c forgives b too
 		}
 	}
 }

@@ -1,11 +1,6 @@
 package expr
 
-import (
-	"regexp"
-	"strings"
-
-	"cel.dev/cel-go/cel"
-)
+import "strings"
 
 // scanner walks over the characters of an expression and knows which of them
 // are code. It exists because two things are rewritten before CEL reads the
@@ -121,33 +116,4 @@ func (s *scanner) here(message string) *Error {
 		}
 	}
 	return &Error{line, column, message}
-}
-
-// firstIssue is the first thing that CEL found, in our words.
-func firstIssue(issues *cel.Issues) *Error {
-	all := issues.Errors()
-	if len(all) == 0 {
-		return &Error{1, 1, sentence(issues.Err().Error())}
-	}
-	first := all[0]
-	return &Error{max(first.Location.Line(), 1), max(first.Location.Column()+1, 1), sentence(first.Message)}
-}
-
-var inContainer = regexp.MustCompile(` \(in container '[^']*'\)`)
-
-// sentence makes CEL's messages speak of what was written, not of what it was
-// rewritten to.
-func sentence(message string) string {
-	message = inContainer.ReplaceAllString(message, "")
-	for inner, written := range operatorNames {
-		message = strings.ReplaceAll(message, "'"+inner+"'", "'"+written+"'")
-	}
-	message = strings.ReplaceAll(message, "Syntax error: ", "")
-	if i := strings.Index(message, ", expecting {"); i > 0 {
-		message = message[:i] // a list of fifty token names helps nobody
-	}
-	if len(message) > 300 {
-		message = strings.ToValidUTF8(message[:300], "")
-	}
-	return message
 }

@@ -3,7 +3,6 @@ package expr
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -77,7 +76,7 @@ func (s *state) ResolveFunction(name string) (functions.LateBoundOp, bool) {
 	return op, ok
 }
 
-var errWork = errors.New(tooMuch)
+var errWork = problem(tooMuch)
 
 // spend takes n units from the work that is left.
 func (s *state) spend(n int) error {
@@ -113,10 +112,10 @@ func (s *state) call(f *function, args []ref.Val) ref.Val {
 }
 
 func failed(name string, err error) ref.Val {
-	if errors.Is(err, errWork) {
-		return types.NewErr("%s", tooMuch)
+	if err == errWork {
+		return types.WrapErr(errWork)
 	}
-	return types.NewErr("%s: %v", name, err)
+	return types.WrapErr(problem(name + ": " + computing(err)))
 }
 
 // outside calls a function of the scope. Its error is not part of the
@@ -124,12 +123,12 @@ func failed(name string, err error) ref.Val {
 func (s *state) outside(f *function, args []any) ref.Val {
 	fn := s.scope.Functions[f.Name]
 	if fn == nil {
-		return types.NewErr("%s is not available here.", f.Name)
+		return types.WrapErr(problem(f.Name + " is not available here."))
 	}
 	out, err := fn(args)
 	if err != nil {
 		s.cause = fmt.Errorf("%s: %w", f.Name, err)
-		return types.NewErr("%s failed", f.Name)
+		return types.WrapErr(s.cause)
 	}
 	return adapter{}.NativeToValue(out)
 }
@@ -137,7 +136,7 @@ func (s *state) outside(f *function, args []any) ref.Val {
 // plain copies a value as JSON would have it.
 func (s *state) plain(v ref.Val, depth int) (any, error) {
 	if depth > maxDepth {
-		return nil, errors.New("The value is nested too deeply.")
+		return nil, problem("The value is nested too deeply.")
 	}
 	if err := s.spend(1); err != nil {
 		return nil, err
@@ -148,6 +147,9 @@ func (s *state) plain(v ref.Val, depth int) (any, error) {
 	case types.Bool:
 		return bool(v), nil
 	case types.Double:
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return nil, problem("This is not a number.")
+		}
 		return float64(v), nil
 	case types.Int:
 		return float64(v), nil
@@ -165,7 +167,7 @@ func (s *state) plain(v ref.Val, depth int) (any, error) {
 	case traits.Lister:
 		return s.plainList(v, depth)
 	}
-	return nil, errors.New("This is not a value that JSON has.")
+	return nil, problem("This is not a value that JSON has.")
 }
 
 func (s *state) plainMap(m traits.Mapper, depth int) (any, error) {
@@ -178,7 +180,7 @@ func (s *state) plainMap(m traits.Mapper, depth int) (any, error) {
 		key := it.Next()
 		name, ok := key.(types.String)
 		if !ok {
-			return nil, errors.New("The keys of an object must be text.")
+			return nil, problem("The keys of an object must be text.")
 		}
 		v, err := s.plain(m.Get(key), depth+1)
 		if err != nil {
@@ -210,29 +212,22 @@ func (s *state) plainList(l traits.Lister, depth int) (any, error) {
 
 // result is the value of the whole expression.
 func (s *state) result(out ref.Val) (any, error) {
-	s.work = max(s.work, 0) + maxWork
+	s.work = maxResult / 8 // its size is bounded below
 	v, err := s.plain(out, 0)
 	if err != nil {
 		return nil, err
 	}
-	if !scalar(v) || tooLong(v) {
-		if size(v, 0) > maxResult {
-			return nil, fmt.Errorf("The result is larger than %d bytes.", maxResult)
-		}
-	}
-	if n, ok := v.(float64); ok && (math.IsNaN(n) || math.IsInf(n, 0)) {
-		return nil, errors.New("The result is not a number.")
+	if size(v, 0) > maxResult {
+		return nil, problem("The result is larger than 1 MiB.")
 	}
 	return v, nil
 }
 
-func tooLong(v any) bool { text, ok := v.(string); return ok && len(text) > maxResult }
-
-// size is about how many bytes v has as JSON.
+// size is sum and about how many bytes v has as JSON.
 func size(v any, sum int) int {
 	switch v := v.(type) {
 	case string:
-		return sum + len(v) + 2
+		return sum + len(v)
 	case []any:
 		for _, x := range v {
 			sum = size(x, sum+1)
@@ -253,7 +248,7 @@ type variables struct{ s *state }
 func (v *variables) Find(key ref.Val) (ref.Val, bool) {
 	name, ok := key.(types.String)
 	if !ok {
-		return types.NewErr("no such variable"), false
+		return types.WrapErr(problem("no such variable")), false
 	}
 	return adapter{}.NativeToValue(v.s.scope.Vars[string(name)]), true
 }
@@ -264,11 +259,15 @@ func (v *variables) Size() ref.Val            { return types.IntZero }
 func (v *variables) Iterator() traits.Iterator {
 	return types.NewDynamicList(adapter{}, []any{}).Iterator()
 }
-func (v *variables) ConvertToNative(reflect.Type) (any, error) { return nil, errors.New("not a value") }
-func (v *variables) ConvertToType(ref.Type) ref.Val            { return types.NewErr("not a value") }
-func (v *variables) Equal(ref.Val) ref.Val                     { return types.False }
-func (v *variables) Type() ref.Type                            { return types.MapType }
-func (v *variables) Value() any                                { return v }
+func (v *variables) ConvertToNative(reflect.Type) (any, error) {
+	return nil, problem("This is not a value.")
+}
+func (v *variables) ConvertToType(ref.Type) ref.Val {
+	return types.WrapErr(problem("This is not a value."))
+}
+func (v *variables) Equal(ref.Val) ref.Val { return types.False }
+func (v *variables) Type() ref.Type        { return types.MapType }
+func (v *variables) Value() any            { return v }
 
 // adapter shows Go values to CEL. Every number is a double.
 type adapter struct{}
@@ -292,7 +291,7 @@ func (a adapter) NativeToValue(value any) ref.Val {
 	case json.Number:
 		n, err := v.Float64()
 		if err != nil {
-			return types.NewErr("a number is out of range")
+			return types.WrapErr(problem("a number is out of range"))
 		}
 		return types.Double(n)
 	case map[string]any:
@@ -318,11 +317,11 @@ func (a adapter) NativeToValue(value any) ref.Val {
 func (a adapter) encoded(value any) ref.Val {
 	b, err := json.Marshal(value)
 	if err != nil {
-		return types.NewErr("a value cannot be shown to expressions")
+		return types.WrapErr(problem("a value cannot be shown to expressions"))
 	}
 	var v any
 	if err := json.Unmarshal(b, &v); err != nil {
-		return types.NewErr("a value cannot be shown to expressions")
+		return types.WrapErr(problem("a value cannot be shown to expressions"))
 	}
 	return a.NativeToValue(v)
 }
@@ -383,7 +382,7 @@ func (s *state) concat(x, y traits.Lister) ref.Val {
 
 func number(n float64) ref.Val {
 	if math.IsNaN(n) || math.IsInf(n, 0) {
-		return types.NewErr("the result is not a number")
+		return types.WrapErr(problem("The result is not a number."))
 	}
 	return types.Double(n)
 }
@@ -479,5 +478,5 @@ func isin(s *state, a []ref.Val) ref.Val {
 		_, has := in[key]
 		return types.Bool(ok && has)
 	}
-	return types.NewErr("in: the right side must be a list or an object")
+	return types.WrapErr(problem("The right side of in must be a list or an object."))
 }

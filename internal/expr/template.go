@@ -101,7 +101,7 @@ func (t *Template) Eval(ctx context.Context, scope Scope) (string, error) {
 		}
 		written, err := text(&state{work: maxWork}, v)
 		if err != nil {
-			return "", &Error{1, 1, sentence(err.Error())}
+			return "", &Error{1, 1, computing(err)}
 		}
 		if b.WriteString(written); b.Len() > maxResult {
 			return "", &Error{1, 1, tooMuch}
