@@ -47,7 +47,7 @@ const (
 	// step; maxTime only guards against what nobody thought of, and is so long
 	// that a busy machine does not fail a login that is in order.
 	maxWork = 60_000
-	maxTime = 100 * time.Millisecond
+	maxTime = time.Second
 )
 
 // Error says what is wrong with an expression, and where. Line and Column count
