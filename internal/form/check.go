@@ -7,6 +7,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -33,7 +34,7 @@ type Problem struct {
 // float64, as JSON gives them. The first problem is fault.Invalid.
 func (fs Form) Check(doc map[string]any) (map[string]any, error) {
 	c := checker{}
-	out := c.form("", "", fs, doc)
+	out := c.form(fs, doc)
 	if len(c.problems) > 0 {
 		return nil, fault.New(fault.Invalid, "%s", c.problems[0].Text)
 	}
@@ -45,7 +46,14 @@ func (fs Form) Check(doc map[string]any) (map[string]any, error) {
 // depth.
 func (fs Form) CheckConfig(doc map[string]any) []Problem {
 	c := checker{drawn: true}
-	c.form("", "", fs, doc)
+	c.form(fs, doc)
+	return c.problems
+}
+
+// Problems returns all that Check would refuse, at most 100.
+func (fs Form) Problems(doc map[string]any) []Problem {
+	c := checker{}
+	c.form(fs, doc)
 	return c.problems
 }
 
@@ -59,49 +67,128 @@ func (fs Form) Into(doc map[string]any, v any) error {
 	if err != nil {
 		return fmt.Errorf("form: %w", err)
 	}
-	return json.Unmarshal(b, v)
-}
-
-type checker struct {
-	drawn    bool // expressions may stand for values
-	depth    int
-	problems []Problem
-}
-
-func (c *checker) add(path, format string, args ...any) any {
-	c.problems = append(c.problems, Problem{strings.TrimPrefix(path, "."), fmt.Sprintf(format, args...)})
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("form: %w", err)
+	}
 	return nil
 }
 
-func (c *checker) form(path, label string, fs Form, doc map[string]any) map[string]any {
+const maxProblems = 100
+
+// checker walks over a document. Where it stands is kept as a list of places,
+// and written out only for a problem.
+type checker struct {
+	drawn    bool // expressions may stand for values
+	depth    int
+	at       []place
+	problems []Problem
+}
+
+// place is a field, or a row of the field before it.
+type place struct {
+	field *Field
+	row   int
+}
+
+func (c *checker) enter(p place) { c.at = append(c.at, p) }
+func (c *checker) leave()        { c.at = c.at[:len(c.at)-1] }
+
+// path is where the checker stands, for a program: tiers.0.minutes.
+func (c *checker) path() string {
+	var b strings.Builder
+	for _, p := range c.at {
+		switch {
+		case p.field == nil:
+			b.WriteString("." + strconv.Itoa(p.row))
+		case p.field.Name != "":
+			b.WriteString("." + p.field.Name)
+		}
+	}
+	return strings.TrimPrefix(b.String(), ".")
+}
+
+// label is where the checker stands, for a person: Tiers, row 1: Minutes.
+func (c *checker) label() string {
+	var b strings.Builder
+	for _, p := range c.at {
+		switch {
+		case p.field == nil:
+			b.WriteString(", row " + strconv.Itoa(p.row+1))
+		case p.field.Name != "" && b.Len() > 0:
+			b.WriteString(": " + p.field.title())
+		case p.field.Name != "":
+			b.WriteString(p.field.title())
+		}
+	}
+	return b.String()
+}
+
+// add notes a problem of the value at which the checker stands: "Name must be
+// text." It returns nil, the value of what is wrong.
+func (c *checker) add(format string, args ...any) any {
+	if len(c.problems) < maxProblems {
+		c.problems = append(c.problems, Problem{c.path(), c.label() + " " + fmt.Sprintf(format, args...)})
+	}
+	return nil
+}
+
+// addWithin notes a problem of something inside that value.
+func (c *checker) addWithin(path, format string, args ...any) {
+	if len(c.problems) >= maxProblems {
+		return
+	}
+	at, label := c.path(), c.label()
+	if at != "" && path != "" {
+		at += "."
+	}
+	if label != "" {
+		label += ": "
+	}
+	c.problems = append(c.problems, Problem{at + path, label + fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) form(fs Form, doc map[string]any) map[string]any {
 	if c.depth++; c.depth > maxDepth {
-		c.add(path, "This is nested too deeply.")
+		c.addWithin("", "This is nested too deeply.")
 		return nil
 	}
 	defer func() { c.depth-- }()
 	out := make(map[string]any, len(fs))
-	for _, f := range fs {
+	named := 0
+	for i := range fs {
+		f := &fs[i]
 		v, ok := doc[f.Name]
-		if !ok || v == nil || v == "" {
+		if ok {
+			named++
+		}
+		if v == nil || v == "" {
 			if f.Required {
-				c.add(path+"."+f.Name, "%s%s is required.", label, f.title())
+				c.addWithin(f.Name, "%s is required.", f.title())
 			}
 			if f.Default != nil {
 				out[f.Name] = plain(f.Default)
 			}
 			continue
 		}
-		out[f.Name] = c.value(path+"."+f.Name, label+f.title(), f, v)
+		c.enter(place{field: f})
+		out[f.Name] = c.value(f, v)
+		c.leave()
 	}
-	for _, name := range slices.Sorted(maps.Keys(doc)) {
-		if _, ok := fs.find(name); !ok {
-			c.add(path+"."+clip(name), "%sThere is no field %q.", label, clip(name))
-		}
+	if named < len(doc) {
+		c.unknown(fs, doc)
 	}
 	return out
 }
 
-func (f Field) title() string {
+func (c *checker) unknown(fs Form, doc map[string]any) {
+	for _, name := range slices.Sorted(maps.Keys(doc)) {
+		if !fs.has(name) {
+			c.addWithin(clip(name), "There is no field %q.", clip(name))
+		}
+	}
+}
+
+func (f *Field) title() string {
 	if f.Label != "" {
 		return f.Label
 	}
@@ -125,45 +212,45 @@ func isExpr(v any) bool {
 	return ok
 }
 
-func (c *checker) value(path, label string, f Field, v any) any {
+func (c *checker) value(f *Field, v any) any {
 	if c.drawn && isExpr(v) {
 		return v
 	}
 	switch f.Type {
 	case "number":
-		return c.number(path, label, f, v)
+		return c.number(f, v)
 	case "duration":
-		return c.duration(path, label, f, v)
+		return c.duration(f, v)
 	case "boolean":
 		if b, ok := v.(bool); ok {
 			return b
 		}
-		return c.add(path, "%s must be true or false.", label)
+		return c.add("must be true or false.")
 	case "choice":
 		if s, _ := v.(string); slices.Contains(f.Choices, s) {
 			return s
 		}
-		return c.add(path, "%s must be one of %s.", label, strings.Join(f.Choices, ", "))
+		return c.add("must be one of %s.", strings.Join(f.Choices, ", "))
 	case "choices":
-		return c.choices(path, label, f, v)
+		return c.choices(f, v)
 	case "list":
-		return c.list(path, label, f, v)
+		return c.list(f, v)
 	case "object":
-		return c.object(path, label, f, v)
+		return c.object(f, v)
 	case "expr":
-		return c.any(path, label, v, 0)
+		return c.any(v, 0)
 	case "colour":
 		if s, _ := v.(string); colour.MatchString(s) {
 			return s
 		}
-		return c.add(path, "%s must be a colour such as #3a4fd0.", label)
+		return c.add("must be a colour such as #3a4fd0.")
 	}
-	return c.text(path, label, f, v)
+	return c.text(f, v)
 }
 
 var colour = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 
-func (c *checker) text(path, label string, f Field, v any) any {
+func (c *checker) text(f *Field, v any) any {
 	s, ok := v.(string)
 	limit := f.MaxLen
 	if limit == 0 {
@@ -171,11 +258,11 @@ func (c *checker) text(path, label string, f Field, v any) any {
 	}
 	switch {
 	case !ok:
-		return c.add(path, "%s must be text.", label)
+		return c.add("must be text.")
 	case len(s) > limit:
-		return c.add(path, "%s must have at most %d characters.", label, limit)
+		return c.add("must have at most %d bytes.", limit)
 	case !utf8.ValidString(s) || strings.ContainsRune(s, 0):
-		return c.add(path, "%s contains characters that are not allowed.", label)
+		return c.add("contains characters that are not allowed.")
 	}
 	return s
 }
@@ -196,43 +283,57 @@ func float(v any) (float64, bool) {
 	return 0, false
 }
 
-func (c *checker) number(path, label string, f Field, v any) any {
+func (c *checker) number(f *Field, v any) any {
 	n, ok := float(v)
-	if !ok || !f.Decimal && (n != math.Trunc(n) || math.Abs(n) > 1<<53) {
-		return c.add(path, "%s must be a whole number.", label)
+	switch {
+	case f.Decimal && !ok:
+		return c.add("must be a number.")
+	case !f.Decimal && (!ok || n != math.Trunc(n) || math.Abs(n) > 1<<53):
+		return c.add("must be a whole number.")
 	}
-	return c.within(path, label, f, n)
+	return c.within(f, n)
 }
 
-func (c *checker) within(path, label string, f Field, n float64) any {
+func (c *checker) within(f *Field, n float64) any {
 	if f.Min != nil && n < float64(*f.Min) || f.Max != nil && n > float64(*f.Max) {
-		return c.add(path, "%s must be between %d and %d.", label, *f.Min, *f.Max)
+		return c.add("must be %s.", f.bounds())
 	}
 	return n
 }
 
-func (c *checker) duration(path, label string, f Field, v any) any {
+// bounds are Min and Max in words.
+func (f *Field) bounds() string {
+	switch {
+	case f.Min == nil:
+		return fmt.Sprintf("at most %d", *f.Max)
+	case f.Max == nil:
+		return fmt.Sprintf("at least %d", *f.Min)
+	}
+	return fmt.Sprintf("between %d and %d", *f.Min, *f.Max)
+}
+
+func (c *checker) duration(f *Field, v any) any {
 	n, ok := float(v)
 	if s, is := v.(string); is {
 		d, err := time.ParseDuration(s)
 		n, ok = d.Seconds(), err == nil
 	}
 	if !ok || n != math.Trunc(n) || n < 0 || n > 1e10 {
-		return c.add(path, "%s must be a time in whole seconds.", label)
+		return c.add("must be a time in whole seconds.")
 	}
-	return c.within(path, label, f, n)
+	return c.within(f, n)
 }
 
-func (c *checker) choices(path, label string, f Field, v any) any {
+func (c *checker) choices(f *Field, v any) any {
 	rows, ok := rowsOf(v)
 	if !ok || len(rows) > len(f.Choices) {
-		return c.add(path, "%s must be a list of %s.", label, strings.Join(f.Choices, ", "))
+		return c.add("must be a list of %s.", strings.Join(f.Choices, ", "))
 	}
 	out := []any{}
 	for _, row := range rows {
 		s, _ := row.(string)
 		if !slices.Contains(f.Choices, s) || slices.Contains(out, any(s)) {
-			return c.add(path, "%s must be a list of %s, each once.", label, strings.Join(f.Choices, ", "))
+			return c.add("must be a list of %s, each once.", strings.Join(f.Choices, ", "))
 		}
 		out = append(out, s)
 	}
@@ -259,7 +360,7 @@ func rowsOf(v any) ([]any, bool) {
 	return nil, false
 }
 
-func (c *checker) list(path, label string, f Field, v any) any {
+func (c *checker) list(f *Field, v any) any {
 	rows, ok := rowsOf(v)
 	lo, hi := 0, maxRows
 	if f.Min != nil {
@@ -269,60 +370,63 @@ func (c *checker) list(path, label string, f Field, v any) any {
 		hi = *f.Max
 	}
 	if !ok || len(rows) < lo || len(rows) > hi {
-		return c.add(path, "%s must be a list of %d to %d rows.", label, lo, hi)
-	}
-	if c.depth > maxDepth {
-		return c.add(path, "This is nested too deeply.")
+		return c.add("must be a list of %d to %d rows.", lo, hi)
 	}
 	out := make([]any, len(rows))
 	for i, row := range rows {
-		at, name := fmt.Sprintf("%s.%d", path, i), fmt.Sprintf("%s, row %d: ", label, i+1)
-		if len(f.Fields) == 1 && f.Fields[0].Name == "" {
-			out[i] = c.value(at, strings.TrimSuffix(name, ": "), f.Fields[0], row)
-			continue
-		}
-		m, ok := row.(map[string]any)
-		switch {
-		case c.drawn && isExpr(row):
-			out[i] = row
-		case !ok:
-			c.add(at, "%sIt must be an object.", name)
-		default:
-			out[i] = c.form(at, name, f.Fields, m)
-		}
+		c.enter(place{row: i})
+		out[i] = c.row(f, row)
+		c.leave()
 	}
 	return out
 }
 
-func (c *checker) object(path, label string, f Field, v any) any {
-	m, ok := v.(map[string]any)
+func (c *checker) row(f *Field, row any) any {
+	if len(f.Fields) == 1 && f.Fields[0].Name == "" {
+		return c.value(&f.Fields[0], row)
+	}
+	if c.drawn && isExpr(row) {
+		return row
+	}
+	m, ok := row.(map[string]any)
 	if !ok {
-		return c.add(path, "%s must be an object.", label)
+		c.addWithin("", "It must be an object.")
+		return nil
 	}
-	if len(f.Fields) > 0 {
-		return c.form(path, label+": ", f.Fields, m)
-	}
-	return c.any(path, label, m, 0)
+	return c.form(f.Fields, m)
 }
 
+func (c *checker) object(f *Field, v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return c.add("must be an object.")
+	}
+	if len(f.Fields) > 0 {
+		return c.form(f.Fields, m)
+	}
+	return c.any(m, 0)
+}
+
+var freeText, freeKey = Field{MaxLen: 64 << 10}, Field{MaxLen: 256}
+
 // any bounds a free value. Numbers become float64.
-func (c *checker) any(path, label string, v any, depth int) any {
+func (c *checker) any(v any, depth int) any {
 	if depth > maxDepth {
-		return c.add(path, "%s is nested too deeply.", label)
+		return c.add("is nested too deeply.")
 	}
 	switch v := v.(type) {
 	case nil, bool:
 		return v
 	case string:
-		return c.text(path, label, Field{MaxLen: 64 << 10}, v)
+		return c.text(&freeText, v)
 	case map[string]any:
 		if len(v) > maxKeys {
-			return c.add(path, "%s has more than %d keys.", label, maxKeys)
+			return c.add("has more than %d keys.", maxKeys)
 		}
 		out := make(map[string]any, len(v))
 		for k, x := range v {
-			c.text(path, label, Field{MaxLen: 256}, k)
-			out[k] = c.any(path, label, x, depth+1)
+			c.text(&freeKey, k)
+			out[k] = c.any(x, depth+1)
 		}
 		return out
 	}
@@ -331,11 +435,11 @@ func (c *checker) any(path, label string, v any, depth int) any {
 	}
 	rows, ok := rowsOf(v)
 	if !ok || len(rows) > 1000 {
-		return c.add(path, "%s holds something that is not JSON, or too much of it.", label)
+		return c.add("holds something that is not JSON, or too much of it.")
 	}
 	out := make([]any, len(rows))
 	for i, x := range rows {
-		out[i] = c.any(path, label, x, depth+1)
+		out[i] = c.any(x, depth+1)
 	}
 	return out
 }

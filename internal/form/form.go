@@ -3,7 +3,10 @@
 // about shape; what a value means is its caller's business.
 package form
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Field is one input. Its JSON is what an editor draws.
 type Field struct {
@@ -16,7 +19,7 @@ type Field struct {
 	Min      *int     `json:"min,omitempty"` // of a number or duration; of the rows of a list
 	Max      *int     `json:"max,omitempty"`
 	Decimal  bool     `json:"decimal,omitempty"` // a number that need not be whole
-	MaxLen   int      `json:"max_len,omitempty"` // of a text, in bytes; 0: 4096
+	MaxLen   int      `json:"max_len,omitempty"` // of a text, in bytes of UTF-8; 0: 4096
 	Choices  []string `json:"choices,omitempty"`
 	Kinds    []string `json:"kinds,omitempty"`  // of a journey: the kinds it may have
 	Fields   Form     `json:"fields,omitempty"` // of one row of a list, or of an object; a single field without a name: rows are plain values
@@ -25,8 +28,23 @@ type Field struct {
 // Form is an ordered set of fields. The zero Form accepts nothing.
 type Form []Field
 
-// New returns a form.
-func New(fields ...Field) Form { return fields }
+// New returns a form. It panics, as forms are written by programmers and made at
+// start-up, if two fields have one name or a default is not a value of its
+// field.
+func New(fields ...Field) Form {
+	for i, f := range fields {
+		if slices.ContainsFunc(fields[:i], func(g Field) bool { return g.Name == f.Name }) {
+			panic(fmt.Sprintf("form: two fields are called %q", f.Name))
+		}
+		if f.Default == nil {
+			continue
+		}
+		if problems := (Form{f}).Problems(map[string]any{f.Name: plain(f.Default)}); len(problems) > 0 {
+			panic(fmt.Sprintf("form: the default of %q: %s", f.Name, problems[0].Text))
+		}
+	}
+	return fields
+}
 
 // Option adjusts a field.
 type Option func(*Field)
@@ -119,10 +137,6 @@ func Help(text string) Option { return func(f *Field) { f.Help = text } }
 // Of gives an object its fields.
 func Of(fields ...Field) Option { return func(f *Field) { f.Fields = fields } }
 
-func (fs Form) find(name string) (Field, bool) {
-	i := slices.IndexFunc(fs, func(f Field) bool { return f.Name == name })
-	if i < 0 {
-		return Field{}, false
-	}
-	return fs[i], true
+func (fs Form) has(name string) bool {
+	return slices.ContainsFunc(fs, func(f Field) bool { return f.Name == name })
 }
