@@ -307,8 +307,6 @@ func (a adapter) NativeToValue(value any) ref.Val {
 		return types.NewRefValList(a, v)
 	case map[ref.Val]ref.Val:
 		return types.NewRefValMap(a, v)
-	case *variables:
-		return v
 	}
 	return a.encoded(value)
 }
