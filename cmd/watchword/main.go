@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +34,9 @@ type cli struct {
 }
 
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // thousands of held requests are the largest heap here, and they are idle
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli
@@ -215,7 +219,7 @@ func (c *devCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg.Dev = true
+	cfg.Dev, cfg.RatePerAddress, cfg.HeldPerAddress = true, -1, 20_000 // everybody is loopback here
 	s, err := server.New(ctx, cfg)
 	if err != nil {
 		return err
@@ -248,7 +252,7 @@ func (c *devCmd) print(f server.DevFacts) {
 		}
 		return
 	}
-	for _, line := range [][2]string{{"playground", f.Playground}, {"inbox", f.Inbox}, {"issuer", f.Issuer},
+	for _, line := range [][2]string{{"console", f.Console}, {"playground", f.Playground}, {"authenticator", f.Auth}, {"inbox", f.Inbox}, {"issuer", f.Issuer},
 		{"demo-backend secret", f.Clients["backend"].Secret}, {"demo user", f.User.Email}} {
 		fmt.Printf("%s: %s\n", line[0], line[1])
 	}

@@ -3,7 +3,6 @@ package journey
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"math/big"
 	"strings"
@@ -120,25 +119,50 @@ func (e *Engine) StartIn(ctx context.Context, tx *db.Tx, s StartRequest) (Reply,
 // at once one moves the run; the others hear where it got. Every effect of an
 // answer and the move itself are one transaction.
 func (e *Engine) Answer(ctx context.Context, a Answer) (Reply, error) {
-	r, err := e.load(ctx, a)
+	a.Option = option(a.Option)
+	var r *run
+	var h *held
+	var err error
+	e.kit.Crew.Do(func() {
+		if r, err = e.load(ctx, &a); err == nil && r.isPoll(&a) {
+			h, r = r.held(), nil // while it is held, a request keeps no run in memory
+		}
+	})
 	if err != nil {
 		return Reply{}, err
 	}
-	a.Option = option(a.Option)
-	if r.isPoll(a) {
-		moved, ready, err := e.hold(ctx, r, a.Caller.Address, MaxHold)
-		if err != nil {
-			return Reply{}, err
-		}
-		if moved != nil {
-			return moved.reply(), nil
-		}
-		if !ready {
-			return r.unchanged(), nil
+	if h != nil {
+		var reply Reply
+		if r, reply, err = e.await(ctx, h, &a, MaxHold); err != nil || r == nil {
+			return reply, err
 		}
 		a.Turn, a.Visit = r.Turn, r.Visit
 	}
 	return e.move(ctx, r, a)
+}
+
+// await holds a poll. It returns the run if its step has something new to do,
+// and otherwise the reply.
+func (e *Engine) await(ctx context.Context, h *held, a *Answer, limit time.Duration) (ready *run, reply Reply, err error) {
+	news, err := e.hold(ctx, h, a.Caller.Address, limit)
+	if err != nil {
+		return nil, Reply{}, err
+	}
+	e.kit.Crew.Do(func() {
+		var r *run
+		if r, err = loadKey(ctx, e.kit.DB, h.key); err != nil {
+			return
+		}
+		switch {
+		case r.rev != h.rev:
+			reply = r.reply()
+		case news:
+			ready = r
+		default:
+			reply = r.unchanged()
+		}
+	})
+	return ready, reply, err
 }
 
 // option is the one name of an option that SDKs call differently (DESIGN 2.20.10).
@@ -150,11 +174,11 @@ func option(id string) string {
 	return id
 }
 
-func (r *run) isPoll(a Answer) bool {
+func (r *run) isPoll(a *Answer) bool {
 	return r.End == nil && r.Prompt != nil && r.Prompt.Poll && a.Option == "" && len(a.Data) == 0 && (a.Visit == "" || a.Visit == r.Visit)
 }
 
-func (e *Engine) load(ctx context.Context, a Answer) (*run, error) {
+func (e *Engine) load(ctx context.Context, a *Answer) (*run, error) {
 	r, err := load(ctx, e.kit.DB, a.Session)
 	if err != nil {
 		return nil, err
@@ -212,7 +236,7 @@ func (e *Engine) move(ctx context.Context, r *run, a Answer) (Reply, error) {
 
 // follow tells a second answer where the first one got.
 func (e *Engine) follow(ctx context.Context, a Answer) (Reply, error) {
-	r, err := e.load(ctx, a)
+	r, err := e.load(ctx, &a)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -420,81 +444,88 @@ func (e *Engine) tell(ctx context.Context, tx *db.Tx, w Waiter, end *End) error 
 	return nil
 }
 
-// hold waits until a waiting prompt has something new, the limit passes or the
-// caller goes. moved is the run if another answer moved it meanwhile.
-func (e *Engine) hold(ctx context.Context, r *run, address string, limit time.Duration) (moved *run, ready bool, err error) {
-	w := e.kit.DB.Watch(append([]string{"run/" + r.key}, r.Prompt.Watch...)...)
+// held is what a waiting request remembers of its run.
+type held struct {
+	key    string
+	rev    int64
+	topics []string
+	until  time.Time
+}
+
+func (r *run) held() *held {
+	return &held{r.key, r.rev, append([]string{"run/" + r.key}, r.Prompt.Watch...), r.Prompt.Until}
+}
+
+// hold waits until a run that waits has news - its step is ready, or another
+// answer moved it - the limit passes or the caller goes.
+func (e *Engine) hold(ctx context.Context, h *held, address string, limit time.Duration) (news bool, err error) {
+	w := e.kit.DB.Watch(h.topics...)
 	defer w.Close()
-	if until := r.Prompt.Until; !until.IsZero() {
-		limit = min(limit, until.Sub(e.kit.DB.Now())+time.Millisecond)
+	if !h.until.IsZero() {
+		limit = min(limit, h.until.Sub(e.kit.DB.Now())+time.Millisecond)
 	}
-	releaseRun, ok := e.heldRun.Acquire(r.key)
-	if ok {
-		defer releaseRun()
-		release, free := e.held.Acquire(address)
-		if ok = free; ok {
-			defer release()
-		}
-	}
+	release, ok := e.slot(h.key, address)
+	defer release()
 	if !ok {
 		limit = 0
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for last := limit <= 0; ; {
-		if moved, ready, err = e.look(ctx, r); err != nil || moved != nil || ready || last {
-			return moved, ready, err
+		e.kit.Crew.Do(func() { news, err = e.look(ctx, h) })
+		if err != nil || news || last {
+			return news, err
 		}
 		select {
 		case <-w.C:
 		case <-timer.C:
 			last = true
 		case <-e.stop:
-			return nil, false, nil
+			return false, nil
 		case <-ctx.Done():
-			return nil, false, ctx.Err()
+			return false, ctx.Err()
 		}
 	}
 }
 
-// look reads whether a waiting run has moved or is ready to.
-func (e *Engine) look(ctx context.Context, r *run) (moved *run, ready bool, err error) {
-	var rev int64
-	if err := e.kit.DB.QueryRow(ctx, `SELECT rev FROM runs WHERE id = $1`, r.key).Scan(&rev); err != nil {
-		if errors.Is(db.None(err, "run"), Ended) || fault.Is(db.None(err, "run"), fault.NotFound) {
-			return nil, false, Ended
-		}
-		return nil, false, db.None(err, "run")
+// slot takes the right to hold a request of a run and an address.
+func (e *Engine) slot(key, address string) (release func(), ok bool) {
+	one, ok := e.heldRun.Acquire(key)
+	if !ok {
+		return one, false
 	}
-	if rev != r.rev {
-		moved, err = e.reload(ctx, r)
-		return moved, false, err
+	two, ok := e.held.Acquire(address)
+	return func() { one(); two() }, ok
+}
+
+// look reads whether a run that waits has news.
+func (e *Engine) look(ctx context.Context, h *held) (bool, error) {
+	r, err := loadKey(ctx, e.kit.DB, h.key)
+	if err != nil {
+		return false, err
+	}
+	if r.rev != h.rev {
+		return true, nil
 	}
 	g, err := e.graphs.get(ctx, e.kit.DB, r.Tenant, r.frame().Journey, r.frame().Version)
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	x, doc, err := e.exec(ctx, e.kit.DB, g, r, r.Caller)
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	if steps[x.node.Kind].ready == nil {
-		return nil, true, nil
+		return true, nil
 	}
-	ready, err = steps[x.node.Kind].ready(ctx, x, doc)
-	return nil, ready, err
-}
-
-// reload reads a run again by its row.
-func (e *Engine) reload(ctx context.Context, r *run) (*run, error) {
-	return loadKey(ctx, e.kit.DB, r.key)
+	return steps[x.node.Kind].ready(ctx, x, doc)
 }
 
 // PollTicket waits until the cross-session message that a run waits for has
 // changed; it reports whether it has. Asking for another ticket than the one
 // shown is fault.NotFound.
 func (e *Engine) PollTicket(ctx context.Context, a Answer, ticket string, wait time.Duration) (bool, error) {
-	r, err := e.load(ctx, a)
+	r, err := e.load(ctx, &a)
 	if err != nil {
 		return false, err
 	}
@@ -504,8 +535,7 @@ func (e *Engine) PollTicket(ctx context.Context, a Answer, ticket string, wait t
 	if r.Prompt.Ticket.ID != ticket {
 		return false, fault.New(fault.NotFound, "no such ticket")
 	}
-	moved, ready, err := e.hold(ctx, r, a.Caller.Address, min(max(wait, 0), MaxHold))
-	return ready || moved != nil, err
+	return e.hold(ctx, r.held(), a.Caller.Address, min(max(wait, 0), MaxHold))
 }
 
 // DebugPin gives a run a six-digit pin by which a debugger may attach. The last
@@ -516,7 +546,7 @@ func (e *Engine) DebugPin(ctx context.Context, a Answer) (string, error) {
 		return "", err
 	}
 	pin := fmt.Sprintf("%06d", n.Int64())
-	r, err := e.load(ctx, a)
+	r, err := e.load(ctx, &a)
 	if err != nil {
 		return "", err
 	}

@@ -16,5 +16,6 @@ type Kit struct {
 	Log  *slog.Logger
 	URL  string // where the world reaches this server, without a slash at the end
 	Jobs *jobs.Worker
-	Dev  bool // messages are captured, not sent
+	Dev  bool  // messages are captured, not sent
+	Crew *Crew // runs what needs a deep stack; nil runs it in place
 }

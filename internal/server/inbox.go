@@ -17,14 +17,35 @@ var inboxTemplate = template.Must(template.New("inbox").Parse(`<!doctype html>
 </main></body></html>
 `))
 
+const pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+
 func (d *Dev) inboxPage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'")
+	w.Header().Set("Content-Security-Policy", pagePolicy)
 	list := d.Inbox.List("", "", "")
 	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
 		list[i], list[j] = list[j], list[i]
 	}
 	if err := inboxTemplate.Execute(w, list); err != nil {
 		d.s.config.Log.Warn("inbox page", "err", err)
+	}
+}
+
+var absentTemplate = template.Must(template.New("absent").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>watchword</title>
+<link rel="icon" href="/lib/mark.svg"><link rel="stylesheet" href="/lib/watchword.css"></head>
+<body class="page"><main class="inbox"><h1>{{.}} is not built into this server yet</h1>
+<p>Everything else works. The <a href="/playground/">playground</a> has a shop and a phone to try, and <a href="/dev/inbox">the inbox</a> shows what was sent.</p>
+</main></body></html>
+`))
+
+// absent says that a page is not part of this build.
+func (d *Dev) absent(what string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", pagePolicy)
+		if err := absentTemplate.Execute(w, what); err != nil {
+			d.s.config.Log.Warn("page", "err", err)
+		}
 	}
 }

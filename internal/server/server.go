@@ -83,7 +83,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: c, draining: make(chan struct{}), http: newRequests()}
-	s.Kit = &kit.Kit{DB: d, Log: c.Log, URL: c.URL, Jobs: jobs.NewWorker(d, c.Log), Dev: c.Dev}
+	s.Kit = &kit.Kit{DB: d, Log: c.Log, URL: c.URL, Jobs: jobs.NewWorker(d, c.Log), Dev: c.Dev, Crew: kit.NewCrew(32)}
 	s.Engine = journey.NewEngine(s.Kit, journey.Options{HeldPerAddress: c.HeldPerAddress})
 	s.Engine.OnEnd(string(push.Kind), push.Settle)
 	s.Keys = token.New(d)
@@ -189,7 +189,7 @@ func (s *Server) Close() error {
 		s.stop()
 	}
 	s.work.Wait()
-	return s.Kit.DB.Close()
+	return s.Kit.DB.Close() // the crew stays: a late request may still ask it
 }
 
 // Handler serves every route.

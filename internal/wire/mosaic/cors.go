@@ -23,7 +23,9 @@ func CORS(d Door, next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Add("Vary", "Origin")
-		ok, err := d.allowed(r, origin)
+		var ok bool
+		var err error
+		d.Kit.Crew.Do(func() { ok, err = d.allowed(r, origin) })
 		if err != nil || !ok {
 			if err == nil {
 				err = fault.New(fault.Denied, "This origin may not speak for the client.")

@@ -47,7 +47,7 @@ func Routes(mux *http.ServeMux, d Door) {
 const prefix = "/ido/api/v2/"
 
 // operation answers one opened request.
-type operation func(ctx context.Context, in request) (response, error)
+type operation func(ctx context.Context, in *request) (response, error)
 
 // request is an opened request: what the query and the typed headers say.
 type request struct {
@@ -62,12 +62,14 @@ type request struct {
 
 func (d Door) handle(fn operation) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		in, err := d.open(w, r)
+		var in request
+		var err error
+		d.Kit.Crew.Do(func() { in, err = d.open(w, r) })
 		if err != nil {
 			refuse(w, r, err, in.crypto)
 			return
 		}
-		out, err := fn(r.Context(), in)
+		out, err := fn(r.Context(), &in)
 		if err != nil {
 			refuse(w, r, err, in.crypto)
 			return
@@ -109,7 +111,7 @@ func clip(s string, n int) string {
 	return s
 }
 
-func (d Door) start(ctx context.Context, in request) (response, error) {
+func (d Door) start(ctx context.Context, in *request) (response, error) {
 	reply, err := d.Engine.Start(ctx, journey.StartRequest{
 		App: in.app, Client: in.client, Journey: in.data.Journey, Params: in.data.Params, Saved: in.data.Saved, Caller: in.caller,
 	})
@@ -122,7 +124,7 @@ func (d Door) start(ctx context.Context, in request) (response, error) {
 	return d.started(ctx, in, reply)
 }
 
-func (d Door) approve(ctx context.Context, in request) (response, error) {
+func (d Door) approve(ctx context.Context, in *request) (response, error) {
 	a := in.headers.Approve
 	reply, err := push.Join(ctx, d.Kit, d.Engine, push.JoinRequest{
 		Request: a.Request, Signature: a.Signature, App: in.app, Client: in.client, Caller: in.caller, Params: in.data.Params,
@@ -135,7 +137,7 @@ func (d Door) approve(ctx context.Context, in request) (response, error) {
 
 // started is the first response of a run: it names the session, the device and
 // the anonymous user, which the SDK takes from nowhere else.
-func (d Door) started(ctx context.Context, in request, reply journey.Reply) (response, error) {
+func (d Door) started(ctx context.Context, in *request, reply journey.Reply) (response, error) {
 	out, err := d.reply(ctx, reply)
 	device := in.headers.Device.KeyID
 	if device == "" {
@@ -150,7 +152,7 @@ func (d Door) started(ctx context.Context, in request, reply journey.Reply) (res
 	return out, err
 }
 
-func (d Door) answer(ctx context.Context, in request) (response, error) {
+func (d Door) answer(ctx context.Context, in *request) (response, error) {
 	option, said := in.data.answer()
 	reply, err := d.Engine.Answer(ctx, journey.Answer{
 		Session: in.session, Visit: in.data.Visit, Turn: in.data.Turn, Option: option, Data: said, Caller: in.caller,
@@ -161,7 +163,7 @@ func (d Door) answer(ctx context.Context, in request) (response, error) {
 	return d.reply(ctx, reply)
 }
 
-func (d Door) poll(ctx context.Context, in request) (response, error) {
+func (d Door) poll(ctx context.Context, in *request) (response, error) {
 	wait := min(max(in.data.Timeout, 0), 25)
 	changed, err := d.Engine.PollTicket(ctx, journey.Answer{Session: in.session, Caller: in.caller}, in.data.Ticket, time.Duration(wait*float64(time.Second)))
 	if err != nil {
@@ -170,7 +172,7 @@ func (d Door) poll(ctx context.Context, in request) (response, error) {
 	return response{Data: map[string]any{"change_detected": changed, "assertions_complete": false, "state": "pending"}}, nil
 }
 
-func (d Door) debug(ctx context.Context, in request) (response, error) {
+func (d Door) debug(ctx context.Context, in *request) (response, error) {
 	pin, err := d.Engine.DebugPin(ctx, journey.Answer{Session: in.session, Caller: in.caller})
 	return response{Data: map[string]any{"debug_pin": pin, "assertions_complete": false, "state": "pending"}}, err
 }
