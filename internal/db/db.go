@@ -53,7 +53,7 @@ type DB struct {
 	now         func() time.Time
 	node        string
 	hub         hub
-	once        func(ctx context.Context, fn func(tx *Tx) error, alone bool) error
+	once        func(ctx context.Context, fn func(tx *Tx) error, alone bool, level sql.IsolationLevel) error
 	ping        func(ctx context.Context) error
 	writer      *writer     // SQLite
 	courier     *courier    // PostgreSQL

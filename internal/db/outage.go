@@ -33,6 +33,14 @@ func again(err error) bool {
 	return false
 }
 
+// unseen reports a violated UNIQUE constraint of PostgreSQL: outside
+// SERIALIZABLE the row in the way may have been committed after the transaction
+// began, and running again shows it.
+func unseen(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "23505"
+}
+
 // fatal reports whether nothing of a transaction remains after err.
 func fatal(err error) bool {
 	if err == nil {

@@ -118,7 +118,7 @@ func (d *DB) pingPostgres(ctx context.Context) error {
 	return nil
 }
 
-func (d *DB) oncePostgres(caller context.Context, fn func(tx *Tx) error, _ bool) error {
+func (d *DB) oncePostgres(caller context.Context, fn func(tx *Tx) error, _ bool, level sql.IsolationLevel) error {
 	if err := caller.Err(); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (d *DB) oncePostgres(caller context.Context, fn func(tx *Tx) error, _ bool)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(caller), txLimit)
 	defer cancel()
 	waiting := context.AfterFunc(caller, cancel)
-	sqltx, err := d.write.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable})
+	sqltx, err := d.write.BeginTx(ctx, &sql.TxOptions{Isolation: level})
 	waiting()
 	if err != nil {
 		return late(caller, ctx, err)

@@ -151,7 +151,7 @@ var (
 			Because(fmt.Errorf("waited %s to write: the disk hangs, or a Tx was opened inside a Tx", patience))
 )
 
-func (d *DB) onceSQLite(ctx context.Context, fn func(tx *Tx) error, alone bool) error {
+func (d *DB) onceSQLite(ctx context.Context, fn func(tx *Tx) error, alone bool, _ sql.IsolationLevel) error {
 	w := d.writer
 	if err := w.take(ctx); err != nil {
 		return err

@@ -126,13 +126,31 @@ func (t *Tx) tidy() {
 // second Tx (it would wait for itself): a transaction holds up every other
 // writer.
 func (d *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
+	return d.try(ctx, fn, sql.LevelSerializable)
+}
+
+// Move is Tx for transactions in which everything that may happen once hangs on
+// a conditional write or a unique column: on PostgreSQL it runs REPEATABLE READ,
+// so that two that write the same row still exclude each other, but two that
+// only read what the other writes do not. SERIALIZABLE keeps track of reads by
+// the page, and of sign-ins at once that touch nothing in common a tenth had to
+// run again. On SQLite it is Tx.
+func (d *DB) Move(ctx context.Context, fn func(tx *Tx) error) error {
+	return d.try(ctx, fn, sql.LevelRepeatableRead)
+}
+
+// collisions bounds how often a violated UNIQUE constraint is taken for a row
+// that the transaction could not see yet.
+const collisions = 3
+
+func (d *DB) try(ctx context.Context, fn func(tx *Tx) error, level sql.IsolationLevel) error {
 	for try := 1; ; try++ {
-		err := d.once(ctx, fn, try > 1)
+		err := d.once(ctx, fn, try > 1, level)
 		if err == nil {
 			d.commits.Add(1)
 			return nil
 		}
-		if !again(err) {
+		if !again(err) && !(level == sql.LevelRepeatableRead && try <= collisions && unseen(err)) {
 			return outage(err)
 		}
 		if try == tries {

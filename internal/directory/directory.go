@@ -117,6 +117,14 @@ func SetStatus(ctx context.Context, tx *db.Tx, tenant apps.TenantID, id UserID, 
 	return err
 }
 
+// Touch writes a user's row and changes nothing a client can see. Of two
+// transactions that touch the same user one waits for the other, or runs again
+// after it: what both decide from the user's credentials is decided in turn.
+func Touch(ctx context.Context, tx *db.Tx, id UserID) error {
+	_, err := tx.Exec(ctx, `UPDATE users SET rev = rev + 1 WHERE id = $1`, id)
+	return err
+}
+
 // MergeCustom sets top-level keys of a user's custom data; a nil value removes
 // its key. The whole is at most 16 KiB of JSON.
 func MergeCustom(ctx context.Context, tx *db.Tx, tenant apps.TenantID, id UserID, data map[string]any) error {

@@ -74,7 +74,7 @@ func (e *Engine) Release() { e.once.Do(func() { close(e.stop) }) }
 // Start begins a run of the newest version of a journey, in a transaction of
 // its own.
 func (e *Engine) Start(ctx context.Context, s StartRequest) (reply Reply, err error) {
-	err = e.kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = e.kit.DB.Move(ctx, func(tx *db.Tx) error {
 		reply, err = e.StartIn(ctx, tx, s)
 		return err
 	})
@@ -194,7 +194,7 @@ func (e *Engine) move(ctx context.Context, r *run, a Answer) (Reply, error) {
 	unlock := e.turns.lock(r.key) // on this node, the second click waits for the first
 	defer unlock()
 	var reply Reply
-	err := e.kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := e.kit.DB.Move(ctx, func(tx *db.Tx) error {
 		var rev int64
 		if err := tx.QueryRow(ctx, `SELECT rev FROM runs WHERE id = $1`, r.key).Scan(&rev); err != nil {
 			return db.None(err, "run")

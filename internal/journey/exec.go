@@ -154,6 +154,11 @@ func (x *Exec) MayEnrol(ctx context.Context, user directory.UserID) error {
 	if x.run.Bound != "" {
 		return fault.New(fault.Denied, "Prove who you are first, then add this.")
 	}
+	// Two runs that both see nothing enrolled must not both enrol: whoever writes
+	// the user's row second sees what the first did.
+	if err := directory.Touch(ctx, x.Tx, user); err != nil {
+		return err
+	}
 	n, err := authn.Enrolled(ctx, x.Q, user)
 	if err == nil && n > x.run.Enrolled {
 		return fault.New(fault.Denied, "Prove who you are first, then add this.")

@@ -33,7 +33,7 @@ type JoinRequest struct {
 // request, another device, a bad signature, an answered or expired request - is
 // the same authn.Gone.
 func Join(ctx context.Context, k *kit.Kit, e *journey.Engine, j JoinRequest) (reply journey.Reply, err error) {
-	err = k.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = k.DB.Move(ctx, func(tx *db.Tx) error {
 		c, d, err := asked(ctx, tx, j)
 		if err != nil {
 			return err
