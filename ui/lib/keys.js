@@ -59,7 +59,7 @@ export function der(raw) {
   const integer = (/** @type {Uint8Array} */ half) => {
     let from = 0;
     while (from < half.length - 1 && half[from] === 0) from++;
-    const bytes = half[from] & 0x80 ? [0, ...half.subarray(from)] : [...half.subarray(from)];
+    const bytes = (half[from] ?? 0) & 0x80 ? [0, ...half.subarray(from)] : [...half.subarray(from)];
     return [0x02, bytes.length, ...bytes];
   };
   const body = [...integer(raw.subarray(0, 32)), ...integer(raw.subarray(32))];

@@ -24,15 +24,16 @@ import { devices } from './shop.js';
  * @property {string} email  to begin with
  * @property {(email: string) => void} onSetUp
  * @property {() => void} onAnswering
+ * @property {() => boolean} mayFocus  whether the number field may take the focus: nobody is busy elsewhere
  * @property {() => void} onApproved
  * @property {(among: string[]) => string} wrongNumber  what to enter when pretending to err, one of these if there are any
  */
 
 const WAITING = 'transmit_platform_mobile_approve_authentication';
 const HOLD = 25; // seconds that the server may hold "is anything waiting?"
-const GLANCE = 1500; // ms between looks whether the request shown still stands
+const GLANCE = 1000; // ms between looks whether the request shown still stands
 const THINK = 1300; // ms that a pretending phone takes before it acts
-const NAME = 'Playground phone';
+const NAME = 'Demo phone';
 
 export class Phone {
   /** @type {Key | null} */
@@ -355,7 +356,8 @@ export class Phone {
     this.#deal(view, request);
     view.addEventListener('submit', (e) => { e.preventDefault(); this.#approve(view); });
     on(view, 'no', () => this.#no());
-    const idle = [document.body, null].includes(/** @type {any} */ (document.activeElement)) || document.activeElement?.matches('h3[tabindex="-1"]') || this.app.contains(document.activeElement);
+    view.dataset.request = request.id;
+    const idle = this.options.mayFocus() || this.app.contains(document.activeElement);
     this.#put(view, 'request');
     this.#countDown(view, request);
     if (mode === 'choose-4') this.#offer(view);
@@ -439,6 +441,7 @@ export class Phone {
    */
   async #answer(word, number = '') {
     const request = /** @type {Waiting} */ (this.#request);
+    if (this.app.contains(document.activeElement)) find(this.app, 'h3').focus({ preventScroll: true });
     for (const b of this.app.querySelectorAll('button')) b.disabled = true;
     if (word === 'yes') fill(this.app, { yes: 'Signing…' });
     let r;
@@ -488,7 +491,7 @@ export class Phone {
     const request = this.#request;
     const play = this.#play;
     if (!request || this.#joined && request.number_mode !== 'choose-4' || (play !== 'wrong' && play !== 'deny')) return;
-    fill(this.app, { acting: play === 'wrong' ? 'The switch enters a wrong number' : 'The switch denies' });
+    fill(this.app, { acting: play === 'wrong' ? 'Wrong number' : 'Deny' });
     const still = async (/** @type {number} */ ms) => {
       await pause(ms);
       return request === this.#request && play === this.#play;
@@ -515,6 +518,7 @@ export class Phone {
     this.#joined = null;
     const view = copy('app-done', { title, text });
     view.classList.add(how);
+    find(view, 'ww-tile').setAttribute('number', { yes: '✓', no: '✕', over: '–' }[how]);
     on(view, 'close', () => this.#idle());
     this.#put(view, 'done');
     this.#say(`${title}. ${text}`);

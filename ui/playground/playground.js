@@ -51,16 +51,19 @@ async function open(config) {
   const base = location.origin; // the policy lets this page speak to nobody else
   const moments = { phone: 0, shop: 0 };
 
+  /** @type {Shop} */
   const shop = new Shop(find(document, '#shop'), {
     base, client: config.clients.web.id, key: await deviceKey('shop-device'), watch: wire.watch('shop'),
     email: config.user.email, showNumber,
     phoneEmail: () => phone.email,
     lead: () => { moments.shop = performance.now(); return () => moments.phone && moments.phone - moments.shop; },
   });
+  /** @type {Phone} */
   const phone = new Phone(find(document, '#phone'), {
     base, client: config.clients.native.id, watch: wire.watch('phone'), email: config.user.email,
     onSetUp: (email) => shop.suggest(email),
     onApproved: () => { moments.phone = performance.now(); shop.heard(); },
+    mayFocus: () => [null, document.body].includes(/** @type {HTMLElement | null} */ (document.activeElement)) || shop.expects,
     onAnswering: () => { moments.phone = 0; },
     wrongNumber: (among) => shop.anotherNumber(among),
   });

@@ -35,13 +35,16 @@ const ENDS = /** @type {Record<string, [title: string, text: string]>} */ ({
   session_expired: ['This sign-in has ended', 'It was answered or has run out.'],
 });
 
+/** Reasons that are nobody's no. */
+const OVER = ['expired', 'cancelled', 'session_expired'];
+
 /** Authentication methods (RFC 8176) in words. */
 const AMR = /** @type {Record<string, string>} */ ({
   mca: 'on a second device',
-  hwk: 'with a key the phone holds',
-  swk: 'with a key the phone holds',
+  hwk: 'with its own key',
+  swk: 'with its own key',
   user: 'opened by its owner',
-  mfa: 'two proofs in one sign-in',
+  mfa: 'two proofs at once',
   fpt: 'by fingerprint',
   face: 'by face',
   otp: 'with a one-time code',
@@ -91,6 +94,12 @@ export class Shop {
     const n = this.#number || '00';
     if (among.length) return among.find((other) => other !== n) ?? n;
     return n.slice(0, -1) + ((Number(n.at(-1)) + 1 + Math.floor(Math.random() * 8)) % 10);
+  }
+
+  /** Whether somebody here just asked for the phone and does nothing else. */
+  get expects() {
+    const at = document.activeElement;
+    return this.#journey !== null && this.desk.contains(at) && !at?.closest('.ways');
   }
 
   /** The phone knows that it is approved. */
@@ -184,7 +193,7 @@ export class Shop {
     if (r.state === 'success') return this.#hello(r.token);
     if (r.state === 'rejection') {
       const [title, text] = ENDS[r.reason] ?? ['Not signed in', r.message || 'The sign-in was refused.'];
-      return this.#ended(title, text);
+      return this.#ended(title, text, !OVER.includes(r.reason));
     }
     if (r.step === WAITING) return r.data.devices ? this.#choose(r) : this.#wait(r);
     if (r.step === 'login_form') return this.#basket(r.problem?.message ?? 'Another way: sign in with another address, or ask the phone once more.');
@@ -221,7 +230,7 @@ export class Shop {
     fill(panel, {
       device, do: number ? 'Enter this number there.' : 'Open the request there.',
       resend: `Send again (${left} left)`, another: ways('another_way') ? 'Another way' : null,
-      note: r.problem?.message || (r.data.delivery === 'failed' ? 'The message did not get through. Open the app, or go another way.' : null),
+      note: r.problem?.message || (r.data.delivery === 'failed' ? 'The message did not get through. Open the app, or go another way.' : this.#mismatch()),
     });
     const resend = find(panel, '[data-act=resend]', HTMLButtonElement);
     resend.ariaDisabled = String(left === 0);
@@ -236,7 +245,7 @@ export class Shop {
       const seconds = (r.data.expires_at - Date.now()) / 1000;
       tile.setAttribute('left', (seconds * 1000 / total).toFixed(3));
       fill(panel, { left: seconds > 0 ? `${clock(seconds)} left` : 'Time is up' });
-      if (Date.now() - since > QUIET * 1000 && !r.problem && r.data.delivery !== 'failed') fill(panel, { note: this.#help(left) });
+      if (Date.now() - since > QUIET * 1000 && !r.problem && r.data.delivery !== 'failed') fill(panel, { note: this.#mismatch() ?? (left ? 'Nothing on the phone? Open the app, or send it again.' : 'Nothing on the phone? Open the app, or go another way.') });
     };
     draw();
     this.#tick = setInterval(draw, 1000);
@@ -245,11 +254,11 @@ export class Shop {
     this.#poll(r.data.polling_interval ?? 3);
   }
 
-  /** @param {number} resends left */
-  #help(resends) {
+  /** Why the phone beside the shop stays dark, if that is known. */
+  #mismatch() {
     const phone = this.options.phoneEmail();
-    if (phone && phone !== this.#email) return `Nothing there? That phone is set up for ${phone}.`;
-    return resends ? 'Nothing on the phone? Open the app, or send it again.' : 'Nothing on the phone? Open the app, or go another way.';
+    if (!phone) return 'The phone here is not set up. Set it up, then start again.';
+    return phone.toLowerCase() === this.#email.toLowerCase() ? null : `The phone here is set up for ${phone}.`;
   }
 
   /**
@@ -282,12 +291,14 @@ export class Shop {
   /**
    * @param {string} title
    * @param {string} text
+   * @param {boolean} [no] somebody or something said no; else it just ended
    */
-  #ended(title, text) {
+  #ended(title, text, no = true) {
     this.#round++;
     this.#journey = null;
     this.#show('');
     const panel = copy('desk-ended', { title, text });
+    panel.classList.toggle('over', !no);
     on(panel, 'again', () => this.#basket());
     this.#put(panel);
     this.#say(`${title}. ${text}`);
@@ -300,10 +311,10 @@ export class Shop {
     this.#show('');
     const lead = this.options.lead();
     const { header, claims } = decode(token);
-    const name = (this.#email.split('@')[0] ?? '').replace(/^./, (c) => c.toUpperCase());
+    const name = (this.#email.split(/[@.+_\d-]/)[0] || this.#email).replace(/^./, (c) => c.toUpperCase());
     const panel = copy('desk-hello', { name, email: this.#email, speed: '' });
     const how = find(panel, '[data-hello=how]');
-    how.append(...(claims.amr ?? []).map((/** @type {string} */ m) => method(m)));
+    how.append(...Object.keys(AMR).filter((m) => claims.amr?.includes(m)).map(method));
     find(panel, '[data-hello=claims]').textContent = JSON.stringify({ header, claims }, null, 2);
     const details = find(panel, 'details', HTMLDetailsElement);
     details.addEventListener('toggle', async () => fill(panel, { checked: await check(token, this.options.base) }), { once: true });
@@ -325,7 +336,7 @@ function method(name) {
   const li = document.createElement('li');
   const code = document.createElement('code');
   code.textContent = name;
-  li.append(AMR[name] ?? 'by a method named', ' ', code);
+  li.append(AMR[name] ?? '', ' ', code);
   return li;
 }
 

@@ -36,9 +36,9 @@ export class Wire {
   watch(who) {
     return ({ name, body }) => {
       const asked = this.#line(who, '→', name, '', body);
-      asked.classList.add('open');
+      asked.classList.add('held');
       return (answer) => {
-        asked.classList.remove('open');
+        asked.classList.remove('held');
         const quiet = name.startsWith('device/') && nothing(answer.body);
         const bad = answer.status === 0 || answer.status >= 400;
         const line = this.#line(who, '←', `${answer.status || '–'} ${outcome(answer.body)}`, `${answer.ms < 10 ? answer.ms.toFixed(1) : Math.round(answer.ms)} ms`, answer.body);
@@ -73,7 +73,7 @@ export class Wire {
     }
     details.append(summary);
     details.addEventListener('toggle', () => details.append(pretty(body)), { once: true });
-    row.className = `from-${who} ${arrow === '→' ? 'request' : 'response'}`;
+    row.className = `from-${who} ${arrow === '→' ? 'out' : 'in'}`;
     row.append(details);
     const atEnd = this.body.scrollHeight - this.body.scrollTop - this.body.clientHeight < 48;
     this.lines.append(row);
