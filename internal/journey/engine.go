@@ -288,6 +288,8 @@ func (p *Prompt) check(a *Answer) *fault.Error {
 	case p.Empty:
 		a.Data = nil
 		return nil
+	case len(p.Fields) == 0 && !p.Poll:
+		return fault.New(fault.Invalid, "Choose one of the ways offered.")
 	}
 	return checked(p.Fields.Check(a.Data))(a)
 }

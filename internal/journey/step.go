@@ -212,7 +212,3 @@ func decode(raw json.RawMessage, v any) (bool, error) {
 	}
 	return true, json.Unmarshal(raw, v)
 }
-
-// ChooseOption is the problem of an answer that chose none of the options of a
-// prompt that has nothing else.
-var ChooseOption = fault.New(fault.Invalid, "Choose one of the ways offered.")

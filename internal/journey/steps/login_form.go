@@ -76,15 +76,11 @@ func chosen(list any, id string) bool {
 }
 
 func runLoginForm(_ context.Context, x *journey.Exec, c loginForm) (journey.Next, error) {
-	if x.Answer == nil || x.Answer.Option == "" {
-		next := journey.Ask(journey.Prompt{
+	if x.Answer == nil {
+		return journey.Ask(journey.Prompt{
 			Kind: "login_form", Form: c.FormID, Title: c.Title, Text: c.Description, Options: c.options(),
 			Data: map[string]any{"app_data": c.AppData, "form_title": c.Title, "form_description": c.Description},
-		}, nil)
-		if x.Answer != nil {
-			next = next.Because(journey.ChooseOption)
-		}
-		return next, nil
+		}, nil), nil
 	}
 	x.Set(c.Output, said(x.Answer))
 	return journey.Go(journey.Outcome(x.Answer.Option)), nil

@@ -313,7 +313,7 @@ func flow(r journey.Reply) map[string]any {
 	p := r.Prompt
 	out := map[string]any{}
 	for name, v := range p.Data {
-		if v != nil {
+		if m, is := v.(map[string]any); v != nil && v != "" && (!is || m != nil) {
 			out[name] = v
 		}
 	}
