@@ -21,7 +21,7 @@ var forbidden = []struct {
 	{"HTML made of text", []string{".js"}, regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|setHTMLUnsafe`)},
 	{"code made of text", []string{".js"}, regexp.MustCompile(`\beval\(|new Function\(|set(Timeout|Interval)\(\s*['"` + "`" + `]`)},
 	{"a style attribute", []string{".js"}, regexp.MustCompile(`setAttribute\(\s*['"]style`)},
-	{"something from elsewhere", []string{".html", ".css", ".js"}, regexp.MustCompile(`(src|href)="(https?:)?//|@import|url\(\s*['"]?(https?:)?//|from '(https?:)?//|import\(`)},
+	{"something from elsewhere", []string{".html", ".css", ".js"}, regexp.MustCompile(`(src|href)="(https?:)?//|@import|url\(\s*['"]?(https?:)?//|(from |import |import\()['"](https?:)?//`)},
 }
 
 func TestPagesNeedNothingThatTheirPolicyBlocks(t *testing.T) {
