@@ -72,7 +72,11 @@ export class Wire {
       summary.append(cell);
     }
     details.append(summary);
-    details.addEventListener('toggle', () => details.append(pretty(body)), { once: true });
+    details.addEventListener('toggle', () => {
+      if (!details.open) return;
+      if (details.childElementCount === 1) details.append(pretty(body));
+      this.body.scrollTop = row.offsetTop - this.lines.offsetTop;
+    });
     row.className = `from-${who} ${arrow === '→' ? 'out' : 'in'}`;
     row.append(details);
     const atEnd = this.body.scrollHeight - this.body.scrollTop - this.body.clientHeight < 48;
