@@ -30,7 +30,7 @@ step "lint"
 scripts/lint.sh
 
 step "Go tests on SQLite"
-go test ./...
+TEST_POSTGRES= go test ./...
 
 step "Go tests on PostgreSQL"
 TEST_POSTGRES=$TEST_POSTGRES go test -p 2 ./internal/... ./cmd/...
@@ -43,6 +43,11 @@ fi
 step "the real SDK, in Node and in Chromium"
 mkdir -p .tmp
 go build -o .tmp/watchword ./cmd/watchword
-for url in "" "$TEST_POSTGRES"; do
-	WATCHWORD_BIN=$PWD/.tmp/watchword TEST_POSTGRES=$url node tests/run.mjs
-done
+WATCHWORD_BIN=$PWD/.tmp/watchword
+export WATCHWORD_BIN
+TEST_POSTGRES= node tests/run.mjs
+TEST_POSTGRES=$TEST_POSTGRES node tests/run.mjs
+
+step "the playground in Chromium"
+node tests/browser/types.spec.mjs
+node tests/browser/playground.spec.mjs
