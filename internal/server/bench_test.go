@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -21,7 +20,7 @@ func BenchmarkSignIn(b *testing.B) {
 			b.Fatal(err)
 		}
 		if end := ended(b, br); end.Type != simulator.Success {
-			b.Fatal(fmt.Sprintf("%+v", end))
+			b.Fatalf("%+v", end)
 		}
 	}
 }

@@ -103,7 +103,7 @@ func (d *Dev) Seed(ctx context.Context, dataDir string, pushLimit int) error {
 
 const (
 	tenant    apps.TenantID = "default"
-	demoEmail               = "ada@example.org"
+	demoEmail string        = "ada@example.org"
 )
 
 func readDevSecrets(path string) (devSecrets, error) {

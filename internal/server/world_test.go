@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/kit/kittest"
 	"github.com/watchword-auth/watchword/internal/server"
 	"github.com/watchword-auth/watchword/internal/simulator"
@@ -64,14 +63,6 @@ func (w *world) Pass(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.now.Add(d)
-}
-
-// do runs fn in a transaction.
-func (w *world) do(t testing.TB, fn func(tx *db.Tx) error) {
-	t.Helper()
-	if err := w.Kit.DB.Tx(t.Context(), fn); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // keys are made once: RSA keys take a tenth of a second each.

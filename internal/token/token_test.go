@@ -70,7 +70,7 @@ func TestPublishedKeysVerify(t *testing.T) {
 	if strings.Contains(string(raw), `"d":`) {
 		t.Fatal("a private key is published")
 	}
-	jws, err := jose.ParseSigned(sign(t, w, k, "ES256", nil), []jose.SignatureAlgorithm{jose.ES256})
+	jws, err := jose.ParseSignedCompact(sign(t, w, k, "ES256", nil), []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestRotate(t *testing.T) {
 	old := sign(t, w, k, "ES256", map[string]any{"exp": w.Now().Add(24 * time.Hour).Unix()})
 	w.Do(t, func(tx *db.Tx) error { return k.Rotate(t.Context(), tx, "ES256") })
 	kid := func(jwt string) string {
-		jws, err := jose.ParseSigned(jwt, []jose.SignatureAlgorithm{jose.ES256})
+		jws, err := jose.ParseSignedCompact(jwt, []jose.SignatureAlgorithm{jose.ES256})
 		if err != nil {
 			t.Fatal(err)
 		}
