@@ -50,4 +50,5 @@ TEST_POSTGRES=$TEST_POSTGRES node tests/run.mjs
 
 step "the playground in Chromium"
 node tests/browser/types.spec.mjs
+node tests/browser/lib.spec.mjs
 node tests/browser/playground.spec.mjs

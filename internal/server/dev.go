@@ -146,7 +146,7 @@ func seedApp(ctx context.Context, tx *db.Tx, redirects []string, s devSecrets, p
 	if err != nil {
 		return err
 	}
-	doc["limit"], doc["backoff_after"], doc["show_devices"] = pushLimit, 0, true
+	doc["limit"], doc["backoff_after"], doc["not_me_minutes"], doc["show_devices"] = pushLimit, 0, 1, true
 	return authn.Configure(ctx, tx, demo, push.Kind, doc)
 }
 
