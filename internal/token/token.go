@@ -44,7 +44,8 @@ var Algorithms = []string{"ES256", "RS256"}
 
 // Keys is the key set of the server. It is safe for concurrent use.
 type Keys struct {
-	db *db.DB
+	db   *db.DB
+	news *db.Watch // of changes that have committed, on any node
 
 	mu     sync.Mutex
 	loaded []key
@@ -61,12 +62,13 @@ type key struct {
 	retires   time.Time // zero: not decided yet
 }
 
-// New returns the keys that d holds.
-func New(d *db.DB) *Keys { return &Keys{db: d} }
+const topic = "signing_keys"
+
+// New returns the keys that d holds. It lives as long as d.
+func New(d *db.DB) *Keys { return &Keys{db: d, news: d.Watch(topic)} }
 
 // Ensure makes a key of each algorithm that has none, signing at once.
 func (k *Keys) Ensure(ctx context.Context) error {
-	defer k.forget()
 	return k.db.Tx(ctx, func(tx *db.Tx) error {
 		for _, alg := range Algorithms {
 			var n int
@@ -87,7 +89,6 @@ func (k *Keys) Ensure(ctx context.Context) error {
 // others Keep after that. Nothing that was signed stops verifying before it runs
 // out.
 func (k *Keys) Rotate(ctx context.Context, tx *db.Tx, alg string) error {
-	defer k.forget()
 	from := tx.Now().Add(Overlap)
 	if _, err := tx.Exec(ctx, `UPDATE signing_keys SET retires_at = $1 WHERE alg = $2 AND state = 'active' AND retires_at = 0`, from.Add(Keep), alg); err != nil {
 		return err
@@ -97,9 +98,8 @@ func (k *Keys) Rotate(ctx context.Context, tx *db.Tx, alg string) error {
 
 // Revoke takes every key of an algorithm out of use at once and makes a new one
 // that signs at once: for keys that somebody else may have. All that they signed
-// stops verifying; other nodes follow within a minute.
+// stops verifying when tx commits, on other nodes a second later.
 func (k *Keys) Revoke(ctx context.Context, tx *db.Tx, alg string) error {
-	defer k.forget()
 	if _, err := tx.Exec(ctx, `UPDATE signing_keys SET state = 'revoked', retires_at = $1 WHERE alg = $2`, tx.Now(), alg); err != nil {
 		return err
 	}
@@ -131,6 +131,7 @@ func insert(ctx context.Context, tx *db.Tx, alg string, activates time.Time) err
 	if err != nil {
 		return err
 	}
+	tx.Signal(topic)
 	_, err = tx.Exec(ctx, `INSERT INTO signing_keys (id, tenant_id, alg, public, private, state, activates_at, retires_at, created_at) VALUES ($1, '', $2, $3, $4, 'active', $5, 0, $6)`,
 		jwk.KeyID, alg, string(public), tx.Vault().Seal(place(jwk.KeyID), der), activates, tx.Now())
 	return err
@@ -148,17 +149,16 @@ func generate(alg string) (crypto.Signer, error) {
 
 func place(id string) string { return "signing_keys/private/" + id }
 
-func (k *Keys) forget() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.at, k.set = time.Time{}, nil
-}
-
-// keys returns what may verify now, reading it again when it is a minute old or
-// again is set. A failing database is an error, never an empty set.
+// keys returns what may verify now, reading it again when it has changed, is a
+// minute old or again is set. A failing database is an error, never an empty set.
 func (k *Keys) keys(ctx context.Context, again bool) ([]key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	select {
+	case <-k.news.C: // before reading: what changes from here on is news again
+		k.at = time.Time{}
+	default:
+	}
 	now := k.db.Now()
 	age := now.Sub(k.at)
 	if len(k.loaded) > 0 && age < fresh && age >= 0 && !(again && age > time.Second) {
@@ -253,8 +253,7 @@ func (k *Keys) Sign(ctx context.Context, alg, typ string, claims any) (string, e
 // JWKS returns the key set (RFC 7517 5) of everything that may have signed or
 // soon will.
 func (k *Keys) JWKS(ctx context.Context) ([]byte, error) {
-	list, err := k.keys(ctx, false)
-	if err != nil {
+	if _, err := k.keys(ctx, false); err != nil {
 		return nil, err
 	}
 	k.mu.Lock()
@@ -263,7 +262,7 @@ func (k *Keys) JWKS(ctx context.Context) ([]byte, error) {
 		return k.set, nil
 	}
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	for _, key := range list {
+	for _, key := range k.valid(k.db.Now()) {
 		set.Keys = append(set.Keys, jose.JSONWebKey{Key: key.public, KeyID: key.id, Algorithm: key.alg, Use: "sig"})
 	}
 	b, err := json.Marshal(set)
