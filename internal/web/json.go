@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -64,7 +65,8 @@ func read(w http.ResponseWriter, r *http.Request, v any, known bool) error {
 
 // Parse decodes one JSON value strictly: valid UTF-8, nothing after it, at most
 // 32 levels, at most 256 keys in an object, no key twice (RFC 8259 4 leaves it
-// open, and two readers may then disagree).
+// open, and two readers may then disagree). Keys that differ in case alone are
+// the same key, because encoding/json takes either for a field.
 func Parse(b []byte, v any, known bool) error {
 	if !utf8.Valid(b) {
 		return fault.New(fault.Invalid, "The request is not UTF-8.")
@@ -103,6 +105,7 @@ func shape(b []byte) error {
 				top := &stack[n-1]
 				if top.key = !top.key; !top.key { // t is a key
 					k, _ := t.(string)
+					k = fold(k)
 					if top.seen[k] || len(top.seen) >= maxKeys {
 						return fmt.Errorf("a key twice, or more than %d keys", maxKeys)
 					}
@@ -124,6 +127,10 @@ func shape(b []byte) error {
 		}
 	}
 }
+
+// fold is what all spellings of a key that encoding/json takes for one another
+// have in common: with the Kelvin sign and the long s, upper case comes first.
+func fold(key string) string { return strings.ToLower(strings.ToUpper(key)) }
 
 // Write answers with v as JSON that nobody stores. retryAfter above 0 adds the
 // header, rounded up to seconds.
