@@ -50,6 +50,8 @@ type Method struct {
 	// Config is what an administrator sets, per application. Register adds
 	// "enabled".
 	Config form.Form
+
+	defaults []byte // of Config, as JSON
 }
 
 var methods = map[Kind]Method{}
@@ -62,6 +64,11 @@ func Register(m Method) {
 	enabled := form.Boolean("enabled", "Enabled", form.Default(true),
 		form.Help("When off, nobody enrols or uses this method. What users enrolled stays and comes back when it is on again."))
 	m.Config = append(form.New(enabled), m.Config...)
+	doc, err := m.Config.Check(nil)
+	if err != nil {
+		panic("authn: " + string(m.Kind) + " has settings without a default: " + err.Error())
+	}
+	m.defaults = []byte(db.Text(doc))
 	methods[m.Kind] = m
 }
 
@@ -80,20 +87,33 @@ func Methods() []Method {
 var Disabled = fault.New(fault.Denied, "This way of signing in is switched off.")
 
 // Settings reads an application's settings of a method into v, over the
-// defaults. It returns Disabled if the method is switched off.
+// defaults. It returns Disabled if the method is switched off. What is stored
+// was checked when it was stored (Configure) and is not checked again.
 func Settings(ctx context.Context, q db.Q, app apps.ID, kind Kind, v any) error {
-	doc, err := Configured(ctx, q, app, kind)
-	if err != nil {
+	m, ok := methods[kind]
+	if !ok {
+		return fault.New(fault.NotFound, "There is no method called %s.", kind)
+	}
+	var text string
+	err := q.QueryRow(ctx, `SELECT config FROM method_configs WHERE app_id = $1 AND kind = $2`, app, kind).Scan(&text)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	if on, _ := doc["enabled"].(bool); !on {
+	var switched struct {
+		Enabled bool `json:"enabled"`
+	}
+	for _, doc := range [][]byte{m.defaults, []byte(text)} {
+		if len(doc) == 0 {
+			continue
+		}
+		if err := errors.Join(json.Unmarshal(doc, &switched), json.Unmarshal(doc, v)); err != nil {
+			return fmt.Errorf("settings of %s: %w", kind, err)
+		}
+	}
+	if !switched.Enabled {
 		return Disabled
 	}
-	b, err := json.Marshal(doc)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, v)
+	return nil
 }
 
 // Configured returns an application's settings of a method with all defaults

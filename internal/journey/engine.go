@@ -71,6 +71,9 @@ func (e *Engine) OnEnd(kind string, fn func(ctx context.Context, tx *db.Tx, id s
 // server is going down and clients shall ask another node.
 func (e *Engine) Release() { e.once.Do(func() { close(e.stop) }) }
 
+// Held is how many requests are held now.
+func (e *Engine) Held() int { return e.held.Held() }
+
 // Start begins a run of the newest version of a journey, in a transaction of
 // its own.
 func (e *Engine) Start(ctx context.Context, s StartRequest) (reply Reply, err error) {
@@ -194,7 +197,13 @@ func (e *Engine) move(ctx context.Context, r *run, a Answer) (Reply, error) {
 	unlock := e.turns.lock(r.key) // on this node, the second click waits for the first
 	defer unlock()
 	var reply Reply
-	err := e.kit.DB.Move(ctx, func(tx *db.Tx) error {
+	changed := false
+	err := e.kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+		if changed { // an earlier try of this transaction: begin with what was read
+			if r, err = r.copied(tx.Vault()); err != nil {
+				return err
+			}
+		}
 		var rev int64
 		if err := tx.QueryRow(ctx, `SELECT rev FROM runs WHERE id = $1`, r.key).Scan(&rev); err != nil {
 			return db.None(err, "run")
@@ -211,18 +220,15 @@ func (e *Engine) move(ctx context.Context, r *run, a Answer) (Reply, error) {
 			reply.Problem = problem
 			return nil
 		}
-		c, err := r.copied()
-		if err != nil {
+		changed = true
+		r.Prev, r.Problem, r.Output, r.Save = r.Turn, nil, nil, nil
+		if err := e.advance(ctx, tx, r, &a, a.Caller); err != nil {
 			return err
 		}
-		c.Prev, c.Problem, c.Output, c.Save = c.Turn, nil, nil, nil
-		if err := e.advance(ctx, tx, c, &a, a.Caller); err != nil {
+		if err := r.store(ctx, tx); err != nil {
 			return err
 		}
-		if err := c.store(ctx, tx); err != nil {
-			return err
-		}
-		reply = c.reply()
+		reply = r.reply()
 		return nil
 	})
 	if err == errMoved {
@@ -556,7 +562,7 @@ func (e *Engine) DebugPin(ctx context.Context, a Answer) (string, error) {
 		return "", Ended
 	}
 	err = e.kit.DB.Tx(ctx, func(tx *db.Tx) error {
-		c, err := r.copied()
+		c, err := r.copied(tx.Vault())
 		if err != nil {
 			return err
 		}

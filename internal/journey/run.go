@@ -12,6 +12,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/secret"
 )
 
 // Life is how long a run may take (security J9).
@@ -96,14 +97,15 @@ func (r *run) unchanged() Reply {
 
 // copied returns the run as it was read, to be changed in one try of a
 // transaction.
-func (r *run) copied() (*run, error) {
+func (r *run) copied(v *secret.Vault) (*run, error) {
 	c := &run{key: r.key, rev: r.rev, saved: r.saved}
 	if err := json.Unmarshal(r.saved, c); err != nil {
 		return nil, fmt.Errorf("reading run %s: %w", r.ID, err)
 	}
-	c.Proofs = r.Proofs
 	c.fill()
-	return c, nil
+	var err error
+	c.Proofs, err = authn.OpenProofs(v, c.proofPlace(), c.Sealed) // never those of a try that failed
+	return c, err
 }
 
 // fill makes the maps that storing left out because they were empty.

@@ -115,6 +115,13 @@ func (s *Slots) Acquire(key string) (release func(), ok bool) {
 	return sync.OnceFunc(func() { s.release(key) }), true
 }
 
+// Held is how many holds there are now.
+func (s *Slots) Held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all
+}
+
 func (s *Slots) release(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -154,6 +156,7 @@ func (s *Server) Serve(ctx context.Context, ready func(address string)) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.work.Go(func() { s.Kit.Jobs.Run(background) })
+	s.work.Go(func() { s.collect(background) })
 	h := &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelDebug),
@@ -167,6 +170,33 @@ func (s *Server) Serve(ctx context.Context, ready func(address string)) error {
 	case <-ctx.Done():
 	}
 	return s.drain(context.WithoutCancel(ctx), h)
+}
+
+// collect trades processor time for memory while many requests wait: they are
+// idle, and most of what is allocated then is theirs. At the default, 5,000 of
+// them took 400 MB; always collecting so often cost a sign-in 1 ms.
+func (s *Server) collect(ctx context.Context) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	const many, busy, idle = 500, 100, 33
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for now := busy; ; {
+		want := busy
+		if s.Engine.Held() > many {
+			want = idle
+		}
+		if want != now {
+			debug.SetGCPercent(want)
+			now = want
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (s *Server) drain(ctx context.Context, h *http.Server) error {
