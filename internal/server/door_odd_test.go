@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/watchword-auth/watchword/internal/simulator"
 )
 
 // TestDoorOddText: text that a database may not take - NUL, half a character, a
@@ -11,7 +13,7 @@ import (
 // never the server's failure.
 func TestDoorOddText(t *testing.T) {
 	w := newWorld(t)
-	odd := map[string]string{"NUL": "a\x00b", "half a character": "a\xe6\x97", "surrogate": `a\ud800`, "long": strings.Repeat("é", 3000), "cut in the middle": strings.Repeat("a", 99) + "é" + strings.Repeat("é", 500), "controls": "a\r\n\x1b[2J\u202eb"}
+	odd := map[string]string{"NUL": "a\x00b", "half a character": "a\xe6\x97", "surrogate": `a\ud800`, "long": strings.Repeat("é", 700), "cut in the middle": strings.Repeat("a", 99) + "é" + strings.Repeat("é", 500), "controls": "a\r\n\x1b[2J\u202eb"}
 	device := func(text string) map[string]any {
 		d := map[string]any{"push_config": map[string]any{"device_token": text, "type": text}}
 		for _, name := range []string{"device_key_id", "device_public_key", "device_name", "device_type", "device_platform", "device_manufacturer", "device_model", "device_os", "device_os_version", "app_identifier"} {
@@ -22,7 +24,7 @@ func TestDoorOddText(t *testing.T) {
 	for name, text := range odd {
 		fine := func(where string, status int, out map[string]any) {
 			t.Helper()
-			t.Logf("%s in %s: %d %.200v", name, where, status, out["error_message"]); if shaped(t, name+" in "+where, out); status >= 500 {
+			if shaped(t, name+" in "+where, out); status >= 500 {
 				t.Errorf("%s in %s: %d %v", name, where, status, out)
 			}
 		}
@@ -56,7 +58,38 @@ func TestDoorOddText(t *testing.T) {
 		res, out = w.post(t, "auth/assert", "clientId=demo-web&sid="+url.QueryEscape(text), map[string]any{"headers": []any{}, "data": map[string]any{"assertion_id": text, "fch": text, "assert": text, "input": map[string]any{text: text}}})
 		fine("a session", res.StatusCode, out)
 		// A phone that registers keeps what it says of itself.
-		_, out = start("demo-native", "mobile_app_registration", []any{device(text)}, nil)
-		fine("a registration", 200, out)
+		status, out = start("demo-native", "mobile_app_registration", []any{device(text)}, nil)
+		fine("a registration", status, out)
+	}
+}
+
+// TestDoorLongNames: what is too long is cut between two characters, so that it
+// can be kept: a phone with a long name in another script signs people in, and so
+// does a browser with an odd name for itself.
+func TestDoorLongNames(t *testing.T) {
+	w := newWorld(t)
+	name := "aa" + strings.Repeat("日", 60) // 100 bytes end within a character
+	p, err := simulator.New(simulator.Options{Server: w.URL, Client: "demo-native", Email: "grace@example.org", DeviceName: name, Keys: keys()[0], Now: w.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Register(t.Context()); err != nil {
+		t.Fatalf("registering: %v", err)
+	}
+	for _, agent := range []string{"\xff\xfe", "é" + strings.Repeat("日", 300), "half \xe6\x97"} {
+		sid, visit, turn := w.begun(t)
+		_, out := w.post(t, "auth/assert", "clientId=demo-web&locale=%ff%00&sid="+sid, map[string]any{"headers": []any{}, "data": map[string]any{"assertion_id": visit, "fch": turn, "assert": "escape",
+			"data": map[string]any{"escape_id": "web_to_mobile", "escape_params": map[string]any{"email": "grace@example.org"}}}}, "User-Agent", agent)
+		list, _ := obj(out, "data")["control_flow"].([]any)
+		if len(list) != 1 || obj(list[0])["type"] != waitStep {
+			t.Fatalf("%q: %v", agent, out)
+		}
+		shown, _ := obj(list[0])["device_display_name"].(string)
+		if !strings.HasPrefix(name, shown) || len(shown) < 90 {
+			t.Errorf("the phone is called %q", shown)
+		}
+		if err := p.Approve(t.Context(), pending(t, p).ID, obj(list[0])["number"].(string)); err != nil {
+			t.Errorf("%q: %v", agent, err)
+		}
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"crypto/rand"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
@@ -104,11 +106,17 @@ func (d Door) open(w http.ResponseWriter, r *http.Request) (request, error) {
 	return in, nil
 }
 
+// clip is s as text that can be kept anywhere: at most n bytes, cut between two
+// characters, valid UTF-8 and without NUL.
 func clip(s string, n int) string {
-	if len(s) > n {
-		return s[:n]
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
+	if len(s) <= n {
+		return s
 	}
-	return s
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 func (d Door) start(ctx context.Context, in *request) (response, error) {
