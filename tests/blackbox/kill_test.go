@@ -26,6 +26,7 @@ type ledger struct {
 	mu       sync.Mutex
 	approved map[string]bool   // request: the phone heard "accepted"
 	denied   map[string]bool   // request: the phone heard that its no was taken
+	guessed  map[string]bool   // request: the phone heard that its number was wrong
 	tokens   map[string]string // jti → request
 	lost     []string
 	unclear  int // requests of which the phone heard nothing
@@ -58,10 +59,12 @@ func TestKill9(t *testing.T) {
 		kills = n
 	}
 	n := start(t, p)
-	l := &ledger{approved: map[string]bool{}, denied: map[string]bool{}, tokens: map[string]string{}}
+	l := &ledger{approved: map[string]bool{}, denied: map[string]bool{}, guessed: map[string]bool{}, tokens: map[string]string{}}
 	stop := make(chan struct{})
 	var workers sync.WaitGroup
-	for i, k := range someKeys(t, 16) {
+	keys := someKeys(t, 17)
+	workers.Go(func() { l.guess(t, p, keys[16], stop) })
+	for i, k := range keys[:16] {
 		ph := p.phone(t, fmt.Sprintf("user%d@example.org", i), k)
 		workers.Go(func() { l.work(t, p, ph, i, stop) })
 	}
@@ -78,8 +81,8 @@ func TestKill9(t *testing.T) {
 	for _, s := range l.lost {
 		t.Error(s)
 	}
-	t.Logf("%d kills: %d approvals and %d denials acknowledged, %d unclear, %d tokens", kills, len(l.approved), len(l.denied), l.unclear, len(l.tokens))
-	if len(l.approved) < 2*kills || len(l.denied) == 0 {
+	t.Logf("%d kills: %d approvals, %d denials and %d wrong numbers acknowledged, %d unclear, %d tokens", kills, len(l.approved), len(l.denied), len(l.guessed), l.unclear, len(l.tokens))
+	if len(l.approved) < 2*kills || len(l.denied) == 0 || len(l.guessed) == 0 {
 		t.Errorf("too little happened between the kills to say anything")
 	}
 	l.compare(t, p)
@@ -118,6 +121,56 @@ func (l *ledger) work(t *testing.T, p place, ph *simulator.Phone, i int, stop <-
 			return
 		}
 	}
+}
+
+// guess enters a wrong number, once for each user, all on one phone.
+func (l *ledger) guess(t *testing.T, p place, k *simulator.Keys, stop <-chan struct{}) {
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		if err := l.wrong(t, p, fmt.Sprintf("guess%d@example.org", n), k); err != nil && !down(err) {
+			l.lose("guess%d: %v", n, err)
+			return
+		}
+	}
+}
+
+func (l *ledger) wrong(t *testing.T, p place, email string, k *simulator.Keys) error {
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	ph, err := simulator.New(simulator.Options{Server: p.URL(), Client: "demo-native", Email: email, Keys: k, Now: time.Now, HTTP: client()})
+	if err != nil {
+		return err
+	}
+	if err := ph.Register(ctx); err != nil {
+		return pause(err)
+	}
+	b := p.browser(t)
+	if _, err := b.Start(ctx, "web_login", nil); err != nil {
+		return pause(err)
+	}
+	if _, err := b.Submit(ctx, "web_to_mobile", map[string]any{"email": email}); err != nil {
+		return pause(err)
+	}
+	list, err := ph.Pending(ctx, 0)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	id := list[len(list)-1].ID // older ones belong to users before
+	err = ph.Approve(ctx, id, "00")
+	if _, refused := errors.AsType[*simulator.Refusal](err); !refused || down(err) {
+		if err == nil {
+			return fmt.Errorf("a wrong number was accepted")
+		}
+		return pause(err)
+	}
+	l.mu.Lock()
+	l.guessed[id] = true
+	l.mu.Unlock()
+	return l.end(ctx, b, id, false)
 }
 
 // once is one sign-in. An error that is no outage is a finding.
@@ -273,6 +326,7 @@ func (l *ledger) compare(t *testing.T, p place) {
 	if len(l.tokens) != len(l.approved) && len(l.lost) == 0 {
 		t.Errorf("%d approvals were acknowledged and %d tokens given", len(l.approved), len(l.tokens))
 	}
+	l.compareGuesses(t, d, decided)
 	runs := map[string]int{}
 	for _, e := range entries(t, d, "journey.") {
 		runs[e.Run]++
@@ -281,6 +335,32 @@ func (l *ledger) compare(t *testing.T, p place) {
 		if n != 1 {
 			t.Errorf("run %s ended %d times", id, n)
 		}
+	}
+}
+
+// compareGuesses: each wrong number that was acknowledged is charged, once.
+func (l *ledger) compareGuesses(t *testing.T, d *db.DB, decided map[string][]string) {
+	t.Helper()
+	for id := range l.guessed {
+		if len(decided[id]) > 0 && decided[id][0] == "push.approved" {
+			t.Errorf("request %s got a wrong number and was approved", id)
+		}
+	}
+	tries := map[string]int{}
+	for _, e := range entries(t, d, "auth.push.failed") {
+		tries[e.Target]++
+	}
+	for user, n := range tries {
+		if n != 1 {
+			t.Errorf("one wrong number of %s was counted %d times", user, n)
+		}
+	}
+	if len(tries) < len(l.guessed) {
+		t.Errorf("%d wrong numbers were acknowledged and %d counted", len(l.guessed), len(tries))
+	}
+	var charged int
+	if err := d.QueryRow(t.Context(), `SELECT COUNT(*) FROM lockouts WHERE subject LIKE '%push%'`).Scan(&charged); err != nil || charged < len(tries) {
+		t.Errorf("%d wrong numbers in the record and %d counters, %v", len(tries), charged, err)
 	}
 }
 
