@@ -3,6 +3,8 @@ package journey
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -285,14 +287,19 @@ func Refused(ps []Problem) error {
 
 // Publish stores the next version of a journey and makes it the one that new
 // runs get. Runs keep the version they started with (security J6). A graph that
-// does not pass Check is fault.Invalid. Two at once end with two versions.
+// does not pass Check is fault.Invalid; of two at once the second may get
+// fault.Conflict, and no version is ever overwritten.
 func Publish(ctx context.Context, tx *db.Tx, tenant apps.TenantID, g Graph) (version int64, err error) {
 	if err := Refused(g.Check(refsIn(ctx, tx, tenant))); err != nil {
 		return 0, err
 	}
 	err = tx.QueryRow(ctx, `INSERT INTO journeys (tenant_id, id, version, kind, name, graph, state, created_at)
-		VALUES ($1, $2, (SELECT COALESCE(MAX(version), 0) + 1 FROM journeys WHERE tenant_id = $1 AND id = $2), $3, $4, $5, 'production', $6) RETURNING version`,
+		VALUES ($1, $2, (SELECT COALESCE(MAX(version), 0) + 1 FROM journeys WHERE tenant_id = $1 AND id = $2), $3, $4, $5, 'production', $6)
+		ON CONFLICT (tenant_id, id, version) DO NOTHING RETURNING version`,
 		tenant, g.ID, g.Kind, g.Name, db.Text(g), tx.Now()).Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, fault.New(fault.Conflict, "Somebody published this journey a moment ago.")
+	}
 	return version, err
 }
 
