@@ -2,6 +2,7 @@
 # A throw-away PostgreSQL for tests.
 #
 #   scripts/postgres.sh start    start one (or find the running one) and print its URL
+#   scripts/postgres.sh halt     stop it at once, as a crash would, and keep its data
 #   scripts/postgres.sh stop     stop it and delete its data
 #   scripts/postgres.sh url      print its URL; exit 1 when it does not run
 #
@@ -77,6 +78,11 @@ start)
 	fi
 	echo "$url"
 	;;
+halt)
+	if running; then
+		as "$bin/pg_ctl" -D "$dir/data" -w -m immediate stop >/dev/null
+	fi
+	;;
 stop)
 	if running; then
 		as "$bin/pg_ctl" -D "$dir/data" -w -m immediate stop >/dev/null
@@ -88,7 +94,7 @@ url)
 	echo "$url"
 	;;
 *)
-	echo "usage: $0 start|stop|url" >&2
+	echo "usage: $0 start|halt|stop|url" >&2
 	exit 2
 	;;
 esac
