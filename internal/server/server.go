@@ -174,12 +174,12 @@ func (s *Server) Serve(ctx context.Context, ready func(address string)) error {
 
 // collect trades processor time for memory while many requests wait: they are
 // idle, and most of what is allocated then is theirs. At the default, 5,000 of
-// them took 400 MB; always collecting so often cost a sign-in 1 ms.
+// them took 400 MB; always collecting more often cost a sign-in 1 ms.
 func (s *Server) collect(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	const many, busy, idle = 500, 100, 33
+	const many, busy, idle = 500, 100, 20
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for now := busy; ; {
