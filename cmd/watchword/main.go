@@ -185,7 +185,10 @@ func prefix(text string) (netip.Prefix, error) {
 	return a.Prefix(a.BitLen())
 }
 
-type serveCmd struct{ serving }
+type serveCmd struct {
+	serving
+	Linger time.Duration `help:"How long to go on serving after the signal to stop, while /readyz says no and a load balancer turns elsewhere." default:"2s" env:"WATCHWORD_LINGER"`
+}
 
 // Run serves until it is told to stop.
 func (c *serveCmd) Run(ctx context.Context) error {
@@ -193,6 +196,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg.Linger = c.Linger
 	s, err := server.New(ctx, cfg)
 	if err != nil {
 		return err

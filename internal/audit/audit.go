@@ -27,7 +27,7 @@ type Event struct {
 }
 
 // Record appends e in the caller's transaction: it is kept if and only if that
-// commits. It fails, and so should the transaction, when e has no Type or a key
+// commits, and counted as "type outcome" (db.Tx.Count). It fails, and so should the transaction, when e has no Type or a key
 // of Data, at any depth, names a secret. Long texts of clients are cut.
 func Record(ctx context.Context, tx *db.Tx, e Event) error {
 	if e.Type == "" {
@@ -47,6 +47,7 @@ func Record(ctx context.Context, tx *db.Tx, e Event) error {
 	if err != nil {
 		return fmt.Errorf("recording %s: %w", e.Type, err)
 	}
+	tx.Count(e.Type + " " + e.Outcome)
 	return nil
 }
 

@@ -48,6 +48,8 @@ type Q interface {
 // concurrent use.
 type DB struct {
 	commits     atomic.Int64 // see Commits
+	counting    sync.Mutex
+	counts      map[string]int64 // see Counts
 	read, write *sql.DB
 	vault       *secret.Vault
 	now         func() time.Time

@@ -147,6 +147,7 @@ func (d *DB) oncePostgres(caller context.Context, fn func(tx *Tx) error, _ bool,
 	}
 	d.hub.wake(t.topics)
 	d.hub.wake(t.here)
+	d.tally(t.counts)
 	return nil
 }
 

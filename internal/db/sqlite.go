@@ -189,6 +189,7 @@ func (d *DB) onceSQLite(ctx context.Context, fn func(tx *Tx) error, alone bool, 
 	}
 	d.hub.wake(t.topics)
 	d.hub.wake(t.here)
+	d.tally(t.counts)
 	return nil
 }
 

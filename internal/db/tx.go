@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -29,6 +30,7 @@ type Tx struct {
 	now    time.Time
 	topics []string // for every node
 	here   []string // for this node
+	counts []string // see Count
 	failed error    // the first error of a statement
 	broken error    // the first after which the engine keeps nothing of the transaction
 	rows   []*sql.Rows
@@ -41,6 +43,11 @@ func (t *Tx) Signal(topic string) { t.topics = append(t.topics, topic) }
 
 // SignalHere is Signal for this node alone; it costs the database nothing.
 func (t *Tx) SignalHere(topic string) { t.here = append(t.here, topic) }
+
+// Count adds one to a counter of this process, see DB.Counts, once the
+// transaction has committed and never if it does not. Names are few and not
+// made of what clients say.
+func (t *Tx) Count(name string) { t.counts = append(t.counts, name) }
 
 // Exec runs a statement and returns how many rows it changed. ctx does not
 // cancel it: a transaction runs to its end or not at all.
@@ -174,6 +181,34 @@ func jitter(limit time.Duration) time.Duration {
 	var b [8]byte
 	rand.Read(b[:])
 	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(limit))
+}
+
+// tally keeps what a committed transaction counted.
+func (d *DB) tally(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	d.counting.Lock()
+	defer d.counting.Unlock()
+	if d.counts == nil {
+		d.counts = map[string]int64{}
+	}
+	for _, name := range names {
+		if _, known := d.counts[name]; !known && len(d.counts) >= maxCounts {
+			name = "other"
+		}
+		d.counts[name]++
+	}
+}
+
+// maxCounts bounds the names of counters, whatever a caller does.
+const maxCounts = 500
+
+// Counts is what transactions of this handle have counted, by name.
+func (d *DB) Counts() map[string]int64 {
+	d.counting.Lock()
+	defer d.counting.Unlock()
+	return maps.Clone(d.counts)
 }
 
 // Commits is how many transactions this handle has committed.

@@ -19,10 +19,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/web"
 )
 
-// Routes adds the door's routes to mux.
-func Routes(mux *http.ServeMux, k *kit.Kit) {
+// Routes adds the door's routes to mux. What is held is answered when stop is
+// closed: the server goes down.
+func Routes(mux *http.ServeMux, k *kit.Kit, stop <-chan struct{}) {
 	mux.Handle("POST /device/v1/pending", web.JSON(render, func(r *http.Request, in pendingIn) (pendingOut, error) {
-		out, err := pending(r.Context(), k.DB, in)
+		out, err := pending(r.Context(), k.DB, in, stop)
 		return pendingOut{out}, err
 	}))
 }
@@ -52,7 +53,7 @@ func (in pendingIn) signed() []byte {
 // reason.
 var unknown = fault.New(fault.Denied, "This phone is not known here. Set it up again.")
 
-func pending(ctx context.Context, d *db.DB, in pendingIn) ([]push.Waiting, error) {
+func pending(ctx context.Context, d *db.DB, in pendingIn, stop <-chan struct{}) ([]push.Waiting, error) {
 	if in.Wait < 0 || in.Wait > 25 || len(in.Nonce) < 8 || len(in.Nonce) > 128 || len(in.DeviceKey) > 128 {
 		return nil, fault.New(fault.Invalid, "wait is 0 to 25 seconds, nonce 8 to 128 characters.")
 	}
@@ -72,7 +73,7 @@ func pending(ctx context.Context, d *db.DB, in pendingIn) ([]push.Waiting, error
 	if len(devices) == 0 || !devices[0].Key.Verify(in.signed(), in.Signature) {
 		return nil, unknown
 	}
-	return push.Pending(ctx, d, app.ID, in.DeviceKey, time.Duration(in.Wait)*time.Second)
+	return push.Pending(ctx, d, app.ID, in.DeviceKey, time.Duration(in.Wait)*time.Second, stop)
 }
 
 func render(w http.ResponseWriter, _ *http.Request, e *fault.Error) {

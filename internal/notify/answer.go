@@ -42,6 +42,8 @@ type answer struct {
 
 func (a answer) reason() string {
 	switch a.verdict {
+	case delivered:
+		return "delivered"
 	case gone:
 		return Gone
 	case misconfigured:

@@ -107,6 +107,9 @@ type Options struct {
 	// as soon as it failed: 3 s after the message was queued at the latest. So it
 	// may be called many times for one request and must bear it.
 	Trouble func(ctx context.Context, requestID, reason string) error
+	// Sent hears of every attempt: the kind of target, and what became of it
+	// ("delivered", "unavailable", "unconfigured", "gone", or "captured").
+	Sent func(kind, outcome string)
 	// Endpoints are replaced in tests only.
 	Endpoints Endpoints
 }
@@ -157,9 +160,11 @@ func (n *Notifier) deliver(ctx context.Context, q queued) error {
 	}
 	if n.opts.Capture != nil {
 		n.opts.Capture.push(m, n.db.Now())
+		n.sent(m, "captured")
 		return nil
 	}
 	a := n.attempt(ctx, q)
+	n.sent(m, a.reason())
 	if a.verdict == delivered {
 		return nil
 	}
@@ -203,6 +208,12 @@ func (n *Notifier) attempt(ctx context.Context, q queued) answer {
 	a := d.send(ctx, ps, m)
 	end(a.down, n.db.Now())
 	return a
+}
+
+func (n *Notifier) sent(m Message, outcome string) {
+	if n.opts.Sent != nil {
+		n.opts.Sent(m.Target.Kind, outcome)
+	}
 }
 
 func (n *Notifier) trouble(ctx context.Context, m Message, reason string) error {

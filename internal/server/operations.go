@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -22,17 +20,15 @@ func (s *Server) operations(mux *http.ServeMux) {
 		web.Write(w, http.StatusOK, map[string]any{"status": "alive"}, 0)
 	})
 	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics(), promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry(), promhttp.HandlerOpts{}))
 }
 
 // readyz says whether requests should come here: the database is reachable and
 // up to date, the clock agrees with it, and the server is not going down.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
-	select {
-	case <-s.draining:
+	if s.goingDown() {
 		web.Write(w, http.StatusServiceUnavailable, map[string]any{"status": "draining"}, time.Second)
 		return
-	default:
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
@@ -44,27 +40,15 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	web.Write(w, http.StatusOK, map[string]any{"status": "ready"}, 0)
 }
 
-func newRequests() *prometheus.HistogramVec {
-	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "watchword_http_request_seconds", Help: "Time to answer, by route and class of status.", Buckets: []float64{.001, .005, .02, .1, .5, 2, 10, 30},
-	}, []string{"route", "class"})
-}
-
-func (s *Server) metrics() *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.http)
-	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "watchword_db_transactions_total", Help: "Committed write transactions."},
-		func() float64 { return float64(s.Kit.DB.Commits()) }))
-	return r
-}
-
 // measured counts and times requests by route. Routes are few; paths are not.
 func (s *Server) measured(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := s.config.Now()
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(rec, r)
-		s.http.WithLabelValues(route(r.URL.Path), string('0'+byte(rec.status/100))+"xx").Observe(s.config.Now().Sub(begun).Seconds())
+		took := s.config.Now().Sub(begun)
+		s.meters.http.WithLabelValues(route(r.URL.Path), string('0'+byte(rec.status/100))+"xx").Observe(took.Seconds())
+		s.config.Log.DebugContext(r.Context(), "request", "id", w.Header().Get("X-Request-Id"), "method", r.Method, "route", route(r.URL.Path), "status", rec.status, "took", took)
 	})
 }
 

@@ -16,8 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
@@ -55,6 +53,11 @@ type Config struct {
 
 	HeldPerAddress int     // waiting requests one address may hold; 0: 500
 	RatePerAddress float64 // requests a second of one address; 0: 50, negative: no limit
+
+	Linger time.Duration // goes on serving so long after it was told to stop, not ready any more
+
+	Outgoing  *http.Client     // instead of the guarded client; for tests, no flag sets it
+	Providers notify.Endpoints // instead of the real ones; for tests, no flag sets it
 }
 
 // Server is a server that is ready to serve. Close it.
@@ -66,7 +69,7 @@ type Server struct {
 
 	config   Config
 	handler  http.Handler
-	http     *prometheus.HistogramVec
+	meters   meters
 	draining chan struct{}
 	once     sync.Once
 	work     sync.WaitGroup
@@ -84,7 +87,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, draining: make(chan struct{}), http: newRequests()}
+	s := &Server{config: c, draining: make(chan struct{}), meters: newMeters()}
 	s.Kit = &kit.Kit{DB: d, Log: c.Log, URL: c.URL, Jobs: jobs.NewWorker(d, c.Log), Dev: c.Dev, Crew: kit.NewCrew(32)}
 	s.Engine = journey.NewEngine(s.Kit, journey.Options{HeldPerAddress: c.HeldPerAddress})
 	s.Engine.OnEnd(string(push.Kind), push.Settle)
@@ -114,10 +117,14 @@ func (s *Server) assemble(ctx context.Context) error {
 // messages wires what carries push messages out.
 func (s *Server) messages() {
 	o := notify.Options{
-		Client: web.Egress(web.EgressOptions{}), Subject: s.config.URL, Gone: directory.DropTarget,
+		Client: s.config.Outgoing, Subject: s.config.URL, Gone: directory.DropTarget, Endpoints: s.config.Providers,
+		Sent: func(kind, outcome string) { s.meters.pushes.WithLabelValues(kind, outcome).Inc() },
 		Trouble: func(ctx context.Context, request, _ string) error {
 			return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return push.Fail(ctx, tx, authn.ChallengeID(request)) })
 		},
+	}
+	if o.Client == nil {
+		o.Client = web.Egress(web.EgressOptions{})
 	}
 	if s.Dev != nil {
 		o.Capture = s.Dev.Inbox
@@ -199,19 +206,6 @@ func (s *Server) collect(ctx context.Context) {
 	}
 }
 
-func (s *Server) drain(ctx context.Context, h *http.Server) error {
-	s.release()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	return errors.Join(h.Shutdown(ctx), s.Close())
-}
-
-// release answers what is held and makes the server not ready.
-func (s *Server) release() {
-	s.once.Do(func() { close(s.draining) })
-	s.Engine.Release()
-}
-
 // Close stops the background work and closes the database.
 func (s *Server) Close() error {
 	s.release()
@@ -241,9 +235,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	door := mosaic.Door{Kit: s.Kit, Engine: s.Engine, Token: s.journeyToken, Trusted: s.config.Trusted}
 	mosaic.Routes(mux, door)
-	device := http.NewServeMux()
-	deviceapi.Routes(device, s.Kit)
-	mux.Handle("/device/", s.undrained(device))
+	deviceapi.Routes(mux, s.Kit, s.draining)
 	s.tokenRoutes(mux)
 	s.operations(mux)
 	if s.Dev != nil {
@@ -252,26 +244,9 @@ func (s *Server) routes() http.Handler {
 	var h http.Handler = mux
 	h = mosaic.CORS(door, h)
 	h = s.limited(h)
+	h = s.leaving(h)
 	h = s.measured(h)
 	return web.Wrap(h, s.config.Log, s.config.Trusted)
-}
-
-// undrained ends the requests that h holds when the server drains.
-func (s *Server) undrained(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
-		done := make(chan struct{})
-		defer close(done)
-		go func() {
-			select {
-			case <-s.draining:
-				cancel()
-			case <-done:
-			}
-		}()
-		h.ServeHTTP(w, r.WithContext(ctx))
-	})
 }
 
 // limited bounds the requests of one address.
@@ -285,6 +260,10 @@ func (s *Server) limited(h http.Handler) http.Handler {
 	}
 	buckets := limit.NewBuckets(rate, int(rate)*4, 50_000)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" { // whoever asks this restarts what does not answer
+			h.ServeHTTP(w, r)
+			return
+		}
 		if ok, wait := buckets.Allow(limit.Address(web.Address(r, s.config.Trusted).String()), s.Kit.DB.Now()); !ok {
 			web.TooMany(w, wait)
 			return

@@ -148,9 +148,11 @@ func Write(w http.ResponseWriter, status int, v any, retryAfter time.Duration) {
 	w.Write(b)
 }
 
-// TooMany answers a request that came too soon.
+// TooMany answers a request that came too soon, with the members that every
+// door's errors have.
 func TooMany(w http.ResponseWriter, wait time.Duration) {
 	Write(w, http.StatusTooManyRequests, map[string]any{"error": "too_many_requests", "error_code": 4029, "error_message": "Too many requests. Wait and try again.",
+		"message": "Too many requests. Wait and try again.",
 		"headers": []any{}, "data": map[string]any{}}, wait)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/notify"
 )
 
 // JoinRequest is a phone that comes to answer.
@@ -91,11 +92,11 @@ func greet(ctx context.Context, tx *db.Tx, d directory.Device, said journey.Devi
 	if err := directory.Seen(ctx, tx, d.ID); err != nil {
 		return err
 	}
-	kind := directory.TargetKind(said.PushKind)
-	if said.PushAddress == "" || kind == "none" {
+	t := journey.TargetOf(said)
+	if t.Kind == notify.None {
 		return nil
 	}
-	return directory.SetTarget(ctx, tx, d.ID, directory.Target{Kind: kind, Address: said.PushAddress, AppIdentifier: said.AppIdentifier})
+	return directory.SetTarget(ctx, tx, d.ID, t)
 }
 
 // parameters is what @policy.getMobileApproveParameters() returns, all of it
@@ -121,9 +122,9 @@ type Waiting struct {
 }
 
 // Pending returns what waits for the phone with this device key in an
-// application. With nothing waiting it holds until something does, wait passes
-// or ctx ends. The caller has checked that the phone itself asks.
-func Pending(ctx context.Context, d *db.DB, app apps.ID, keyID string, wait time.Duration) ([]Waiting, error) {
+// application. With nothing waiting it holds until something does, wait passes,
+// or ctx or stop ends. The caller has checked that the phone itself asks.
+func Pending(ctx context.Context, d *db.DB, app apps.ID, keyID string, wait time.Duration, stop <-chan struct{}) ([]Waiting, error) {
 	w := d.Watch(deviceTopic(keyID))
 	defer w.Close()
 	timer := time.NewTimer(min(wait, journey.MaxHold))
@@ -136,6 +137,8 @@ func Pending(ctx context.Context, d *db.DB, app apps.ID, keyID string, wait time
 		select {
 		case <-w.C:
 		case <-timer.C:
+			last = true
+		case <-stop:
 			last = true
 		case <-ctx.Done():
 			return out, nil

@@ -232,7 +232,7 @@ func (h *house) ask(t *testing.T, email string) *talk {
 
 func (h *house) pending(t *testing.T, p *handset) []push.Waiting {
 	t.Helper()
-	list, err := push.Pending(t.Context(), h.DB, h.app.ID, p.key.ID(), 0)
+	list, err := push.Pending(t.Context(), h.DB, h.app.ID, p.key.ID(), 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
