@@ -14,6 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/notify"
 )
 
 // Exec is what a step may see and touch.
@@ -194,6 +195,22 @@ func (x *Exec) Dev() bool { return x.engine.kit.Dev }
 
 // Claimed is the device that the client said it runs on, when it started.
 func (x *Exec) Claimed() Device { return x.run.Caller.Device }
+
+// TargetOf is where a client says that its device is reached. What no provider
+// could deliver to is none: the phone can still ask by itself.
+func TargetOf(d Device) directory.Target {
+	t := directory.Target{Kind: directory.TargetKind(d.PushKind), Address: d.PushAddress, AppIdentifier: d.AppIdentifier}
+	if t.Kind == notify.None || t.Address == "" {
+		t.Kind = notify.None
+		return t
+	}
+	checked, err := notify.CheckTarget(notify.Target{Kind: t.Kind, Address: t.Address, AppIdentifier: t.AppIdentifier})
+	if err != nil {
+		return directory.Target{Kind: notify.None, AppIdentifier: d.AppIdentifier}
+	}
+	t.Address = checked.Address
+	return t
+}
 
 // Started is who started the run.
 func (x *Exec) Started() Caller { return x.run.Caller }

@@ -81,6 +81,9 @@ func (d *Dev) Seed(ctx context.Context, dataDir string, pushLimit int) error {
 		if err := seedApp(ctx, tx, redirects, secrets, pushLimit); err != nil {
 			return err
 		}
+		if _, err := notify.EnsureVAPID(ctx, tx, string(tenant)); err != nil {
+			return err
+		}
 		if err := seedUser(ctx, tx); err != nil {
 			return err
 		}

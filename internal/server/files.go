@@ -316,6 +316,9 @@ func apply(ctx context.Context, tx *db.Tx, f Files, dir string) error {
 	if err := apps.CreateTenant(ctx, tx, apps.Tenant{ID: tenant, Name: f.Tenant.Name}); err != nil {
 		return err
 	}
+	if _, err := notify.EnsureVAPID(ctx, tx, f.Tenant.ID); err != nil {
+		return err
+	}
 	if err := applyProviders(ctx, tx, tenant, "", f.Providers, dir); err != nil {
 		return fmt.Errorf("providers.yaml: %w", err)
 	}

@@ -18,15 +18,6 @@ var deviceAnswer = form.New(
 	form.Text("signature", "Signature", form.MaxLen(2048)),
 )
 
-// target is where the client of an answer says its device is reached.
-func target(d journey.Device) directory.Target {
-	kind := directory.TargetKind(d.PushKind)
-	if d.PushAddress == "" {
-		kind = "none"
-	}
-	return directory.Target{Kind: kind, Address: d.PushAddress, AppIdentifier: d.AppIdentifier}
-}
-
 func init() {
 	journey.Register(journey.Step[registerDevice]{
 		Kind: "device.register", Title: "Register device", Category: "Devices",
@@ -80,7 +71,7 @@ func runRegisterDevice(ctx context.Context, x *journey.Exec, c registerDevice) (
 	if err != nil {
 		return journey.Judge(x, err)
 	}
-	if err := directory.SetTarget(ctx, x.Tx, id, target(said)); err != nil {
+	if err := directory.SetTarget(ctx, x.Tx, id, journey.TargetOf(said)); err != nil {
 		return journey.Judge(x, err)
 	}
 	x.UseDevice(id)
@@ -144,7 +135,7 @@ func seen(ctx context.Context, x *journey.Exec, id directory.DeviceID) error {
 	if err := directory.Seen(ctx, x.Tx, id); err != nil {
 		return err
 	}
-	if t := target(x.Answer.Caller.Device); t.Kind != "none" {
+	if t := journey.TargetOf(x.Answer.Caller.Device); t.Kind != "none" {
 		return directory.SetTarget(ctx, x.Tx, id, t)
 	}
 	return nil
