@@ -3,7 +3,7 @@
 //   WATCHWORD_BIN=…   the server's binary (required)
 //   TEST_POSTGRES=…   URL of a PostgreSQL server; empty: SQLite
 
-import { crossSession, flows } from './sdk/flows.mjs';
+import { crossSession, flows, runsOut } from './sdk/flows.mjs';
 import { start } from './sdk/server.mjs';
 import { launch } from './sdk/chromium.mjs';
 
@@ -28,7 +28,11 @@ async function test(where, name, fn) {
 }
 
 try {
+  const { open } = await import('./sdk/node.mjs');
   const chromium = await launch(w.base);
+  let n = 0;
+  // Takes half a minute, so it runs beside the others; in Node all instances share the SDK's storage.
+  const late = test('Chromium', 'nobody answers', async () => runsOut(await chromium.open(undefined, 'hasty-web'), w));
   for (const [name, flow] of Object.entries(flows)) await test('Chromium', name, async () => flow(await chromium.open(), w));
   await test('Chromium', 'one session waits for another', async () => crossSession(await chromium.open(), await chromium.open()));
   await test('Chromium', 'an origin that is not allowed', async () => {
@@ -37,12 +41,10 @@ try {
     await sdk.startJourney('web_login').then((r) => { refused = r.type === 'journey_rejection'; }, () => { refused = true; });
     if (!refused) throw new Error('a client without origins was served');
   });
-  await chromium.stop();
-
-  const { open } = await import('./sdk/node.mjs');
-  let n = 0;
   for (const [name, flow] of Object.entries(flows)) await test('Node', name, async () => flow(await open(w.base, ++n), w));
   await test('Node', 'one session waits for another', async () => crossSession(await open(w.base, ++n), await open(w.base, ++n)));
+  await late;
+  await chromium.stop();
 } finally {
   await w.stop();
 }

@@ -8,10 +8,10 @@ const WAIT = 'transmit_platform_mobile_approve_authentication';
 let people = 0;
 
 /** Somebody with a phone that is set up. */
-async function person(w) {
+async function person(w, client = 'demo-native') {
   const email = `person${++people}-${Date.now()}@example.org`;
   const phone = w.phone(`p${people}`);
-  const r = await phone('register', '--server', w.base, '--client', 'demo-native', '--email', email, '--device', 'Pixel 9');
+  const r = await phone('register', '--server', w.base, '--client', client, '--email', email, '--device', 'Pixel 9');
   assert.ok(r.ok, r.said);
   return { email, phone };
 }
@@ -32,6 +32,12 @@ async function decided(sdk) {
     if (r.type !== 'client_input_required' || r.journeyStepId !== WAIT) return r;
   }
   throw new Error('never decided');
+}
+
+function resolvers() {
+  const r = {};
+  r.promise = new Promise((resolve) => { r.resolve = resolve; });
+  return r;
 }
 
 const claims = (jwt) => JSON.parse(Buffer.from(jwt.split('.')[1], 'base64url'));
@@ -103,12 +109,37 @@ export const flows = {
 
   async 'two phones'(sdk, w) {
     const p = await person(w);
+    const number = resolvers();
+    const pad = w.phone(`pad${people}`, (said) => { const m = /number ([0-9]+)/.exec(said); if (m) number.resolve(m[1]); });
+    const adding = pad('register', '--server', w.base, '--client', 'demo-native', '--email', p.email, '--device', 'iPad');
+    const approved = await p.phone('approve', '--number', await number.promise, '--wait', '20');
+    assert.ok(approved.ok, approved.said);
+    const added = await adding;
+    assert.ok(added.ok, added.said);
+
+    await sdk.startJourney('web_login');
+    const which = await sdk.submitClientResponse('web_to_mobile', { email: p.email });
+    assert.equal(which.journeyStepId, WAIT);
+    assert.deepEqual(which.data.devices.map((d) => d.name).sort(), ['Pixel 9', 'iPad']);
+    assert.equal(which.data.number, undefined);
+    const none = await sdk.submitClientResponse('client_input', { selected_device_code: '9' });
+    assert.equal(none.errorData.errorCode, 'client_response_not_valid');
+    assert.equal(none.data.devices.length, 2);
+    const { code } = which.data.devices.find((d) => d.name === 'iPad');
+    const wait = await sdk.submitClientResponse('client_input', { selected_device_code: code });
+    assert.equal(wait.data.device_display_name, 'iPad');
+    assert.equal((await p.phone('approve', '--number', wait.data.number)).ok, false, 'the phone that was not chosen approved');
+    const [end, ok] = await Promise.all([decided(sdk), pad('approve', '--number', wait.data.number, '--wait', '5')]);
+    assert.ok(ok.ok, ok.said);
+    assert.equal(end.type, 'journey_success');
+  },
+
+  async 'a second phone that the first denies'(sdk, w) {
+    const p = await person(w);
     const other = w.phone(`other${people}`);
     const adding = other('register', '--server', w.base, '--client', 'demo-native', '--email', p.email, '--device', 'iPad');
     const list = await p.phone('pending', '--wait', '20');
     assert.ok(list.ok, list.said);
-    // The number is on the new phone's screen, which this process does not see;
-    // the old phone may say no to it.
     assert.ok((await p.phone('deny')).ok);
     assert.equal((await adding).ok, false);
   },
@@ -186,6 +217,19 @@ export const flows = {
     assert.equal(claims(end.token).params.from, 'käse 日本');
   },
 };
+
+/** Nobody answers, in an application that waits half a minute. `sdk` is its client's. */
+export async function runsOut(sdk, w) {
+  const p = await person(w, 'hasty-native');
+  const wait = await asked(sdk, p.email);
+  assert.ok(wait.data.expires_at - Date.now() <= 30_000);
+  const end = await decided(sdk);
+  assert.ok(Date.now() >= wait.data.expires_at, 'it ended too early');
+  assert.equal(end.type, 'journey_rejection');
+  assert.equal(end.data.failure_data.reason, 'expired');
+  assert.equal(end.token, undefined);
+  assert.equal((await p.phone('approve', '--number', wait.data.number)).ok, false);
+}
 
 /** Two sessions, of two instances of the SDK: one waits, the other answers. */
 export async function crossSession(one, two) {

@@ -12,6 +12,17 @@ import { promisify } from 'node:util';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
+/** An application whose requests run out as soon as any may. */
+const HASTY = `id: hasty
+name: Hasty
+audience: b2c
+clients:
+  - {id: hasty-web, name: Hasty web, kind: web, loopback_origins: true}
+  - {id: hasty-native, name: Hasty phone, kind: native}
+methods:
+  push: {life: 30}
+`;
+
 export function freePort() {
   return new Promise((resolve) => {
     const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
@@ -25,6 +36,8 @@ export async function start({ bin, postgres, push = {} }) {
   const config = join(dir, 'config');
   mkdirSync(config);
   writeFileSync(join(config, 'tenant.yaml'), 'id: default\nname: Development\n');
+  mkdirSync(join(config, 'apps'));
+  writeFileSync(join(config, 'apps/hasty.yaml'), HASTY);
   cpSync(join(root, 'examples/journeys'), join(config, 'journeys'), { recursive: true });
   const where = postgres ? ['--database', database(postgres)] : [];
   execFileSync(bin, ['keys', 'generate', '--out', join(data, 'master.key')]);
@@ -37,11 +50,13 @@ export async function start({ bin, postgres, push = {} }) {
     child.on('exit', (code) => reject(new Error(`the server ended with ${code}`)));
   });
   const facts = JSON.parse(said.split('\n')[0]);
-  /** One phone of the command line; the state file is its identity. */
-  const phone = (name) => async (...args) => {
+  /** One phone of the command line; the state file is its identity, heard is told what it says meanwhile. */
+  const phone = (name, heard = () => {}) => async (...args) => {
     const state = join(dir, `${name}.json`);
     try {
-      const { stdout } = await run(bin, ['phone', ...args, '--state', state, '--json']);
+      const running = run(bin, ['phone', ...args, '--state', state, '--json']);
+      running.child.stderr.on('data', (b) => heard(String(b)));
+      const { stdout } = await running;
       return { ok: true, out: stdout ? JSON.parse(stdout) : null };
     } catch (e) {
       return { ok: false, said: String(e.stderr).trim() };
