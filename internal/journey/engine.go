@@ -159,6 +159,7 @@ func (e *Engine) await(ctx context.Context, h *held, a *Answer, limit time.Durat
 		switch {
 		case r.rev != h.rev:
 			reply = r.reply()
+			reply.Told = reply.End != nil
 		case news:
 			ready = r
 		default:

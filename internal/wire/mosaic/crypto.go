@@ -9,8 +9,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -185,6 +188,7 @@ func (c *cryptoSession) encrypt(r *response) {
 	if err != nil {
 		panic("mosaic: " + err.Error()) // our own maps are JSON
 	}
+	plain = firstPlane(plain)
 	pad := aes.BlockSize - len(plain)%aes.BlockSize
 	plain = append(plain, bytes.Repeat([]byte{byte(pad)}, pad)...)
 	block, err := aes.NewCipher(c.Key)
@@ -196,4 +200,20 @@ func (c *cryptoSession) encrypt(r *response) {
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(plain, plain)
 	r.Headers = append(r.Headers, map[string]any{"type": "encryption", "iv": base64.StdEncoding.EncodeToString(iv)})
 	r.Data = base64.StdEncoding.EncodeToString(plain)
+}
+
+// firstPlane is JSON with every character that UTF-8 writes in four bytes
+// escaped: the web SDK decrypts with a decoder that knows only three, and would
+// show rubbish for it and for what follows.
+func firstPlane(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, c := range string(text) {
+		if c <= 0xffff {
+			out = utf8.AppendRune(out, c)
+			continue
+		}
+		high, low := utf16.EncodeRune(c)
+		out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+	}
+	return out
 }

@@ -249,6 +249,9 @@ func refuse(w http.ResponseWriter, r *http.Request, err error, c *cryptoSession)
 
 // reply puts a run's reply into the protocol's words.
 func (d Door) reply(ctx context.Context, r journey.Reply) (response, error) {
+	if r.Told {
+		return unchanged(), nil
+	}
 	body := map[string]any{"assertions_complete": false, "assertion_error_code": 0, "assertion_error_message": "", "challenge": r.Turn}
 	if r.Problem != nil {
 		body["assertion_error_code"], body["assertion_error_message"] = assertionError(r.Problem), r.Problem.Message
@@ -262,6 +265,14 @@ func (d Door) reply(ctx context.Context, r journey.Reply) (response, error) {
 	body["state"] = "pending"
 	body["control_flow"] = []any{flow(r)}
 	return response{Data: body}, nil
+}
+
+// unchanged is an update that updates nothing. It goes to a poll whose run was
+// ended by another request, as when somebody cancels: that one is told the end,
+// and the web SDK throws when it hears of an end twice (mosaic-protocol 2.6).
+// Whoever polls again is told it, too.
+func unchanged() response {
+	return response{Data: map[string]any{"state": "pending", "assertions_complete": false, "assertion_error_code": 0, "assertion_error_message": ""}}
 }
 
 func delivered(r journey.Reply) map[string]any {
