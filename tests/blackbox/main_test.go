@@ -115,7 +115,11 @@ func launch(p place) (*node, error) {
 	if p.Database != "" {
 		args = append(args, "--database", p.Database)
 	}
-	n := &node{cmd: exec.Command(binary, append(args, p.Extra...)...), ended: make(chan struct{}), log: &buffer{}}
+	return launchArgs(append(args, p.Extra...)...)
+}
+
+func launchArgs(args ...string) (*node, error) {
+	n := &node{cmd: exec.Command(binary, args...), ended: make(chan struct{}), log: &buffer{}}
 	n.cmd.Stderr = n.log
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {

@@ -29,27 +29,43 @@ function pages() {
   });
 }
 
-export async function launch(base) {
+/** A browser and a site. The site has two origins, which are two to a browser as well. */
+export async function launch() {
   const site = await pages();
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: FLAGS });
-  const context = await browser.newContext();
-  const origin = `http://localhost:${site.address().port}`; // the server is at 127.0.0.1: another origin
+  const ours = await browser.newContext();
+  const { port } = site.address();
+  const origins = { listed: `http://localhost:${port}`, other: `http://127.0.0.1:${port}` };
 
-  /** A page with the SDK; its methods are called as if they were here. */
-  const open = async (from = origin, clientId = 'demo-web') => {
-    const page = await context.newPage();
+  /**
+   * A page with the SDK; its methods are called as if they were here, and
+   * consoleText is what the browser said about it. private: in a browser that
+   * has nothing stored.
+   */
+  const open = async (base, clientId = 'demo-web', { path = '/ido', from = origins.listed, private: fresh = false } = {}) => {
+    const page = await (fresh ? await browser.newContext() : ours).newPage();
+    const said = [];
+    page.on('console', (m) => said.push(m.text()));
     await page.goto(from);
-    await page.evaluate(async ([server, client]) => {
+    await page.evaluate(async ([serverPath, client]) => {
       const { ido } = await import('/ido.js');
-      await ido.initialize({ clientId: client, ido: { serverPath: `${server}/ido`, logLevel: 3 } });
+      await ido.initialize({ clientId: client, ido: { serverPath, logLevel: 3 } });
       globalThis.sdk = ido;
-    }, [base, clientId]);
-    return new Proxy({}, {
-      get: (_, name) => name === 'then' ? undefined : (...args) => page.evaluate(async ([name, args]) => {
-        const plain = (r) => (r && r.errorData ? { ...r, errorData: { errorCode: r.errorData.errorCode, description: r.errorData.description } } : r);
-        return plain(await globalThis.sdk[name](...args));
-      }, [name, args]),
+    }, [base + path, clientId]);
+    return new Proxy({ consoleText: () => said.join('\n') }, {
+      get: (own, name) => (name === 'then' ? undefined : own[name] ?? (async (...args) => {
+        const r = await page.evaluate(async ([name, args]) => {
+          try {
+            const r = await globalThis.sdk[name](...args);
+            return { ok: r && r.errorData ? { ...r, errorData: { errorCode: r.errorData.errorCode, description: r.errorData.description } } : r };
+          } catch (e) {
+            return { thrown: e.errorCode ?? String(e) };
+          }
+        }, [name, args]);
+        if ('thrown' in r) throw Object.assign(new Error(r.thrown), { errorCode: r.thrown });
+        return r.ok;
+      })),
     });
   };
-  return { open, stop: async () => { await browser.close(); site.close(); } };
+  return { open, origins, stop: async () => { await browser.close(); site.close(); } };
 }

@@ -1,6 +1,7 @@
 // What the real SDK must be able to do, told once and run in Node and in
 // Chromium. `sdk` has the SDK's own methods; each returns what the SDK returned,
-// as plain data.
+// as plain data. `another` opens a fresh instance of it, with another client if
+// one is named. A flow may return a remark for the line that reports it.
 
 import assert from 'node:assert/strict';
 
@@ -34,6 +35,21 @@ async function decided(sdk) {
   throw new Error('never decided');
 }
 
+/** Approves on the phone while sdk waits; returns how that ends for sdk. */
+async function approved(sdk, phone, number) {
+  const [end, ok] = await Promise.all([decided(sdk), phone('approve', '--number', number, '--wait', '5')]);
+  assert.ok(ok.ok, ok.said);
+  assert.equal(end.type, 'journey_success', JSON.stringify(end));
+  return end;
+}
+
+/** What the SDK says after a refusal that it must not throw for. */
+function rejected(r, reason) {
+  assert.equal(r.type, 'journey_rejection', JSON.stringify(r));
+  assert.equal(r.token, undefined);
+  assert.equal(r.data.rejectionReason, reason);
+}
+
 function resolvers() {
   const r = {};
   r.promise = new Promise((resolve) => { r.resolve = resolve; });
@@ -50,13 +66,25 @@ export const flows = {
     assert.equal(wait.data.number_mode, 'type-2');
     assert.equal(wait.data.device_display_name, 'Pixel 9');
     assert.equal(wait.data.resend_attempts_left, 3);
-    const [end, approved] = await Promise.all([decided(sdk), p.phone('approve', '--number', wait.data.number, '--wait', '5')]);
-    assert.ok(approved.ok, approved.said);
-    assert.equal(end.type, 'journey_success');
+    const end = await approved(sdk, p.phone, wait.data.number);
     const c = claims(end.token);
     assert.equal(c.aud, 'demo-web');
     assert.equal(c.iss, w.base);
     assert.ok(c.sub && c.amr.includes('mfa'));
+  },
+
+  async 'the waiting page hears of the approval at once'(sdk, w) {
+    const p = await person(w);
+    const wait = await asked(sdk, p.email);
+    assert.ok((await p.phone('pending', '--wait', '5')).ok);
+    let heard;
+    const held = sdk.submitClientResponse('client_input').then((r) => { heard = performance.now(); return r; });
+    const ok = await p.phone('approve', '--number', wait.data.number);
+    const done = performance.now();
+    assert.ok(ok.ok, ok.said);
+    assert.equal((await held).type, 'journey_success', 'the one request that was held was answered before the approval');
+    assert.ok(heard - done < 500, `${heard - done} ms after the phone`);
+    return heard < done ? 'before the phone had said so' : `${Math.round(heard - done)} ms after the phone had said so`;
   },
 
   async 'wrong number'(sdk, w) {
@@ -88,6 +116,17 @@ export const flows = {
     assert.equal((await p.phone('approve', '--number', wait.data.number)).ok, false);
   },
 
+  async 'cancel while a request is held'(sdk, w) {
+    const p = await person(w);
+    const wait = await asked(sdk, p.email);
+    const held = sdk.submitClientResponse('client_input');
+    assert.ok((await p.phone('pending', '--wait', '5')).ok); // by then the request has long arrived
+    assert.equal((await sdk.submitClientResponse('cancel')).type, 'journey_rejection');
+    // Only one answer may say that it is over: the SDK throws for a second one.
+    assert.equal((await held).type, 'client_input_required');
+    assert.equal((await p.phone('approve', '--number', wait.data.number)).ok, false);
+  },
+
   async 'another way, and back'(sdk, w) {
     const p = await person(w);
     await asked(sdk, p.email);
@@ -102,9 +141,23 @@ export const flows = {
     assert.equal(again.data.resend_attempts_left, 2);
     const soon = await sdk.submitClientResponse('resend');
     assert.equal(soon.errorData.errorCode, 'expired_otp_passcode'); // the SDK's word for code 33
+    assert.equal(soon.errorData.description, 'Wait a moment before sending it again.');
     assert.equal(soon.data.number, again.data.number);
-    const [end] = await Promise.all([decided(sdk), p.phone('approve', '--number', again.data.number, '--wait', '5')]);
-    assert.equal(end.type, 'journey_success');
+    await approved(sdk, p.phone, again.data.number);
+  },
+
+  async 'send again until it is spent'(_, w, another) {
+    const sdk = await another('hasty-web');
+    const p = await person(w, 'hasty-native');
+    const first = await asked(sdk, p.email);
+    assert.equal(first.data.resend_attempts_left, 1);
+    assert.equal((await sdk.submitClientResponse('resend')).data.resend_attempts_left, 0);
+    const spent = await sdk.submitClientResponse('resend');
+    assert.equal(spent.errorData.errorCode, 'expired_otp_passcode'); // code 33
+    assert.equal(spent.errorData.description, 'It cannot be sent again.');
+    assert.equal(spent.data.resend_attempts_left, 0);
+    assert.equal((await p.phone('pending')).out.length, 1);
+    await approved(sdk, p.phone, spent.data.number);
   },
 
   async 'two phones'(sdk, w) {
@@ -112,8 +165,8 @@ export const flows = {
     const number = resolvers();
     const pad = w.phone(`pad${people}`, (said) => { const m = /number ([0-9]+)/.exec(said); if (m) number.resolve(m[1]); });
     const adding = pad('register', '--server', w.base, '--client', 'demo-native', '--email', p.email, '--device', 'iPad');
-    const approved = await p.phone('approve', '--number', await number.promise, '--wait', '20');
-    assert.ok(approved.ok, approved.said);
+    const agreed = await p.phone('approve', '--number', await number.promise, '--wait', '20');
+    assert.ok(agreed.ok, agreed.said);
     const added = await adding;
     assert.ok(added.ok, added.said);
 
@@ -129,9 +182,7 @@ export const flows = {
     const wait = await sdk.submitClientResponse('client_input', { selected_device_code: code });
     assert.equal(wait.data.device_display_name, 'iPad');
     assert.equal((await p.phone('approve', '--number', wait.data.number)).ok, false, 'the phone that was not chosen approved');
-    const [end, ok] = await Promise.all([decided(sdk), pad('approve', '--number', wait.data.number, '--wait', '5')]);
-    assert.ok(ok.ok, ok.said);
-    assert.equal(end.type, 'journey_success');
+    await approved(sdk, pad, wait.data.number);
   },
 
   async 'a second phone that the first denies'(sdk, w) {
@@ -167,26 +218,82 @@ export const flows = {
     assert.equal(out.data.failure_data.why, 'no time');
   },
 
-  async 'the browser registers its key and signs, by itself'(sdk) {
-    await sdk.startJourney('bind_browser');
-    const end = await sdk.submitClientResponse('client_input', { email: `bound${Date.now()}${Math.random()}@example.org` });
-    assert.equal(end.type, 'journey_success', JSON.stringify(end));
-    assert.match(end.data.json_data.device, /^[0-9a-f]{64}$/);
+  async 'data kept by the browser comes back'(sdk, w, another) {
+    const name = `Grace ${Math.random()} 日本`;
+    const visit = async (sdk, answer) => {
+      await sdk.startJourney('tour');
+      await sdk.submitClientResponse('client_input', answer);
+      return (await sdk.submitClientResponse('client_input')).data.json_data.last_name;
+    };
+    await visit(sdk, { full_name: name, age: 40 }); // old enough to be remembered
+    assert.equal(await visit(await another(), { full_name: 'Somebody else' }), name);
   },
 
-  async 'two answers at once'(sdk) {
+  async 'the browser registers its key and signs, by itself'(sdk, w, another) {
+    const email = `bound${Date.now()}${Math.random()}@example.org`;
+    await sdk.startJourney('bind_browser');
+    const end = await sdk.submitClientResponse('client_input', { email });
+    assert.equal(end.type, 'journey_success', JSON.stringify(end));
+    assert.match(end.data.json_data.device, /^[0-9a-f]{64}$/);
+    const later = await another();
+    await later.startJourney('known_browser');
+    assert.equal((await later.submitClientResponse('client_input', { email })).type, 'journey_success');
+    const p = await person(w);
+    await later.startJourney('known_browser');
+    rejected(await later.submitClientResponse('client_input', { email: p.email }), 'This browser is not known.');
+  },
+
+  async 'two answers at once'(sdk, w) {
     await sdk.startJourney('tour');
     const both = await Promise.all([1, 2].map(() => sdk.submitClientResponse('client_input', { full_name: 'Twice' })));
     for (const r of both) assert.equal(r.journeyStepId, 'action:information', JSON.stringify(r));
     assert.equal((await sdk.submitClientResponse('client_input')).type, 'journey_success');
+
+    const p = await person(w);
+    await sdk.startJourney('web_login');
+    const [one, two] = await Promise.all([1, 2].map(() => sdk.submitClientResponse('web_to_mobile', { email: p.email })));
+    assert.equal(one.journeyStepId, WAIT);
+    assert.deepEqual(two.data, one.data);
+    assert.equal((await p.phone('pending', '--wait', '5')).out.length, 1, 'the phone was asked twice');
+    await approved(sdk, p.phone, one.data.number);
   },
 
-  async 'serialize and restore'(sdk) {
+  async 'serialize and restore'(sdk, w, another) {
     await sdk.startJourney('tour');
     const state = await sdk.serializeState();
-    const again = await sdk.restoreFromSerializedState(state);
-    assert.equal(again.journeyStepId, 'ask_name');
+    assert.equal((await sdk.restoreFromSerializedState(state)).journeyStepId, 'ask_name');
     assert.equal((await sdk.submitClientResponse('client_input', { full_name: 'Back' })).journeyStepId, 'action:information');
+
+    const p = await person(w);
+    for (const encrypted of [false, true]) {
+      const leaves = await another();
+      await leaves.startJourney('web_login', { encrypted });
+      const wait = await leaves.submitClientResponse('web_to_mobile', { email: p.email });
+      const comes = await another();
+      const restored = await comes.restoreFromSerializedState(await leaves.serializeState());
+      assert.equal(restored.data.number, wait.data.number);
+      await approved(comes, p.phone, wait.data.number);
+    }
+  },
+
+  async 'a session that is unknown, over, or of another client'(sdk, w, another) {
+    await sdk.startJourney('tour');
+    const state = await sdk.serializeState();
+    const forged = JSON.parse(decodeURIComponent(atob(state)));
+    forged.journey.sessionId = 'ses_nothing_like_it';
+    const lost = await another();
+    await lost.restoreFromSerializedState(btoa(encodeURIComponent(JSON.stringify(forged))));
+    const unknown = await lost.submitClientResponse('client_input', { full_name: 'Grace' });
+    assert.ok(unknown.data.rejectionReason);
+    rejected(unknown, unknown.data.rejectionReason);
+    const foreign = await another('hasty-web');
+    await foreign.restoreFromSerializedState(state);
+    rejected(await foreign.submitClientResponse('client_input', { full_name: 'Grace' }), unknown.data.rejectionReason);
+    assert.equal((await sdk.submitClientResponse('client_input', { full_name: 'Grace' })).journeyStepId, 'action:information');
+    assert.equal((await sdk.submitClientResponse('client_input')).type, 'journey_success');
+    const late = await another();
+    await late.restoreFromSerializedState(state);
+    rejected(await late.submitClientResponse('client_input', { full_name: 'Grace' }), unknown.data.rejectionReason);
   },
 
   async 'a pin for the debugger'(sdk) {
@@ -196,9 +303,14 @@ export const flows = {
   },
 
   async 'an unknown journey'(sdk) {
-    const r = await sdk.startJourney('nothing_like_it');
-    assert.equal(r.type, 'journey_rejection');
-    assert.equal(r.data.rejectionReason, 'There is no such journey.');
+    rejected(await sdk.startJourney('nothing_like_it'), 'There is no such journey.');
+    assert.equal((await sdk.startJourney('tour')).journeyStepId, 'ask_name');
+  },
+
+  async 'a server path that ends in a slash'(_, w, another) {
+    const sdk = await another('demo-web', { path: '/ido/' });
+    assert.equal((await sdk.startJourney('tour')).journeyStepId, 'ask_name');
+    assert.equal((await sdk.submitClientResponse('client_input', { full_name: 'Slash' })).journeyStepId, 'action:information');
   },
 
   async 'an unknown user waits like a known one'(sdk) {
@@ -212,11 +324,49 @@ export const flows = {
     const form = await sdk.startJourney('web_login', { encrypted: true, additionalParams: { from: 'käse 日本' } });
     assert.equal(form.journeyStepId, 'login');
     const wait = await sdk.submitClientResponse('web_to_mobile', { email: p.email });
-    const [end] = await Promise.all([decided(sdk), p.phone('approve', '--number', wait.data.number, '--wait', '5')]);
-    assert.equal(end.type, 'journey_success');
+    const end = await approved(sdk, p.phone, wait.data.number);
     assert.equal(claims(end.token).params.from, 'käse 日本');
+    await sdk.startJourney('tour', { encrypted: true });
+    const info = await sdk.submitClientResponse('client_input', { full_name: 'Žofie 🦊' });
+    assert.equal(info.data.text, 'Hello Žofie 🦊 äöü 日本');
+    assert.equal((await sdk.submitClientResponse('client_input')).type, 'journey_success');
+    rejected(await sdk.startJourney('nothing_like_it', { encrypted: true }), 'There is no such journey.');
   },
 };
+
+/** Outside browsers a client that nobody knows hears why. */
+export async function unknownClients(open) {
+  for (const client of ['nobody', 'demo-backend']) {
+    rejected(await (await open(client)).startJourney('web_login'), 'The client is not known here.');
+  }
+}
+
+/**
+ * Which page may speak for which client: the browser itself must refuse the
+ * rest, and refuse it for that reason. `open(client, options)`; origins.listed is
+ * on the list of shop-web, origins.other is not.
+ */
+export async function origins(open, { listed, other }) {
+  const shop = await open('shop-web', { from: listed });
+  assert.equal((await shop.startJourney('tour')).journeyStepId, 'ask_name');
+  assert.equal((await shop.submitClientResponse('client_input', { full_name: 'Grace' })).journeyStepId, 'action:information');
+  for (const [client, from] of [['shop-web', other], ['demo-backend', listed], ['nobody', listed]]) {
+    const sdk = await open(client, { from });
+    await assert.rejects(sdk.startJourney('tour'), (e) => e.errorCode === 'network_error', `${client} was served at ${from}`);
+    assert.match(sdk.consoleText(), /blocked by CORS policy/);
+  }
+}
+
+/** A browser without the key is not taken for the one that has it. `open(client, options)`. */
+export async function otherBrowser(open) {
+  const email = `here${Date.now()}@example.org`;
+  const sdk = await open();
+  await sdk.startJourney('bind_browser');
+  assert.equal((await sdk.submitClientResponse('client_input', { email })).type, 'journey_success');
+  const elsewhere = await open(undefined, { private: true });
+  await elsewhere.startJourney('known_browser');
+  rejected(await elsewhere.submitClientResponse('client_input', { email }), 'This browser is not known.');
+}
 
 /** Nobody answers, in an application that waits half a minute. `sdk` is its client's. */
 export async function runsOut(sdk, w) {

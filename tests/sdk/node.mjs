@@ -1,6 +1,10 @@
-// The unmodified SDK in Node, with an IndexedDB of memory.
+// The unmodified SDK in Node, with an IndexedDB of memory that all instances
+// share, as the pages of one site do.
 
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
@@ -9,10 +13,23 @@ const set = (k, v) => Object.defineProperty(globalThis, k, { value: v, configura
 set('window', globalThis);
 set('navigator', { language: 'en-US', userAgent: 'ci', platform: 'Linux', vendor: '', maxTouchPoints: 0 });
 
+const dist = dirname(require.resolve('@transmitsecurity/platform-web-sdk/ido'));
+
+/** Loads the SDK anew: its modules tell each other of every initialisation, so each instance gets files of its own. */
+async function load() {
+  const dir = mkdtempSync(join(tmpdir(), 'watchword-ido-'));
+  try {
+    for (const name of ['ido.js', 'common.js']) copyFileSync(join(dist, name), join(dir, name));
+    writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
+    return (await import(pathToFileURL(join(dir, 'ido.js')).href)).ido;
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
 /** A fresh instance of the SDK. */
-export async function open(base, instance = 0) {
-  const file = require.resolve('@transmitsecurity/platform-web-sdk/ido').replace(/ido\.cjs$/, 'ido.js');
-  const { ido } = await import(`${pathToFileURL(file).href}?instance=${instance}`);
-  await ido.initialize({ clientId: 'demo-web', ido: { serverPath: `${base}/ido`, logLevel: 3 } });
+export async function open(base, clientId = 'demo-web', { path = '/ido' } = {}) {
+  const ido = await load();
+  await ido.initialize({ clientId, ido: { serverPath: `${base}${path}`, logLevel: 3 } });
   return ido;
 }

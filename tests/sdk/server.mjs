@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
 
-/** An application whose requests run out as soon as any may. */
+/** An application whose requests run out as soon as any may and are sent again once. */
 const HASTY = `id: hasty
 name: Hasty
 audience: b2c
@@ -20,7 +20,15 @@ clients:
   - {id: hasty-web, name: Hasty web, kind: web, loopback_origins: true}
   - {id: hasty-native, name: Hasty phone, kind: native}
 methods:
-  push: {life: 30}
+  push: {life: 30, resends: 1, cooldown: 0}
+`;
+
+/** An application that only pages of the listed origins may use. */
+const shop = (origins) => `id: shop
+name: Shop
+audience: b2c
+clients:
+  - {id: shop-web, name: Shop, kind: web, origins: ${JSON.stringify(origins)}}
 `;
 
 export function freePort() {
@@ -29,8 +37,11 @@ export function freePort() {
   });
 }
 
-/** @returns {Promise<{base: string, facts: any, phone: Function, stop: Function}>} */
-export async function start({ bin, postgres, push = {} }) {
+/**
+ * @param {{bin: string, postgres?: string, origins: string[]}} _ origins are those of the client shop-web
+ * @returns {Promise<{base: string, facts: any, phone: Function, stop: Function}>}
+ */
+export async function start({ bin, postgres, origins }) {
   const dir = mkdtempSync(join(tmpdir(), 'watchword-sdk-'));
   const data = join(dir, 'data');
   const config = join(dir, 'config');
@@ -38,8 +49,11 @@ export async function start({ bin, postgres, push = {} }) {
   writeFileSync(join(config, 'tenant.yaml'), 'id: default\nname: Development\n');
   mkdirSync(join(config, 'apps'));
   writeFileSync(join(config, 'apps/hasty.yaml'), HASTY);
+  writeFileSync(join(config, 'apps/shop.yaml'), shop(origins));
   cpSync(join(root, 'examples/journeys'), join(config, 'journeys'), { recursive: true });
-  const where = postgres ? ['--database', database(postgres)] : [];
+  const name = `sdk_${process.pid}_${Date.now()}`;
+  if (postgres) sql(postgres, `CREATE DATABASE ${name}`);
+  const where = postgres ? ['--database', `${postgres}/${name}?sslmode=disable`] : [];
   execFileSync(bin, ['keys', 'generate', '--out', join(data, 'master.key')]);
   execFileSync(bin, ['apply', config, '--data', data, ...where], { stdio: ['ignore', 'ignore', 'inherit'] });
   const port = await freePort();
@@ -63,19 +77,15 @@ export async function start({ bin, postgres, push = {} }) {
     }
   };
   const stop = async () => {
-    const ended = new Promise((resolve) => child.once('exit', resolve));
     child.removeAllListeners('exit');
+    const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGTERM');
-    child.once('exit', () => {});
-    await Promise.race([ended, new Promise((r) => setTimeout(r, 12_000))]);
+    const code = await ended;
+    if (postgres) sql(postgres, `DROP DATABASE ${name}`);
     rmSync(dir, { recursive: true, force: true });
+    if (code !== 0) throw new Error(`the server ended with ${code} when it was asked to stop`);
   };
   return { base: facts.base, facts, phone, stop };
 }
 
-/** Makes an empty database on the server at url. */
-function database(url) {
-  const name = `sdk_${Date.now()}_${Math.floor(Math.random() * 1e6)}`;
-  execFileSync('psql', [`${url}/postgres`, '-qc', `CREATE DATABASE ${name}`]);
-  return `${url}/${name}?sslmode=disable`;
-}
+const sql = (url, text) => execFileSync('psql', [`${url}/postgres`, '-qc', text]);
