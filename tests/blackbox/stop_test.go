@@ -1,7 +1,6 @@
 package blackbox
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,83 +48,6 @@ func (e *exchanges) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// fresh is a transport on which each request has its own connection.
-func fresh() http.RoundTripper { return &http.Transport{DisableKeepAlives: true} }
-
-// TestGracefulStop: browsers wait, phones wait and others sign in when the server
-// is told to stop. Every request that reached it is answered, those that were
-// held at once, and the exit status is 0 (security K10).
-func TestGracefulStop(t *testing.T) {
-	p := place{Listen: address(t), Data: t.TempDir()}
-	n := start(t, p)
-	e := &exchanges{next: fresh()}
-	via := &http.Client{Timeout: 40 * time.Second, Transport: e}
-	keys := someKeys(t, 1)[0]
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-
-	var waiting sync.WaitGroup
-	held := 0
-	for i := range 20 {
-		email := fmt.Sprintf("stop%d@example.org", i)
-		if i < 3 {
-			ph, err := simulator.New(simulator.Options{Server: p.URL(), Client: "demo-native", Email: email, Keys: keys, Now: time.Now, HTTP: via})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := ph.Register(ctx); err != nil {
-				t.Fatal(err)
-			}
-		}
-		b, err := simulator.NewBrowser(simulator.BrowserOptions{Server: p.URL(), Client: "demo-web", Now: time.Now, HTTP: via})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := b.Start(ctx, "web_login", nil); err != nil {
-			t.Fatal(err)
-		}
-		if r, err := b.Submit(ctx, "web_to_mobile", map[string]any{"email": email}); err != nil || r.Wire != waitStep {
-			t.Fatalf("%+v, %v", r, err)
-		}
-		held++
-		waiting.Go(func() { b.Submit(ctx, simulator.ClientInput, nil) })
-	}
-	lonely, err := simulator.New(simulator.Options{Server: p.URL(), Client: "demo-native", Email: "lonely@example.org", Keys: someKeys(t, 1)[0], Now: time.Now, HTTP: via})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := lonely.Register(ctx); err != nil {
-		t.Fatal(err)
-	}
-	waiting.Go(func() { lonely.Pending(ctx, 25*time.Second) })
-	for range 4 {
-		waiting.Go(func() { // others come and go until nobody answers
-			for {
-				b, err := simulator.NewBrowser(simulator.BrowserOptions{Server: p.URL(), Client: "demo-web", Now: time.Now, HTTP: via})
-				if err != nil {
-					return
-				}
-				if _, err := b.Start(ctx, "web_login", nil); err != nil {
-					return
-				}
-			}
-		})
-	}
-	idle := slow(t, p, "POST /ido/api/v2/auth/assert HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
-	defer idle.Close()
-	until(t, 10*time.Second, "all requests are held", func() bool { return metric(t, p, "watchword_held_requests") >= float64(held) })
-
-	code, took := n.stop(t)
-	waiting.Wait()
-	if code != 0 || took > 10*time.Second {
-		t.Errorf("exit status %d after %s\n%s", code, took, n.log)
-	}
-	for _, s := range e.wrong {
-		t.Errorf("failed: %s", s)
-	}
-	t.Logf("stopped within %s; %d requests answered", took.Round(time.Millisecond), e.sent.Load())
-}
-
 // slow opens a connection and writes the beginning of a request.
 func slow(t testing.TB, p place, text string) net.Conn {
 	t.Helper()
@@ -137,31 +59,6 @@ func slow(t testing.TB, p place, text string) net.Conn {
 		t.Fatal(err)
 	}
 	return c
-}
-
-// metric is a value without labels, or the sum over the labels that begin with
-// the name; -1 if there is none.
-func metric(t testing.TB, p place, name string) float64 {
-	t.Helper()
-	res, err := http.Get(p.URL() + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	sum, found := 0.0, false
-	for s := bufio.NewScanner(res.Body); s.Scan(); {
-		if !strings.HasPrefix(s.Text(), name) {
-			continue
-		}
-		var v float64
-		if _, err := fmt.Sscan(s.Text()[strings.LastIndexByte(s.Text(), ' ')+1:], &v); err == nil {
-			sum, found = sum+v, true
-		}
-	}
-	if !found {
-		return -1
-	}
-	return sum
 }
 
 // TestRollingRestart restarts the two nodes of one PostgreSQL in turn behind a
@@ -277,7 +174,7 @@ func signIn(t *testing.T, p place, ph *simulator.Phone, email string, via *http.
 // serve starts `watchword serve` as production does.
 func serve(t testing.TB, p place, front string) *node {
 	t.Helper()
-	n, err := launchArgs("serve", "--listen", p.Listen, "--data", p.Data, "--database", p.Database, "--url", "http://"+front, "--rate-per-address", "-1",
+	n, err := launchArgs("serve", "--listen", p.Listen, "--data", p.Data, "--database", p.Database, "--url", "http://"+front, "--rate-per-address=-1",
 		"--log-format", "json", "--linger", "1s")
 	if err != nil {
 		t.Fatal(err)
