@@ -1,6 +1,7 @@
 package blackbox
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,6 +49,71 @@ func (e *exchanges) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
+// fresh is a transport on which each request has its own connection.
+func fresh() http.RoundTripper { return &http.Transport{DisableKeepAlives: true} }
+
+// TestGracefulStop: browsers and a phone wait, and somebody is slow to say what
+// they want, when the server is told to stop. All that is held is answered, the
+// slow one is cut off, and the exit status is 0 (security K10). Who comes at that
+// very moment is TestRollingRestart's.
+func TestGracefulStop(t *testing.T) {
+	p := place{Listen: address(t), Data: t.TempDir()}
+	n := start(t, p)
+	e := &exchanges{next: fresh()}
+	via := &http.Client{Timeout: 40 * time.Second, Transport: e}
+	keys := someKeys(t, 1)[0]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+
+	var waiting sync.WaitGroup
+	held := 0
+	for i := range 20 {
+		email := fmt.Sprintf("stop%d@example.org", i)
+		if i < 3 {
+			ph, err := simulator.New(simulator.Options{Server: p.URL(), Client: "demo-native", Email: email, Keys: keys, Now: time.Now, HTTP: via})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := ph.Register(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b, err := simulator.NewBrowser(simulator.BrowserOptions{Server: p.URL(), Client: "demo-web", Now: time.Now, HTTP: via})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Start(ctx, "web_login", nil); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := b.Submit(ctx, "web_to_mobile", map[string]any{"email": email}); err != nil || r.Wire != waitStep {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		held++
+		waiting.Go(func() { b.Submit(ctx, simulator.ClientInput, nil) })
+	}
+	lonely, err := simulator.New(simulator.Options{Server: p.URL(), Client: "demo-native", Email: "lonely@example.org", Keys: someKeys(t, 1)[0], Now: time.Now, HTTP: via})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lonely.Register(ctx); err != nil {
+		t.Fatal(err)
+	}
+	waiting.Go(func() { lonely.Pending(ctx, 25*time.Second) })
+	idle := slow(t, p, "POST /ido/api/v2/auth/assert HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+	defer idle.Close()
+	until(t, 10*time.Second, "all requests are held", func() bool { return metric(t, p, "watchword_held_requests") >= float64(held) })
+
+	code, took := n.stop(t)
+	waiting.Wait()
+	if code != 0 || took > 10*time.Second {
+		t.Errorf("exit status %d after %s\n%s", code, took, n.log)
+	}
+	for _, s := range e.wrong {
+		t.Errorf("failed: %s", s)
+	}
+	t.Logf("stopped within %s; %d requests answered", took.Round(time.Millisecond), e.sent.Load())
+}
+
 // slow opens a connection and writes the beginning of a request.
 func slow(t testing.TB, p place, text string) net.Conn {
 	t.Helper()
@@ -59,6 +125,31 @@ func slow(t testing.TB, p place, text string) net.Conn {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// metric is a value without labels, or the sum over the labels that begin with
+// the name; -1 if there is none.
+func metric(t testing.TB, p place, name string) float64 {
+	t.Helper()
+	res, err := http.Get(p.URL() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	sum, found := 0.0, false
+	for s := bufio.NewScanner(res.Body); s.Scan(); {
+		if !strings.HasPrefix(s.Text(), name) {
+			continue
+		}
+		var v float64
+		if _, err := fmt.Sscan(s.Text()[strings.LastIndexByte(s.Text(), ' ')+1:], &v); err == nil {
+			sum, found = sum+v, true
+		}
+	}
+	if !found {
+		return -1
+	}
+	return sum
 }
 
 // TestRollingRestart restarts the two nodes of one PostgreSQL in turn behind a
