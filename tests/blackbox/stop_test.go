@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -26,6 +27,7 @@ import (
 type exchanges struct {
 	next  http.RoundTripper
 	sent  atomic.Int64
+	open  atomic.Int64 // connections made
 	mu    sync.Mutex
 	wrong []string
 }
@@ -33,7 +35,8 @@ type exchanges struct {
 // RoundTrip fails a request only where nobody listens any more: that one never
 // reached a server.
 func (e *exchanges) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := e.next.RoundTrip(r)
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { e.open.Add(1) }}
+	res, err := e.next.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 	refused := err != nil && strings.Contains(err.Error(), "connection refused")
 	if !refused {
 		e.sent.Add(1)
@@ -98,11 +101,18 @@ func TestGracefulStop(t *testing.T) {
 	if err := lonely.Register(ctx); err != nil {
 		t.Fatal(err)
 	}
+	before := e.open.Load()
 	waiting.Go(func() { lonely.Pending(ctx, 25*time.Second) })
+	until(t, 5*time.Second, "the phone is connected", func() bool { return e.open.Load() > before })
 	idle := slow(t, p, "POST /ido/api/v2/auth/assert HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
 	defer idle.Close()
 	until(t, 10*time.Second, "all requests are held", func() bool { return metric(t, p, "watchword_held_requests") >= float64(held) })
 
+	// A new connection is accepted after those before it.
+	http.DefaultClient.CloseIdleConnections()
+	if code, _ := status(t, "GET", p.URL()+"/healthz", ""); code != 200 {
+		t.Errorf("healthz: %d", code)
+	}
 	code, took := n.stop(t)
 	waiting.Wait()
 	if code != 0 || took > 10*time.Second {
