@@ -13,12 +13,15 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/server"
 )
 
@@ -30,21 +33,47 @@ type cli struct {
 	Export exportCmd `cmd:"" help:"Write the configuration as a folder of files, without secrets."`
 	Audit  auditCmd  `cmd:"" help:"Check the audit record."`
 	Keys   keysCmd   `cmd:"" help:"Make a master key, rotate signing keys."`
+
+	Version versionCmd `cmd:"" help:"Say which version this is."`
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli
-	k := kong.Parse(&c, kong.Name("watchword"), kong.Description("Sign in on the web by approving on the phone. Self-hosted."),
-		kong.UsageOnError(), kong.DefaultEnvars("WATCHWORD"), kong.BindTo(ctx, (*context.Context)(nil)))
+	parser := kong.Must(&c, kong.Name("watchword"), kong.Description("Sign in on the web by approving on the phone. Self-hosted."),
+		kong.DefaultEnvars("WATCHWORD"), kong.BindTo(ctx, (*context.Context)(nil)))
+	k, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "watchword: %v; see `watchword --help`\n", err)
+		stop()
+		os.Exit(2)
+	}
 	if err := k.Run(); err != nil {
-		if msg := err.Error(); msg != "" {
+		if msg := strings.Join(strings.Fields(err.Error()), " "); msg != "" { // a driver's error may have lines
 			fmt.Fprintln(os.Stderr, "watchword: "+msg)
 		}
 		stop()
 		os.Exit(1)
 	}
+}
+
+type versionCmd struct{}
+
+// Run prints the version, the revision it was built from, and the fingerprint of
+// the database schema it expects.
+func (versionCmd) Run() error {
+	version, revision := "(devel)", ""
+	if b, ok := debug.ReadBuildInfo(); ok {
+		version = b.Main.Version
+		for _, s := range b.Settings {
+			if s.Key == "vcs.revision" {
+				revision = " " + s.Value
+			}
+		}
+	}
+	fmt.Printf("watchword %s%s, schema %s, %s\n", version, revision, db.Schema(), runtime.Version())
+	return nil
 }
 
 // storage is where a server keeps its data.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -28,12 +30,15 @@ func (c *applyCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return c.open(ctx, c.logging, func(s *server.Server) error {
-		have, err := server.Current(ctx, s.Kit.DB, apps.TenantID(files.Tenant.ID))
+		plan, err := server.Plan(ctx, s.Kit.DB, files, c.Dir)
 		if err != nil {
 			return err
 		}
-		for _, line := range server.Diff(have, files) {
+		for _, line := range plan {
 			fmt.Println(line)
+		}
+		if len(plan) == 0 {
+			fmt.Println("Nothing would change.")
 		}
 		return server.Apply(ctx, s.Kit.DB, files, c.Dir, c.DryRun)
 	})
@@ -104,6 +109,9 @@ func writeMasterKey(path string) (string, error) {
 	rand.Read(key)
 	text := base64.StdEncoding.EncodeToString(key)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("%s exists: a master key is never overwritten, for what it has sealed would be lost", path)
+	}
 	if err != nil {
 		return "", err
 	}

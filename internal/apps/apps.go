@@ -205,6 +205,15 @@ func Clients(ctx context.Context, q db.Q, app ID) ([]Client, error) {
 	return out, rows.Err()
 }
 
+// HasSecret reports whether a backend client has this secret.
+func HasSecret(ctx context.Context, q db.Q, id ClientID, secret string) (bool, error) {
+	_, _, err := Authenticate(ctx, q, id, secret)
+	if fault.Is(err, fault.Denied) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Authenticate returns the backend client with this id and secret. Unknown
 // client and wrong secret are the same fault.Denied and take the same path.
 func Authenticate(ctx context.Context, q db.Q, id ClientID, secret string) (Client, App, error) {

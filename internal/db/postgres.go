@@ -92,7 +92,7 @@ func poolOf(address string) (string, int, error) {
 func (d *DB) durable(ctx context.Context) error {
 	var mode string
 	if err := d.read.QueryRowContext(ctx, `SHOW synchronous_commit`).Scan(&mode); err != nil {
-		return fmt.Errorf("asking PostgreSQL about durability: %w", err)
+		return fmt.Errorf("the database cannot be reached: %w", err)
 	}
 	if mode == "off" {
 		return errors.New("PostgreSQL runs with synchronous_commit=off: it would forget answered approvals in a crash; set it to on")

@@ -61,38 +61,53 @@ func Forms() map[string]form.Form {
 
 var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
+// Differs reports whether SaveProvider with the same arguments would change
+// anything. What is wrong with doc is fault.Invalid.
+func Differs(ctx context.Context, q db.Q, tenant, app, kind, name string, doc map[string]any) (bool, error) {
+	config, have, err := prepared(ctx, q, tenant, app, kind, name, doc)
+	return err == nil && config != string(have.config), err
+}
+
+// prepared checks a configuration and returns it as it is stored, and what is
+// stored now.
+func prepared(ctx context.Context, q db.Q, tenant, app, kind, name string, doc map[string]any) (string, Provider, error) {
+	f, ok := forms[kind]
+	if !ok {
+		return "", Provider{}, fault.New(fault.Invalid, "There is no provider of kind %q.", kind)
+	}
+	if !providerName.MatchString(name) {
+		return "", Provider{}, fault.New(fault.Invalid, "A provider's name has 1 to 64 letters, digits, dots, dashes and underscores.")
+	}
+	if kind == WebPush && (app != "" || name != vapidName) {
+		return "", Provider{}, fault.New(fault.Invalid, "Web Push keys belong to the whole tenant and are named %q.", vapidName)
+	}
+	have, err := find(ctx, q, tenant, app, kind, name)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return "", have, err
+	}
+	doc, err = withSecrets(f.form, doc, have)
+	if err != nil {
+		return "", have, err
+	}
+	if doc, err = f.form.Check(doc); err != nil {
+		return "", have, err
+	}
+	err = f.check(doc) // may add a key
+	return db.Text(doc), have, err
+}
+
 // SaveProvider creates or replaces the provider of this kind and name, sealed.
 // app is empty for the whole tenant. A secret that doc leaves out keeps its
 // stored value, so a form need never show it. Web Push keys belong to the tenant
 // alone, under the name "default". What is wrong with doc is fault.Invalid.
 func SaveProvider(ctx context.Context, tx *db.Tx, tenant, app, kind, name string, doc map[string]any) error {
-	f, ok := forms[kind]
-	if !ok {
-		return fault.New(fault.Invalid, "There is no provider of kind %q.", kind)
-	}
-	if !providerName.MatchString(name) {
-		return fault.New(fault.Invalid, "A provider's name has 1 to 64 letters, digits, dots, dashes and underscores.")
-	}
-	if kind == WebPush && (app != "" || name != vapidName) {
-		return fault.New(fault.Invalid, "Web Push keys belong to the whole tenant and are named %q.", vapidName)
-	}
-	have, err := find(ctx, tx, tenant, app, kind, name)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	doc, err = withSecrets(f.form, doc, have)
-	if err != nil {
-		return err
-	}
-	if doc, err = f.form.Check(doc); err != nil {
-		return err
-	}
-	if err := f.check(doc); err != nil {
+	config, have, err := prepared(ctx, tx, tenant, app, kind, name, doc)
+	if err != nil || config == string(have.config) {
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO providers (tenant_id, app_id, kind, name, config, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (tenant_id, app_id, kind, name) DO UPDATE SET config = excluded.config, updated_at = excluded.updated_at`,
-		tenant, app, kind, name, tx.Vault().Seal(providerPlace(tenant, app, kind, name), []byte(db.Text(doc))), tx.Now())
+		tenant, app, kind, name, tx.Vault().Seal(providerPlace(tenant, app, kind, name), []byte(config)), tx.Now())
 	return err
 }
 

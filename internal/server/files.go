@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -136,8 +137,13 @@ func readYAML(path string, v any) error {
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
-	if err := dec.Decode(v); err != nil {
+	if err := dec.Decode(v); errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s is empty", path)
+	} else if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: there is something after the document", path)
 	}
 	return nil
 }
@@ -212,36 +218,88 @@ func currentApp(ctx context.Context, q db.Q, a apps.App) (appFile, error) {
 	return out, nil
 }
 
-// Diff says, line by line, what applying want would change in have. Nothing
-// that only have knows is removed by applying, so it is not listed.
-func Diff(have, want Files) []string {
+// Plan says, line by line, what Apply would change: "+" is new, "~" differs.
+// Nothing that the files do not mention is removed by applying, so it is not
+// listed. What a secret is never shows; that it differs does.
+func Plan(ctx context.Context, q db.Q, want Files, dir string) ([]string, error) {
+	have, err := Current(ctx, q, apps.TenantID(want.Tenant.ID))
+	if err != nil {
+		return nil, err
+	}
 	var out []string
-	line := func(what string, old, new any) {
-		a, b := flat(old), flat(new)
-		if a == b {
-			return
-		}
-		if old == nil || a == "null" {
-			out = append(out, "+ "+what)
-		} else {
-			out = append(out, "~ "+what)
-		}
+	if have.Tenant.Name != want.Tenant.Name {
+		out = append(out, mark(have.Tenant.Name == "")+"tenant "+want.Tenant.ID)
 	}
-	line("tenant "+want.Tenant.ID, have.Tenant.Name, want.Tenant.Name)
-	for _, p := range want.Providers {
-		out = append(out, "~ provider "+p.Kind+" "+p.Name)
+	lines, err := planProviders(ctx, q, want.Tenant.ID, "", want.Providers, dir)
+	if err != nil {
+		return nil, fmt.Errorf("providers.yaml: %w", err)
 	}
+	out = append(out, lines...)
 	for _, id := range slices.Sorted(maps.Keys(want.Apps)) {
-		out = append(out, diffApp(have.Apps[id], want.Apps[id])...)
+		a := want.Apps[id]
+		out = append(out, diffApp(have.Apps[id], a)...)
+		lines, err := planSecrets(ctx, q, a, dir)
+		if err != nil {
+			return nil, fmt.Errorf("apps/%s.yaml: %w", id, err)
+		}
+		out = append(out, lines...)
+		if lines, err = planProviders(ctx, q, want.Tenant.ID, id, a.Providers, dir); err != nil {
+			return nil, fmt.Errorf("apps/%s.yaml: %w", id, err)
+		}
+		out = append(out, lines...)
 	}
 	for _, id := range slices.Sorted(maps.Keys(want.Journeys)) {
-		var old any
-		if g, ok := have.Journeys[id]; ok {
-			old = g
+		old, known := have.Journeys[id]
+		if !known || flat(old) != flat(want.Journeys[id]) {
+			out = append(out, mark(!known)+"journey "+id)
 		}
-		line("journey "+id, old, want.Journeys[id])
 	}
-	return out
+	return out, nil
+}
+
+func mark(fresh bool) string {
+	if fresh {
+		return "+ "
+	}
+	return "~ "
+}
+
+func planProviders(ctx context.Context, q db.Q, tenant, app string, ps []providerFile, dir string) ([]string, error) {
+	var out []string
+	for _, p := range ps {
+		doc, err := resolved(p.Config, dir)
+		if err == nil {
+			var differs bool
+			if differs, err = notify.Differs(ctx, q, tenant, app, p.Kind, p.Name, doc); differs {
+				out = append(out, "~ "+strings.TrimSpace("provider "+p.Kind+" "+p.Name+" "+app))
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", p.Kind, p.Name, err)
+		}
+	}
+	return out, nil
+}
+
+func planSecrets(ctx context.Context, q db.Q, a appFile, dir string) ([]string, error) {
+	var out []string
+	for _, c := range a.Clients {
+		if c.SecretFile == "" && c.SecretEnv == "" {
+			continue
+		}
+		secret, err := readSecret(dir, c.SecretFile, c.SecretEnv)
+		if err != nil {
+			return nil, fmt.Errorf("client %s: %w", c.ID, err)
+		}
+		same, err := apps.HasSecret(ctx, q, apps.ClientID(c.ID), secret)
+		if err != nil {
+			return nil, err
+		}
+		if !same {
+			out = append(out, "~ secret of client "+c.ID)
+		}
+	}
+	return out, nil
 }
 
 func diffApp(have, want appFile) []string {
@@ -271,9 +329,6 @@ func diffApp(have, want appFile) []string {
 		if flat(merged) != flat(have.Methods[kind]) {
 			out = append(out, "~ method "+kind+" of "+want.ID)
 		}
-	}
-	for _, p := range want.Providers {
-		out = append(out, "~ provider "+p.Kind+" "+p.Name+" of "+want.ID)
 	}
 	return out
 }
@@ -462,11 +517,17 @@ func WriteFiles(dir string, f Files) error {
 		return err
 	}
 	for id, a := range f.Apps {
+		if strings.ContainsAny(id, `/\`) {
+			return fmt.Errorf("the application %q cannot be a file", id)
+		}
 		if err := writeYAML(filepath.Join(dir, "apps", id+".yaml"), a); err != nil {
 			return err
 		}
 	}
 	for id, g := range f.Journeys {
+		if strings.ContainsAny(id, `/\`) {
+			return fmt.Errorf("the journey %q cannot be a file", id)
+		}
 		if err := writeYAML(filepath.Join(dir, "journeys", id+".yaml"), g); err != nil {
 			return err
 		}

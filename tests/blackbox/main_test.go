@@ -196,27 +196,31 @@ func tool(t testing.TB, args ...string) (stdout, stderr string, status int) {
 // open opens the database of a server that is down. Close it.
 func (p place) open(t testing.TB) *db.DB {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(p.Data, "master.key"))
+	d, err := p.db(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	return d
+}
+
+func (p place) db(ctx context.Context) (*db.DB, error) {
+	text, err := os.ReadFile(filepath.Join(p.Data, "master.key"))
+	if err != nil {
+		return nil, err
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	vault, err := secret.NewVault(key)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	url := p.Database
 	if url == "" {
 		url = "sqlite:" + filepath.Join(p.Data, "watchword.db")
 	}
-	d, err := db.Open(t.Context(), url, vault, time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
+	return db.Open(ctx, url, vault, time.Now)
 }
 
 // someKeys makes keys for n phones: they take a while.
