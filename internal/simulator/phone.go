@@ -32,9 +32,19 @@ type Options struct {
 	Now        func() time.Time
 	Keys       *Keys // nil: made by New
 
+	// Push is where the phone says that it is reached; empty: nowhere, it asks.
+	Push PushConfig
+
 	// Notice is told, during Register, that another phone of the user must
 	// approve first, and which number to enter there ("" when none is shown).
 	Notice func(device, number string)
+}
+
+// PushConfig is the push_config of the device header, and the app that it is for.
+type PushConfig struct {
+	Type  string // "APN", "Fcm", "webpush"
+	Token string
+	App   string // bundle id or package
 }
 
 // Phone is a phone with an app that embeds the mobile SDK. Pending, Approve and
@@ -96,6 +106,10 @@ func newPhone(o Options, pushToken, deviceID string) (*Phone, error) {
 // converse opens a conversation with the headers of the mobile SDK
 // (mosaic-protocol 2.2).
 func (p *Phone) converse() *conversation {
+	push := p.o.Push
+	if push.Type == "" {
+		push = PushConfig{"none", p.pushToken, "dev.watchword.phone"}
+	}
 	return &conversation{
 		server: p.server, client: p.o.Client, locale: "en-US", agent: phoneAgent, http: p.http, now: p.o.Now, key: p.o.Keys.Device, mobile: true, did: p.deviceID,
 		headers: []header{
@@ -103,7 +117,7 @@ func (p *Phone) converse() *conversation {
 			{"type": "device", "device": map[string]any{
 				"device_key_id": p.keyID, "device_public_key": p.spki, "device_type": "mobile", "device_manufacturer": "Watchword",
 				"device_model": p.o.DeviceName, "device_name": p.o.DeviceName, "device_os": runtime.GOOS, "device_os_version": "1",
-				"app_identifier": "dev.watchword.phone", "push_config": map[string]any{"device_token": p.pushToken, "type": "none"},
+				"app_identifier": push.App, "push_config": map[string]any{"device_token": push.Token, "type": push.Type},
 			}},
 		},
 	}
