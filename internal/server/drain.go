@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/audit"
 )
 
 // drainTime bounds what a server that goes down waits for its last requests.
@@ -25,7 +27,21 @@ func (s *Server) drain(ctx context.Context, h *http.Server) error {
 		s.config.Log.Warn("requests were cut off at shutdown")
 		err = h.Close()
 	}
+	s.stop()
+	s.work.Wait() // the background sealer must not be in the way
+	s.seal(ctx)
 	return errors.Join(err, s.Close())
+}
+
+// seal chains what the last requests recorded, so that a server at rest leaves
+// nothing that could be changed unseen. Another node, or the next start, does it
+// if the database is away.
+func (s *Server) seal(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := audit.Seal(ctx, s.Kit.DB); err != nil {
+		s.config.Log.WarnContext(ctx, "the audit record was not sealed at shutdown", "err", err)
+	}
 }
 
 // release answers what is held and makes the server not ready.
