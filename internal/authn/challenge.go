@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/db"
@@ -253,10 +254,27 @@ func Redeem(ctx context.Context, tx *db.Tx, id ChallengeID) (Proof, error) {
 	if err != nil || len(ps) != 1 {
 		return Proof{}, fmt.Errorf("proof of %s: %w", id, err)
 	}
-	return ps[0], stillGood(ctx, tx, s, ps[0])
+	return ps[0], stillGood(ctx, tx, ps[0])
 }
 
-func stillGood(ctx context.Context, q db.Q, s Subject, p Proof) error {
+func stillGood(ctx context.Context, q db.Q, p Proof) error {
+	if err := Recheck(ctx, q, p); err != nil {
+		return err
+	}
+	ok, err := alive(ctx, q, p.p.Credential)
+	if err == nil && !ok {
+		return fault.New(fault.Denied, "This approval does not count any more.")
+	}
+	return err
+}
+
+// Recheck judges a proof again when it is relied on: the user may sign in, none
+// of the methods that proved them is locked or switched off, and the device is
+// not blocked (security R25). fault.Denied or fault.Locked otherwise. It does not
+// ask whether the credential is still there, since the run that proved may have
+// replaced it.
+func Recheck(ctx context.Context, q db.Q, p Proof) error {
+	s := Subject{Kind: p.p.Kind, Tenant: p.p.Tenant, App: p.p.App, User: p.p.User, Device: p.p.Device}
 	if err := directory.MaySignIn(ctx, q, s.Tenant, s.User); err != nil {
 		return err
 	}
@@ -277,18 +295,25 @@ func stillGood(ctx context.Context, q db.Q, s Subject, p Proof) error {
 			return err
 		}
 	}
-	if s.Device != "" {
-		d, err := directory.FindDevice(ctx, q, s.Device)
-		if err != nil && !fault.Is(err, fault.NotFound) {
-			return err
-		}
-		if err != nil || d.Status != directory.DeviceActive {
-			return fault.New(fault.Denied, "This device may not approve any more.")
-		}
+	return usable(ctx, q, s)
+}
+
+// usable returns fault.Denied if the device of s may not act for its user any
+// more. Methods name it by its id or, if it may not be bound yet, by its key's.
+func usable(ctx context.Context, q db.Q, s Subject) error {
+	if s.Device == "" {
+		return nil
 	}
-	ok, err := alive(ctx, q, p.p.Credential)
-	if err == nil && !ok {
-		return fault.New(fault.Denied, "This approval does not count any more.")
+	barred, err := directory.Barred(ctx, q, s.App, s.User, string(s.Device))
+	if strings.HasPrefix(string(s.Device), "dev_") {
+		d, e := directory.FindDevice(ctx, q, s.Device)
+		if fault.Is(e, fault.NotFound) {
+			e = nil
+		}
+		barred, err = d.Status != directory.DeviceActive, e
+	}
+	if err == nil && barred {
+		return fault.New(fault.Denied, "This device may not approve any more.")
 	}
 	return err
 }

@@ -124,14 +124,25 @@ func Remove(ctx context.Context, tx *db.Tx, s Subject, id CredentialID) error {
 	return err
 }
 
-// Enrolled counts what could prove a user: active credentials of any method and
-// active devices. Enrolling more for a user who has any needs a proof of theirs
-// (DESIGN 2.20.1, security R40).
-func Enrolled(ctx context.Context, q db.Q, user directory.UserID) (int, error) {
-	var n int
-	err := q.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM credentials WHERE user_id = $1 AND status = 'active')
-		+ (SELECT COUNT(*) FROM devices WHERE user_id = $1 AND status = 'active')`, user).Scan(&n)
-	return n, err
+// Enrolled names what could prove a user: the ids of active credentials of any
+// method and of active devices. Enrolling more for a user who has any needs a
+// proof of theirs (DESIGN 2.20.1, security R40).
+func Enrolled(ctx context.Context, q db.Q, user directory.UserID) ([]string, error) {
+	rows, err := q.Query(ctx, `SELECT id FROM credentials WHERE user_id = $1 AND status = 'active'
+		UNION ALL SELECT id FROM devices WHERE user_id = $1 AND status = 'active'`, user)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
 }
 
 // alive reports whether the credential that a proof rests on may still be used.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/audit"
+	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/expr"
@@ -407,10 +408,14 @@ func (e *Engine) end(ctx context.Context, tx *db.Tx, r *run, end End, x *Exec) e
 	end.Journey, end.Version = r.Frames[0].Journey, r.Frames[0].Version
 	end.Tenant = r.Tenant
 	if end.OK && len(r.Proofs) > 0 {
-		if err := directory.MaySignIn(ctx, tx, r.Tenant, r.Proofs[0].User()); err != nil {
-			end.OK, end.Reason, end.Message = false, "denied", fault.Of(err).Message
-		} else {
+		err := r.recheck(ctx, tx)
+		switch fault.Of(err).Code {
+		case "":
 			end.User, end.Proofs = r.Proofs[0].User(), r.Proofs
+		case fault.Denied, fault.Locked:
+			end.OK, end.Reason, end.Message = false, "denied", fault.Of(err).Message
+		default:
+			return err
 		}
 	}
 	end.Registered = end.OK && end.User == ""
@@ -431,6 +436,20 @@ func (e *Engine) end(ctx context.Context, tx *db.Tx, r *run, end End, x *Exec) e
 	return audit.Record(ctx, tx, audit.Event{Tenant: string(r.Tenant), App: string(r.App), Client: string(r.Client), Type: what, Outcome: outcome, Reason: end.Reason,
 		Actor: string(end.User), Target: string(end.Subject), Run: string(r.ID), Device: string(r.Device), IP: x.Caller.Address, UserAgent: x.Caller.UserAgent,
 		Data: map[string]any{"journey": end.Journey, "version": end.Version}})
+}
+
+// recheck judges the proofs of a run again at its end. Those of this very move
+// were judged a moment ago, in the same transaction (security R25, R49).
+func (r *run) recheck(ctx context.Context, q db.Q) error {
+	if err := directory.MaySignIn(ctx, q, r.Tenant, r.Proofs[0].User()); err != nil {
+		return err
+	}
+	for _, p := range r.Proofs[:len(r.Proofs)-r.fresh] {
+		if err := authn.Recheck(ctx, q, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tell hands the end to whoever waits for it. A waiter that refuses a good end,

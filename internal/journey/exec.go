@@ -99,6 +99,7 @@ func (x *Exec) Prove(p authn.Proof) error {
 		return fault.New(fault.Denied, "Somebody else is asked here.")
 	}
 	x.run.Proofs = append(x.run.Proofs, p)
+	x.run.fresh++
 	x.run.Subject = p.User()
 	return nil
 }
@@ -160,16 +161,22 @@ func (x *Exec) MayEnrol(ctx context.Context, user directory.UserID) error {
 	if err := directory.Touch(ctx, x.Tx, user); err != nil {
 		return err
 	}
-	n, err := authn.Enrolled(ctx, x.Q, user)
-	if err == nil && n > x.run.Enrolled {
-		return fault.New(fault.Denied, "Prove who you are first, then add this.")
+	ids, err := authn.Enrolled(ctx, x.Q, user)
+	if err != nil {
+		return err
 	}
-	return err
+	for _, id := range ids {
+		if !slices.Contains(x.run.Mine, id) {
+			return fault.New(fault.Denied, "Prove who you are first, then add this.")
+		}
+	}
+	return nil
 }
 
-// Enrolled says that this run bound one more thing to its user, so that what it
-// bound first does not keep it from binding the rest.
-func (x *Exec) Enrolled() { x.run.Enrolled++ }
+// Enrolled says that this run bound the credential or device with this id, so
+// that what it bound first does not keep it from binding the rest. It counts for
+// nothing else: not for another user, nor for what somebody else bound.
+func (x *Exec) Enrolled(id string) { x.run.Mine = append(x.run.Mine, id) }
 
 // User returns whom a setting means: what it names, or the run's own subject if
 // it is empty. fault.NotFound if nobody.

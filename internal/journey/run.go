@@ -41,7 +41,7 @@ type run struct {
 	Trusted  map[string]any     `json:"trusted,omitempty"`
 	Caller   Caller             `json:"caller"`
 	Subject  directory.UserID   `json:"subject,omitempty"`
-	Enrolled int                `json:"enrolled,omitempty"` // things bound by this run
+	Mine     []string           `json:"mine,omitempty"` // ids of what this run bound
 	Commit   string             `json:"commit,omitempty"`
 	Bound    directory.UserID   `json:"bound,omitempty"`
 	Device   directory.DeviceID `json:"device,omitempty"`
@@ -57,6 +57,7 @@ type run struct {
 	EndedAt  time.Time          `json:"ended_at,omitzero"`
 	Started  time.Time          `json:"started"`
 
+	fresh int    // proofs of this move: nothing can have changed since
 	key   string // hash of the session: the row
 	rev   int64  // 0: not stored yet
 	saved []byte // as it was read

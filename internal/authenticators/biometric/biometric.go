@@ -44,36 +44,35 @@ type key struct {
 // by its device key's hash. A phone that enrols again replaces its old key. It
 // returns fault.Invalid for a bad key, fault.Conflict if the key id is taken and
 // fault.Limited if the user has too many phones.
-func Enrol(ctx context.Context, tx *db.Tx, s authn.Subject, keyID, publicKey, os, label string) error {
+func Enrol(ctx context.Context, tx *db.Tx, s authn.Subject, keyID, publicKey, os, label string) (authn.CredentialID, error) {
 	s.Kind = Kind
 	var set settings
 	if err := authn.Settings(ctx, tx, s.App, Kind, &set); err != nil {
-		return err
+		return "", err
 	}
 	if s.Device == "" || keyID == "" || len(keyID) > 256 {
-		return fault.New(fault.Invalid, "The phone did not say which key this is.")
+		return "", fault.New(fault.Invalid, "The phone did not say which key this is.")
 	}
 	pub, err := directory.ParseKey(publicKey)
 	if err != nil {
-		return err
+		return "", err
 	}
 	have, err := authn.AllCredentials[key](ctx, tx, s)
 	if err != nil {
-		return err
+		return "", err
 	}
 	kept := 0
 	for _, c := range have {
 		if c.Data.DeviceKey != string(s.Device) {
 			kept++
 		} else if err := authn.Remove(ctx, tx, s, c.ID); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if kept >= set.MaxKeys {
-		return fault.New(fault.Limited, "No more phones can be added.")
+		return "", fault.New(fault.Limited, "No more phones can be added.")
 	}
-	_, err = authn.Enroll(ctx, tx, s, string(s.User)+"/"+keyID, label, key{pub.SPKI(), string(s.Device), os})
-	return err
+	return authn.Enroll(ctx, tx, s, string(s.User)+"/"+keyID, label, key{pub.SPKI(), string(s.Device), os})
 }
 
 // Verify proves a user by their phone's signature over a challenge that was

@@ -92,11 +92,11 @@ func register(ctx context.Context, x *journey.Exec, c config) (journey.Next, err
 			),
 		}, nil), nil
 	}
-	err = Enrol(ctx, x.Tx, s, text(x.Answer, "publicKeyId"), text(x.Answer, "publicKey"), text(x.Answer, "os"), x.Claimed().Model)
+	id, err := Enrol(ctx, x.Tx, s, text(x.Answer, "publicKeyId"), text(x.Answer, "publicKey"), text(x.Answer, "os"), x.Claimed().Model)
 	if err != nil {
 		return journey.Judge(x, err)
 	}
-	x.Enrolled()
+	x.Enrolled(string(id))
 	return journey.Go(journey.Success), x.Audit(ctx, "authenticator.registered", "", map[string]any{"kind": string(Kind)})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/journey"
 )
@@ -36,6 +37,9 @@ type createUser struct {
 }
 
 func runCreateUser(ctx context.Context, x *journey.Exec, c createUser) (journey.Next, error) {
+	if x.Proven() != "" || x.Bound() != "" { // else somebody would exist whom the run cannot be about
+		return journey.Judge(x, fault.New(fault.Denied, "Somebody else is signing in here."))
+	}
 	n := directory.NewUser{Email: c.Email, Phone: c.Phone, Username: c.Username, ExternalID: c.External, Custom: c.Custom}
 	taken, err := directory.Taken(ctx, x.Tx, x.Tenant(), n)
 	if err != nil {

@@ -75,7 +75,7 @@ func runRegisterDevice(ctx context.Context, x *journey.Exec, c registerDevice) (
 		return journey.Judge(x, err)
 	}
 	x.UseDevice(id)
-	x.Enrolled()
+	x.Enrolled(string(id))
 	x.Set(c.Output, key.ID())
 	return journey.Go(journey.Success), x.Audit(ctx, "device.registered", "", map[string]any{"name": first(c.Name, said.Name)})
 }
