@@ -131,20 +131,9 @@ var Wrong = fault.New(fault.Wrong, "That did not match. Try again or use another
 // It returns fault.Locked, with the wait, if the subject is locked; judge has
 // not run then. It returns fault.Denied if the user may not sign in.
 func Attempt(ctx context.Context, tx *db.Tx, s Subject, judge func() (CredentialID, error)) (Proof, error) {
-	var policy lockout.Policy
-	if err := Settings(ctx, tx, s.App, s.Kind, &policy); err != nil {
-		return Proof{}, err
-	}
-	if err := directory.MaySignIn(ctx, tx, s.Tenant, s.User); err != nil {
-		return Proof{}, err
-	}
-	before, err := recallLock(ctx, tx, s)
+	policy, before, charged, err := weighed(ctx, tx, s)
 	if err != nil {
 		return Proof{}, err
-	}
-	charged, wait := policy.Charge(before, tx.Now())
-	if wait > 0 {
-		return Proof{}, locked(wait)
 	}
 	cred, err := judge()
 	switch {
@@ -157,6 +146,26 @@ func Attempt(ctx context.Context, tx *db.Tx, s Subject, judge func() (Credential
 		return Proof{}, errors.Join(err, storeLock(ctx, tx, s, before, charged), record(ctx, tx, s, "failed", ""), recordLock(ctx, tx, s, before, charged))
 	}
 	return Proof{}, err
+}
+
+// weighed returns what a charge now would make of the count of s. It returns
+// fault.Locked if the subject is locked and fault.Denied if the user may not
+// sign in.
+func weighed(ctx context.Context, tx *db.Tx, s Subject) (policy lockout.Policy, before, charged lockout.State, err error) {
+	if err := Settings(ctx, tx, s.App, s.Kind, &policy); err != nil {
+		return policy, before, charged, err
+	}
+	if err := directory.MaySignIn(ctx, tx, s.Tenant, s.User); err != nil {
+		return policy, before, charged, err
+	}
+	if before, err = recallLock(ctx, tx, s); err != nil {
+		return policy, before, charged, err
+	}
+	charged, wait := policy.Charge(before, tx.Now())
+	if wait > 0 {
+		return policy, before, charged, locked(wait)
+	}
+	return policy, before, charged, nil
 }
 
 // Locked returns fault.Locked, with the wait, if no attempt of the subject

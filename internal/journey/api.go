@@ -94,6 +94,7 @@ type Reply struct {
 	Prompt  *Prompt
 	Problem *fault.Error // why the same prompt comes again; nil if nothing was wrong
 	End     *End
+	Paused  bool           // StartIn stopped before slow work: call Resume once its transaction is committed
 	Told    bool           // this answered an empty answer that was held, and whoever ended the run meanwhile is told of the end too
 	Output  map[string]any // "provide JSON data" since the last reply
 	Save    map[string]any // "save data in SDK" since the last reply

@@ -82,7 +82,87 @@ func (e *Engine) Start(ctx context.Context, s StartRequest) (reply Reply, err er
 		reply, err = e.StartIn(ctx, tx, s)
 		return err
 	})
+	if err == nil && reply.Paused {
+		s.Caller.Client = s.Client.ID
+		return e.Resume(ctx, reply.Session, s.Caller)
+	}
 	return reply, err
+}
+
+// Resume takes a run on that StartIn left before slow work (Reply.Paused), after
+// the caller's transaction was committed.
+func (e *Engine) Resume(ctx context.Context, session string, caller Caller) (Reply, error) {
+	a := Answer{Session: session, Caller: caller}
+	r, err := e.load(ctx, &a)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer e.turns.lock(r.key)()
+	reply, err := e.resume(ctx, r, caller)
+	reply.Session = session
+	return reply, err
+}
+
+func (e *Engine) resumed(ctx context.Context, a Answer) (Reply, error) {
+	reply, err := e.Resume(ctx, a.Session, a.Caller)
+	reply.Session = ""
+	return reply, err
+}
+
+// resume does the slow work that a run stands before, outside any transaction,
+// and goes on with it; once more if another such node follows.
+func (e *Engine) resume(ctx context.Context, r *run, caller Caller) (Reply, error) {
+	for r.Paused {
+		done, err := e.prepare(ctx, r, nil, caller)
+		if err != nil {
+			return Reply{}, err
+		}
+		err = e.kit.DB.Move(ctx, func(tx *db.Tx) error {
+			next, err := r.reread(ctx, tx)
+			if err != nil {
+				return err
+			}
+			next.Paused = false
+			if err := e.advance(ctx, tx, next, nil, caller, done); err != nil {
+				return err
+			}
+			if err := next.store(ctx, tx); err != nil {
+				return err
+			}
+			r = next
+			return nil
+		})
+		if err != nil && err != errMoved {
+			return Reply{}, err
+		}
+		if r, err = loadKey(ctx, e.kit.DB, r.key); err != nil {
+			return Reply{}, err
+		}
+	}
+	return r.reply(), nil
+}
+
+// prepared is the slow work of a node, done.
+type prepared struct{ value any }
+
+// prepare does the slow work of the node that a run stands on; nil if it has
+// none.
+func (e *Engine) prepare(ctx context.Context, r *run, a *Answer, caller Caller) (*prepared, error) {
+	g, err := e.graphs.get(ctx, e.kit.DB, r.Tenant, r.frame().Journey, r.frame().Version)
+	if err != nil {
+		return nil, err
+	}
+	slow := steps[g.Nodes[r.frame().Node].Kind].slow
+	if slow == nil {
+		return nil, nil
+	}
+	x, doc, err := e.exec(ctx, e.kit.DB, g, r, caller)
+	if err != nil {
+		return nil, err
+	}
+	x.Answer = a
+	v, err := slow(ctx, x, doc)
+	return &prepared{v}, err
 }
 
 // StartIn is Start in the caller's transaction: the run exists if and only if
@@ -108,7 +188,7 @@ func (e *Engine) StartIn(ctx context.Context, tx *db.Tx, s StartRequest) (Reply,
 		Counts: map[string]int{}, Started: tx.Now(), key: tx.Vault().Hash("run", session),
 	}
 	r.enter(g.Start)
-	if err := e.advance(ctx, tx, r, nil, s.Caller); err != nil {
+	if err := e.advance(ctx, tx, r, nil, s.Caller, nil); err != nil {
 		return Reply{}, err
 	}
 	if err := r.store(ctx, tx); err != nil {
@@ -135,9 +215,16 @@ func (e *Engine) Answer(ctx context.Context, a Answer) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
+	if r != nil && r.Paused { // somebody else's move stopped there, or its server died
+		return e.resumed(ctx, a)
+	}
 	if h != nil {
 		var reply Reply
-		if r, reply, err = e.await(ctx, h, &a, MaxHold); err != nil || r == nil {
+		r, reply, err = e.await(ctx, h, &a, MaxHold)
+		switch {
+		case err == nil && reply.Paused:
+			return e.resumed(ctx, a)
+		case err != nil || r == nil:
 			return reply, err
 		}
 		a.Turn, a.Visit = r.Turn, r.Visit
@@ -199,19 +286,19 @@ func (e *Engine) move(ctx context.Context, r *run, a Answer) (Reply, error) {
 	unlock := e.turns.lock(r.key) // on this node, the second click waits for the first
 	defer unlock()
 	var reply Reply
+	done, err := e.prepareAnswer(ctx, r, a)
+	if err != nil {
+		return Reply{}, err
+	}
 	changed := false
-	err := e.kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+	err = e.kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
 		if changed { // an earlier try of this transaction: begin with what was read
 			if r, err = r.copied(tx.Vault()); err != nil {
 				return err
 			}
 		}
-		var rev int64
-		if err := tx.QueryRow(ctx, `SELECT rev FROM runs WHERE id = $1`, r.key).Scan(&rev); err != nil {
-			return db.None(err, "run")
-		}
-		if rev != r.rev {
-			return errMoved
+		if err := r.same(ctx, tx); err != nil {
+			return err
 		}
 		if r.End != nil || a.Turn != r.Turn || a.Visit != r.Visit {
 			reply = r.stale(a, tx.Now())
@@ -224,7 +311,7 @@ func (e *Engine) move(ctx context.Context, r *run, a Answer) (Reply, error) {
 		}
 		changed = true
 		r.Prev, r.Problem, r.Output, r.Save = r.Turn, nil, nil, nil
-		if err := e.advance(ctx, tx, r, &a, a.Caller); err != nil {
+		if err := e.advance(ctx, tx, r, &a, a.Caller, done); err != nil {
 			return err
 		}
 		if err := r.store(ctx, tx); err != nil {
@@ -236,10 +323,25 @@ func (e *Engine) move(ctx context.Context, r *run, a Answer) (Reply, error) {
 	if err == errMoved {
 		return e.follow(ctx, a)
 	}
+	if err == nil && changed && r.Paused {
+		if r, err = loadKey(ctx, e.kit.DB, r.key); err != nil {
+			return Reply{}, err
+		}
+		return e.resume(ctx, r, a.Caller)
+	}
 	if err == nil && reply.Turn == "" && reply.End == nil {
 		return Reply{}, Ended
 	}
 	return reply, err
+}
+
+// prepareAnswer does the slow work of an answer that will be taken; nil if there
+// is none. What is stale or malformed costs nothing.
+func (e *Engine) prepareAnswer(ctx context.Context, r *run, a Answer) (*prepared, error) {
+	if r.End != nil || a.Turn != r.Turn || a.Visit != r.Visit || r.same(ctx, e.kit.DB) != nil || r.Prompt.check(&a) != nil {
+		return nil, nil
+	}
+	return e.prepare(ctx, r, &a, a.Caller)
 }
 
 // follow tells a second answer where the first one got.
@@ -247,6 +349,9 @@ func (e *Engine) follow(ctx context.Context, a Answer) (Reply, error) {
 	r, err := e.load(ctx, &a)
 	if err != nil {
 		return Reply{}, err
+	}
+	if r.Paused {
+		return e.resume(ctx, r, a.Caller)
 	}
 	reply := r.stale(a, e.kit.DB.Now())
 	if reply.Turn == "" && reply.End == nil {
@@ -314,16 +419,19 @@ func checked(data map[string]any, err error) func(a *Answer) *fault.Error {
 
 // advance is the whole engine: run the node, follow the edge, until a node asks
 // or the run ends.
-func (e *Engine) advance(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller Caller) error {
+func (e *Engine) advance(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller Caller, done *prepared) error {
 	r.Turn = "trn_" + rand.Text()
 	before := r.Subject
 	for range maxMoves {
-		next, x, err := e.visit(ctx, tx, r, a, caller)
+		next, x, err := e.visit(ctx, tx, r, a, caller, done)
 		if err != nil {
 			return err
 		}
-		a = nil
+		a, done = nil, nil
 		switch {
+		case next.pause:
+			r.Paused = true
+			return nil
 		case next.prompt != nil:
 			r.Prompt, r.Problem = next.prompt, next.problem
 			if next.memo != nil {
@@ -361,7 +469,7 @@ func (e *Engine) bound(ctx context.Context, tx *db.Tx, r *run, before directory.
 }
 
 // visit runs the step of the current node.
-func (e *Engine) visit(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller Caller) (Next, *Exec, error) {
+func (e *Engine) visit(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller Caller, done *prepared) (Next, *Exec, error) {
 	g, err := e.graphs.get(ctx, tx, r.Tenant, r.frame().Journey, r.frame().Version)
 	if err != nil {
 		return Next{}, nil, err
@@ -371,6 +479,12 @@ func (e *Engine) visit(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller
 		return Next{}, nil, err
 	}
 	x.Tx, x.Answer = tx, a
+	if steps[x.node.Kind].slow != nil {
+		if done == nil {
+			return Next{pause: true}, x, nil
+		}
+		x.Prepared = done.value
+	}
 	next, err := steps[x.node.Kind].run(ctx, x, doc)
 	if err != nil {
 		err = fmt.Errorf("journey %s node %s: %w", r.frame().Journey, r.frame().Node, err)

@@ -22,6 +22,9 @@ type Exec struct {
 	Tx     *db.Tx  // the transaction of this move; nil in Ready
 	Q      db.Q    // Tx, or the database in Ready
 	Answer *Answer // nil when the node is entered
+
+	Prepared any // what Prepare returned
+
 	Caller Caller
 	Log    *slog.Logger
 	URL    string
@@ -196,6 +199,15 @@ func (x *Exec) Device() directory.DeviceID { return x.run.Device }
 
 // UseDevice says that the client holds the key of this device.
 func (x *Exec) UseDevice(id directory.DeviceID) { x.run.Device = id }
+
+// DB opens transactions of its own. Only Prepare may use it: inside a move a
+// second transaction would wait for the first.
+func (x *Exec) DB() *db.DB {
+	if x.Tx != nil {
+		panic("journey: a transaction inside a move")
+	}
+	return x.engine.kit.DB
+}
 
 // Dev reports that messages are captured and not sent.
 func (x *Exec) Dev() bool { return x.engine.kit.Dev }

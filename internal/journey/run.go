@@ -32,6 +32,7 @@ type run struct {
 	Visit      string          `json:"visit"`  // this visit of this node, unguessable
 	Turn       string          `json:"turn"`   // the next answer must carry it
 	Prev       string          `json:"prev"`   // the turn of the last answer that moved the run
+	Paused     bool            `json:"paused,omitempty"` // stands before slow work of its node
 	Memo       json.RawMessage `json:"memo,omitempty"`
 	Prompt     *Prompt         `json:"prompt,omitempty"`
 	Problem    *fault.Error    `json:"problem,omitempty"`
@@ -85,7 +86,7 @@ func (r *run) enter(node string) {
 }
 
 func (r *run) reply() Reply {
-	return Reply{Run: r.ID, Visit: r.Visit, Turn: r.Turn, Prompt: r.Prompt, Problem: r.Problem, End: r.End, Output: r.Output, Save: r.Save}
+	return Reply{Run: r.ID, Visit: r.Visit, Turn: r.Turn, Prompt: r.Prompt, Problem: r.Problem, End: r.End, Paused: r.Paused, Output: r.Output, Save: r.Save}
 }
 
 // unchanged is the reply to a poll that found nothing new: what was said once
@@ -165,6 +166,26 @@ func loadKey(ctx context.Context, q db.Q, key string) (*run, error) {
 
 // errMoved means that another answer moved the run since it was read.
 var errMoved = fault.New(fault.Conflict, "This step was answered a moment ago.")
+
+// same returns errMoved if the run was moved since it was read.
+func (r *run) same(ctx context.Context, q db.Q) error {
+	var rev int64
+	if err := q.QueryRow(ctx, `SELECT rev FROM runs WHERE id = $1`, r.key).Scan(&rev); err != nil {
+		return db.None(err, "run")
+	}
+	if rev != r.rev {
+		return errMoved
+	}
+	return nil
+}
+
+// reread returns the run as it was read, if nobody moved it since.
+func (r *run) reread(ctx context.Context, tx *db.Tx) (*run, error) {
+	if err := r.same(ctx, tx); err != nil {
+		return nil, err
+	}
+	return r.copied(tx.Vault())
+}
 
 // store writes a run, whole, if nobody moved it since it was read.
 func (r *run) store(ctx context.Context, tx *db.Tx) error {

@@ -72,6 +72,13 @@ type Step[C any] struct {
 	// that must be remembered is an outcome (see Judge), not an error.
 	Run func(ctx context.Context, x *Exec, config C) (Next, error)
 
+	// Prepare does the slow part of what Run is about to do, outside any
+	// transaction: a password hash, a call to somebody. It is called before every
+	// Run, also when the node is entered; what it returns Run finds in x.Prepared.
+	// x.Tx is nil; x.DB opens transactions, for authn.Weigh. A returned error is
+	// an outage; a refusal belongs into the value.
+	Prepare func(ctx context.Context, x *Exec, config C) (any, error)
+
 	// Ready reports whether Run would now do something else than ask the same
 	// again. Only a step that asks with Prompt.Poll has one. x has no
 	// transaction: it reads through x.Q.
@@ -95,6 +102,7 @@ type entry struct {
 	more  func(doc map[string]any) []Outcome
 	run   func(ctx context.Context, x *Exec, doc map[string]any) (Next, error)
 	ready func(ctx context.Context, x *Exec, doc map[string]any) (bool, error)
+	slow  func(ctx context.Context, x *Exec, doc map[string]any) (any, error)
 }
 
 var steps = map[string]entry{}
@@ -115,6 +123,15 @@ func Register[C any](s Step[C]) {
 			return Next{}, misfit(err)
 		}
 		return s.Run(ctx, x, c)
+	}
+	if s.Prepare != nil {
+		e.slow = func(ctx context.Context, x *Exec, doc map[string]any) (any, error) {
+			var c C
+			if err := s.Config.Into(doc, &c); err != nil {
+				return nil, misfit(err)
+			}
+			return s.Prepare(ctx, x, c)
+		}
 	}
 	if s.Ready != nil {
 		e.ready = func(ctx context.Context, x *Exec, doc map[string]any) (bool, error) {
@@ -168,6 +185,7 @@ type Next struct {
 	problem *fault.Error
 	end     *End
 	sub     *subCall
+	pause   bool // the node has slow work that was not done yet
 }
 
 // Go leaves the step.

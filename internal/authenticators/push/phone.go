@@ -54,6 +54,10 @@ func Join(ctx context.Context, k *kit.Kit, e *journey.Engine, j JoinRequest) (re
 		})
 		return err
 	})
+	if err == nil && reply.Paused {
+		j.Caller.Client = j.Client.ID
+		return e.Resume(ctx, reply.Session, j.Caller)
+	}
 	return reply, err
 }
 
