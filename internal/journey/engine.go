@@ -92,12 +92,11 @@ func (e *Engine) Start(ctx context.Context, s StartRequest) (reply Reply, err er
 // Resume takes a run on that StartIn left before slow work (Reply.Paused), after
 // the caller's transaction was committed.
 func (e *Engine) Resume(ctx context.Context, session string, caller Caller) (Reply, error) {
-	a := Answer{Session: session, Caller: caller}
-	r, err := e.load(ctx, &a)
+	defer e.turns.lock(e.kit.DB.Vault().Hash("run", session))() // on this node, whoever comes second finds the work done
+	r, err := e.load(ctx, &Answer{Session: session, Caller: caller})
 	if err != nil {
 		return Reply{}, err
 	}
-	defer e.turns.lock(r.key)()
 	reply, err := e.resume(ctx, r, caller)
 	reply.Session = session
 	return reply, err
