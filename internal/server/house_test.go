@@ -27,9 +27,9 @@ var floors = [][]string{
 	{"internal/directory", "internal/lockout", "internal/notify", "internal/kit"},
 	{"internal/authn"},
 	{"internal/session"},
-	{"internal/journey"},
+	{"internal/journey", "internal/backend"},
 	{"internal/authenticators/biometric", "internal/authenticators/push", "internal/journey/steps"},
-	{"internal/wire/mosaic", "internal/deviceapi"},
+	{"internal/wire/mosaic", "internal/wire/identity", "internal/deviceapi"},
 	{"ui"},
 	{"internal/server"},
 	{"internal/simulator"}, // a client: it imports nothing of the house

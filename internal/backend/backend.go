@@ -1,0 +1,226 @@
+// Package backend is the table of calls that a customer's own back end makes: a
+// method declares its calls here beside its journey steps, and the identity door
+// serves whatever is declared. The package knows no method, and a method knows
+// nothing of HTTP, tokens or error shapes.
+package backend
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/kit"
+)
+
+// Who says whose access token a call takes.
+type Who int
+
+const (
+	Client Who = iota // a confidential client's own (RFC 6749 4.4)
+	User              // that of a user who signed in
+	Public            // none: the call is made by an SDK in a browser or by a person
+)
+
+// Common holds the members that every authenticate call accepts
+// (authenticators.md 0.1). Embed it.
+type Common struct {
+	Identifier       string         `json:"identifier,omitempty"`
+	IdentifierType   string         `json:"identifier_type,omitempty"` // email (default), phone_number, user_id, username, external_user_id
+	SessionID        string         `json:"session_id,omitempty"`
+	DeviceID         string         `json:"device_id,omitempty"`
+	OrgID            string         `json:"org_id,omitempty"`
+	Resource         string         `json:"resource,omitempty"`
+	Claims           map[string]any `json:"claims,omitempty"`
+	ClientAttributes map[string]any `json:"client_attributes,omitempty"`
+}
+
+// Call is one operation.
+type Call[In any] struct {
+	Route string // method and path as net/http has them: "POST /v1/users/{user_id}/password"
+	Title string
+	Who   Who
+	Needs string // the permission a client must have: "auth:execute", "users:edit"
+	// Run does it. It opens its own transactions (x.Kit.DB). A *fault.Error is
+	// the caller's answer; anything else is an outage.
+	Run func(ctx context.Context, x *Exec, in In) (Out, error)
+}
+
+// Exec is what a call may see and touch.
+type Exec struct {
+	Kit     *kit.Kit
+	App     apps.App
+	Client  apps.ClientID
+	User    directory.UserID // of a user's token
+	Proofs  []authn.Proof    // of that user's session
+	Address string           // of the caller
+	Agent   string
+	Origin  string // of the page that calls, for public calls
+	Values  func(name string) string
+}
+
+// Out is the answer of a call.
+type Out struct {
+	Status    int // 0: 200
+	Body      any
+	Proof     authn.Proof // if somebody was authenticated: the door answers with their tokens
+	SessionID string      // the session that this proof adds a factor to; empty: a new one
+}
+
+// HTML is a Body that is a page.
+type HTML string
+
+// Info is what the door and its description know of a call.
+type Info struct {
+	Route, Title, Needs string
+	Who                 Who
+	In                  reflect.Type
+	Run                 func(ctx context.Context, x *Exec, decode func(v any) error) (Out, error)
+}
+
+var calls = map[string]Info{}
+
+// Register makes a call known. It panics if the route is taken or cannot be.
+func Register[In any](c Call[In]) {
+	method, path, ok := strings.Cut(c.Route, " ")
+	if _, taken := calls[c.Route]; taken || !ok || method == "" || !strings.HasPrefix(path, "/") || c.Title == "" || c.Who == Client && c.Needs == "" {
+		panic("backend: a call cannot be " + c.Route)
+	}
+	calls[c.Route] = Info{c.Route, c.Title, c.Needs, c.Who, reflect.TypeFor[In](), func(ctx context.Context, x *Exec, decode func(v any) error) (Out, error) {
+		var in In
+		if err := decode(&in); err != nil {
+			return Out{}, err
+		}
+		return c.Run(ctx, x, in)
+	}}
+}
+
+// Calls returns every call, by route.
+func Calls() []Info {
+	out := make([]Info, 0, len(calls))
+	for _, route := range slices.Sorted(maps.Keys(calls)) {
+		out = append(out, calls[route])
+	}
+	return out
+}
+
+// Path returns what stood in the place of a {wildcard} of the route, or a query
+// parameter of that name.
+func (x *Exec) Path(name string) string { return x.Values(name) }
+
+// Find returns the user whom a call names; fault.NotFound if nobody of the
+// tenant goes by that name, fault.Invalid for a type that does not exist.
+func (x *Exec) Find(ctx context.Context, q db.Q, c Common) (directory.User, error) {
+	kinds := map[string]directory.IdentifierKind{"": directory.Email, "email": directory.Email, "phone_number": directory.Phone, "phoneNumber": directory.Phone,
+		"username": directory.Username, "external_user_id": directory.External, "externalUserId": directory.External}
+	if c.Identifier == "" {
+		return directory.User{}, Code(fault.New(fault.Invalid, "The identifier is missing."), "system_invalid_input")
+	}
+	if c.IdentifierType == "user_id" {
+		u, err := directory.Find(ctx, q, x.App.Tenant, directory.UserID(c.Identifier))
+		return u, Code(err, "user_not_found")
+	}
+	kind, ok := kinds[c.IdentifierType]
+	if !ok {
+		return directory.User{}, Code(fault.New(fault.Invalid, "There is no identifier of this type."), "user_unknown_identifier_type")
+	}
+	u, err := directory.LookupKind(ctx, q, x.App.Tenant, kind, c.Identifier)
+	return u, Code(err, "user_not_found")
+}
+
+// UserIn returns the user whom the route names, who must be of the caller's
+// tenant; "me" is the user of the token. fault.NotFound otherwise.
+func (x *Exec) UserIn(ctx context.Context, q db.Q, wildcard string) (directory.User, error) {
+	id := directory.UserID(x.Path(wildcard))
+	if id == "me" {
+		id = x.User
+	}
+	u, err := directory.Find(ctx, q, x.App.Tenant, id)
+	return u, Code(err, "user_not_found")
+}
+
+// Subject is whose credential or attempt it is.
+func (x *Exec) Subject(kind authn.Kind, user directory.UserID) authn.Subject {
+	return authn.Subject{Kind: kind, Tenant: x.App.Tenant, App: x.App.ID, User: user}
+}
+
+// Attempt runs fn in one transaction, which is committed when fn succeeds and
+// also when it says Wrong, for that must be remembered.
+func (x *Exec) Attempt(ctx context.Context, fn func(tx *db.Tx) (authn.Proof, error)) (authn.Proof, error) {
+	var p authn.Proof
+	var wrong error
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+		wrong = nil
+		if p, err = fn(tx); fault.Is(err, fault.Wrong) {
+			p, wrong, err = authn.Proof{}, err, nil
+		}
+		return err
+	})
+	return p, errors.Join(err, wrong)
+}
+
+// credentials are the kinds of credential that a user can be created with.
+var credentials = map[string]Prepare{}
+
+// Prepare reads what a request says about a credential and does the slow part;
+// what it returns stores the credential in the transaction that creates the
+// user.
+type Prepare func(ctx context.Context, x *Exec, raw json.RawMessage) (func(ctx context.Context, tx *db.Tx, u directory.User) error, error)
+
+// Credential makes known how a user is created with a credential: fn is called
+// with the "credentials" of the request if they have a member of this kind.
+func Credential(kind string, fn Prepare) {
+	if credentials[kind] != nil {
+		panic("backend: two credentials are called " + kind)
+	}
+	credentials[kind] = fn
+}
+
+// Credentials prepares what a request to create a user says under
+// "credentials", which is handed whole to the one kind it names. fault.Invalid
+// if it names none that exists.
+func Credentials(ctx context.Context, x *Exec, raw json.RawMessage) (func(ctx context.Context, tx *db.Tx, u directory.User) error, error) {
+	none := func(context.Context, *db.Tx, directory.User) error { return nil }
+	var members map[string]json.RawMessage
+	if len(raw) == 0 || string(raw) == "null" {
+		return none, nil
+	}
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return nil, fault.New(fault.Invalid, "The credentials are not an object.")
+	}
+	for kind, fn := range credentials {
+		if members[kind] != nil {
+			return fn(ctx, x, raw)
+		}
+	}
+	return nil, fault.New(fault.Invalid, "There is no credential of this kind.")
+}
+
+// Coded is a refusal with the word that the vendor's API has for it
+// (authenticators.md 0.2).
+type Coded struct {
+	Fault *fault.Error
+	Word  string
+}
+
+func (c *Coded) Error() string { return fmt.Sprintf("%s (%s)", c.Fault.Error(), c.Word) }
+func (c *Coded) Unwrap() error { return c.Fault }
+
+// Code gives a refusal the vendor's word. nil, outages and what has a word
+// already stay as they are.
+func Code(err error, word string) error {
+	f, ok := errors.AsType[*fault.Error](err)
+	if _, has := errors.AsType[*Coded](err); err == nil || !ok || has || f.Code == fault.Internal || f.Code == fault.Unavailable {
+		return err
+	}
+	return &Coded{f, word}
+}
