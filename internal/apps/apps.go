@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/db"
@@ -76,6 +77,15 @@ type ClientSettings struct {
 	LoopbackOrigins bool `json:"loopback_origins,omitempty"`
 	// RedirectURIs are where an authorization may return to, matched exactly.
 	RedirectURIs []string `json:"redirect_uris,omitempty"`
+	// Permissions are what a backend client may do through the identity API:
+	// "resource:verb", or "resource:*".
+	Permissions []string `json:"permissions,omitempty"`
+}
+
+// May reports whether a permission was given, by itself or by its resource.
+func (s ClientSettings) May(permission string) bool {
+	resource, _, _ := strings.Cut(permission, ":")
+	return slices.Contains(s.Permissions, permission) || slices.Contains(s.Permissions, resource+":*")
 }
 
 // CreateTenant stores a tenant. It is idempotent: an existing one is renamed.

@@ -208,12 +208,6 @@ func LockFor(ctx context.Context, tx *db.Tx, s Subject, life time.Duration, reas
 	return errors.Join(storeLock(ctx, tx, s, st, next), record(ctx, tx, s, "locked", reason))
 }
 
-// Unlock clears every lock and count of a subject.
-func Unlock(ctx context.Context, tx *db.Tx, s Subject) error {
-	_, err := tx.Exec(ctx, `DELETE FROM lockouts WHERE subject = $1`, s.counter())
-	return errors.Join(err, record(ctx, tx, s, "unlocked", ""))
-}
-
 func locked(wait time.Duration) error {
 	return fault.New(fault.Locked, "Too many tries. Wait and try again.").After(wait)
 }

@@ -124,12 +124,13 @@ func Remove(ctx context.Context, tx *db.Tx, s Subject, id CredentialID) error {
 	return err
 }
 
-// Enrolled names what could prove a user: the ids of active credentials of any
-// method and of active devices. Enrolling more for a user who has any needs a
-// proof of theirs (DESIGN 2.20.1, security R40).
+// Enrolled names what binds a user: the ids of credentials of any method and of
+// devices, also of those that are locked, for a lock must not open a way around
+// it. Enrolling more for a user who has any needs a proof of theirs (DESIGN
+// 2.20.1, security R40).
 func Enrolled(ctx context.Context, q db.Q, user directory.UserID) ([]string, error) {
-	rows, err := q.Query(ctx, `SELECT id FROM credentials WHERE user_id = $1 AND status = 'active'
-		UNION ALL SELECT id FROM devices WHERE user_id = $1 AND status = 'active'`, user)
+	rows, err := q.Query(ctx, `SELECT id FROM credentials WHERE user_id = $1
+		UNION ALL SELECT id FROM devices WHERE user_id = $1`, user)
 	if err != nil {
 		return nil, err
 	}

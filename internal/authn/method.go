@@ -44,6 +44,9 @@ type Method struct {
 	Unlock Scope // how far an unlock reaches
 	// AMR are the values of RFC 8176 that a proof by this method stands for.
 	AMR []string
+	// Reaches is the kind of identifier that a method without credentials sends
+	// to; every user who has one has the method. Empty: it is enrolled.
+	Reaches directory.IdentifierKind
 	// MultiFactor says that one proof by this method is two factors, such as a
 	// device key that only opens for its owner.
 	MultiFactor bool

@@ -27,36 +27,36 @@ type run struct {
 	AppName    string          `json:"app_name"`
 	Client     apps.ClientID   `json:"client"`
 	ClientName string          `json:"client_name"`
-	Frames     []frame         `json:"frames"` // the journey, and the sub-journeys it is in
-	Visits     int             `json:"visits"` // moves from node to node so far
-	Visit      string          `json:"visit"`  // this visit of this node, unguessable
-	Turn       string          `json:"turn"`   // the next answer must carry it
-	Prev       string          `json:"prev"`   // the turn of the last answer that moved the run
+	Frames     []frame         `json:"frames"`           // the journey, and the sub-journeys it is in
+	Visits     int             `json:"visits"`           // moves from node to node so far
+	Visit      string          `json:"visit"`            // this visit of this node, unguessable
+	Turn       string          `json:"turn"`             // the next answer must carry it
+	Prev       string          `json:"prev"`             // the turn of the last answer that moved the run
 	Paused     bool            `json:"paused,omitempty"` // stands before slow work of its node
 	Memo       json.RawMessage `json:"memo,omitempty"`
 	Prompt     *Prompt         `json:"prompt,omitempty"`
 	Problem    *fault.Error    `json:"problem,omitempty"`
 
-	Params   map[string]any     `json:"params,omitempty"`
-	Saved    map[string]any     `json:"saved,omitempty"`
-	Trusted  map[string]any     `json:"trusted,omitempty"`
-	Caller   Caller             `json:"caller"`
-	Subject  directory.UserID   `json:"subject,omitempty"`
-	Mine     []string           `json:"mine,omitempty"` // ids of what this run bound
-	Commit   string             `json:"commit,omitempty"`
-	Bound    directory.UserID   `json:"bound,omitempty"`
-	Device   directory.DeviceID `json:"device,omitempty"`
-	Proofs   []authn.Proof      `json:"-"`
-	Sealed   []byte             `json:"proofs,omitempty"` // Proofs, as authn packs them
-	Claims   map[string]any     `json:"claims,omitempty"`
-	Output   map[string]any     `json:"output,omitempty"` // for the next reply
-	Save     map[string]any     `json:"save,omitempty"`   // for the next reply
-	Pin      string             `json:"pin,omitempty"`    // attaches a debugger
-	Counts   map[string]int     `json:"counts,omitempty"` // visits of each node
-	Waiter   Waiter             `json:"waiter,omitzero"`
-	End      *End               `json:"end,omitempty"`
-	EndedAt  time.Time          `json:"ended_at,omitzero"`
-	Started  time.Time          `json:"started"`
+	Params  map[string]any     `json:"params,omitempty"`
+	Saved   map[string]any     `json:"saved,omitempty"`
+	Trusted map[string]any     `json:"trusted,omitempty"`
+	Caller  Caller             `json:"caller"`
+	Subject directory.UserID   `json:"subject,omitempty"`
+	Mine    []string           `json:"mine,omitempty"` // ids of what this run bound
+	Commit  string             `json:"commit,omitempty"`
+	Bound   directory.UserID   `json:"bound,omitempty"`
+	Device  directory.DeviceID `json:"device,omitempty"`
+	Proofs  []authn.Proof      `json:"-"`
+	Sealed  []byte             `json:"proofs,omitempty"` // Proofs, as authn packs them
+	Claims  map[string]any     `json:"claims,omitempty"`
+	Output  map[string]any     `json:"output,omitempty"` // for the next reply
+	Save    map[string]any     `json:"save,omitempty"`   // for the next reply
+	Pin     string             `json:"pin,omitempty"`    // attaches a debugger
+	Counts  map[string]int     `json:"counts,omitempty"` // visits of each node
+	Waiter  Waiter             `json:"waiter,omitzero"`
+	End     *End               `json:"end,omitempty"`
+	EndedAt time.Time          `json:"ended_at,omitzero"`
+	Started time.Time          `json:"started"`
 
 	fresh int    // proofs of this move: nothing can have changed since
 	key   string // hash of the session: the row

@@ -40,15 +40,12 @@ type Facts struct {
 // security R82).
 var reserved = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "acr", "amr", "auth_time", "sid", "did", "pid", "pvid", "params", "ted", "tid", "cnf", "client_id", "app_id", "registered"}
 
+func isReserved(name string) bool { return slices.Contains(reserved, name) }
+
 // JourneyToken signs the token of a run that ended well: valid ten minutes, for
 // the client that ran it.
 func JourneyToken(ctx context.Context, keys *token.Keys, issuer string, f Facts) (string, error) {
-	claims := map[string]any{}
-	for name, v := range f.Claims {
-		if !slices.Contains(reserved, name) {
-			claims[name] = v
-		}
-	}
+	claims := dropped(f.Claims)
 	maps.Copy(claims, map[string]any{
 		"iss": issuer, "aud": string(f.Client), "azp": string(f.Client), "jti": f.ID, "iat": f.At.Unix(), "exp": f.At.Add(apps.TokenLife).Unix(),
 		"pid": f.Journey, "pvid": f.Version, "sid": f.Run, "did": f.Device, "tid": string(f.App.Tenant), "app_id": string(f.App.ID), "params": filled(f.Params), "ted": f.At.UnixMilli(),

@@ -1,0 +1,261 @@
+package authn
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/lockout"
+)
+
+// Authenticator is what lists show of something that can prove a user.
+type Authenticator struct {
+	ID        string
+	Kind      Kind
+	Label     string
+	Status    AuthenticatorStatus
+	App       apps.ID
+	Scope     Scope
+	Device    directory.DeviceID
+	CreatedAt time.Time
+	UsedAt    time.Time // zero: never
+	Failures  int
+	Until     time.Time // end of an automatic lock
+}
+
+// AuthenticatorStatus says whether an authenticator may be used.
+type AuthenticatorStatus string
+
+const (
+	Usable      AuthenticatorStatus = "active"
+	LockedNow   AuthenticatorStatus = "locked"
+	LockedHard  AuthenticatorStatus = "permanently_locked"
+	Deactivated AuthenticatorStatus = "deactivated" // locked by a person
+	SwitchedOff AuthenticatorStatus = "disabled"    // the method is off in this application
+)
+
+// Authenticators lists what can prove a user in an application: what was
+// enrolled, oldest first, and what needs no enrolment because the user has an
+// address for it. The id of the latter is the kind.
+func Authenticators(ctx context.Context, q db.Q, tenant apps.TenantID, app apps.ID, user directory.UserID) ([]Authenticator, error) {
+	out, err := enrolled(ctx, q, user, app)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := directory.Identifiers(ctx, q, user)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range Methods() {
+		for _, i := range ids {
+			if m.Reaches != "" && m.Reaches == i.Kind && i.Primary {
+				out = append(out, Authenticator{ID: string(m.Kind), Kind: m.Kind, Label: directory.Masked(i), App: app, Scope: PerTenant, Status: Usable})
+			}
+		}
+	}
+	for i := range out {
+		if err := judged(ctx, q, tenant, user, app, &out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func enrolled(ctx context.Context, q db.Q, user directory.UserID, app apps.ID) ([]Authenticator, error) {
+	rows, err := q.Query(ctx, `SELECT id, kind, label, status, app_id, device_id, created_at, used_at FROM credentials
+		WHERE user_id = $1 AND (app_id = $2 OR scope = 'tenant') ORDER BY created_at, id`, user, app)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Authenticator
+	for rows.Next() {
+		var a Authenticator
+		if err := rows.Scan(&a.ID, &a.Kind, &a.Label, &a.Status, &a.App, &a.Device, db.Time(&a.CreatedAt), db.Time(&a.UsedAt)); err != nil {
+			return nil, err
+		}
+		a.Scope = methods[a.Kind].Lives
+		out = append(out, a)
+	}
+	return out, rows.Err()
+}
+
+// judged fills in what the lockout engine and the settings say.
+func judged(ctx context.Context, q db.Q, tenant apps.TenantID, user directory.UserID, app apps.ID, a *Authenticator) error {
+	st, err := recallLock(ctx, q, Subject{Kind: a.Kind, Tenant: tenant, App: app, User: user, Device: a.Device})
+	if err != nil {
+		return err
+	}
+	a.Failures = st.Failures
+	switch _, locked := st.Locked(q.Now()); {
+	case a.Status != Usable:
+	case st.Manual:
+		a.Status = Deactivated
+	case st.Permanent:
+		a.Status = LockedHard
+	case locked:
+		a.Status, a.Until = LockedNow, st.Until
+	default:
+		var on struct{}
+		if err := Settings(ctx, q, app, a.Kind, &on); errors.Is(err, Disabled) || fault.Is(err, fault.NotFound) {
+			a.Status = SwitchedOff
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Known reports whether there is a method of this kind.
+func Known(k Kind) bool { _, ok := methods[k]; return ok }
+
+// Deactivate locks one enrolled authenticator until Reactivate or an unlock of
+// its kind. fault.NotFound if the user has no such one in the application.
+func Deactivate(ctx context.Context, tx *db.Tx, s Subject, id CredentialID, reason string) error {
+	return s.setStatus(ctx, tx, id, string(Deactivated), "authenticator.locked", reason)
+}
+
+// Reactivate undoes Deactivate and clears every lock and count that its
+// attempts are charged to.
+func Reactivate(ctx context.Context, tx *db.Tx, s Subject, id CredentialID) error {
+	if err := s.setStatus(ctx, tx, id, string(Usable), "authenticator.unlocked", ""); err != nil {
+		return err
+	}
+	var err error
+	if s.Kind, s.Device, err = kindOf(ctx, tx, s, id); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM lockouts WHERE subject = $1`, s.counter())
+	return err
+}
+
+func kindOf(ctx context.Context, q db.Q, s Subject, id CredentialID) (kind Kind, device directory.DeviceID, err error) {
+	err = q.QueryRow(ctx, `SELECT kind, device_id FROM credentials WHERE id = $1 AND user_id = $2 AND (app_id = $3 OR scope = 'tenant')`, id, s.User, s.App).Scan(&kind, &device)
+	return kind, device, db.None(err, "authenticator")
+}
+
+func (s Subject) setStatus(ctx context.Context, tx *db.Tx, id CredentialID, status, event, reason string) error {
+	n, err := tx.Exec(ctx, `UPDATE credentials SET status = $1, rev = rev + 1 WHERE id = $2 AND user_id = $3 AND tenant_id = $4 AND (app_id = $5 OR scope = 'tenant')`, status, id, s.User, s.Tenant, s.App)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, "no such authenticator")
+	}
+	return errors.Join(err, s.manage(ctx, tx, event, string(id), reason))
+}
+
+// Rename gives an authenticator another label, of at most 100 characters.
+func Rename(ctx context.Context, tx *db.Tx, s Subject, id CredentialID, label string) error {
+	if label == "" || len([]rune(label)) > 100 {
+		return fault.New(fault.Invalid, "A name has 1 to 100 characters.")
+	}
+	n, err := tx.Exec(ctx, `UPDATE credentials SET label = $1, rev = rev + 1 WHERE id = $2 AND user_id = $3 AND tenant_id = $4 AND app_id = $5`, label, id, s.User, s.Tenant, s.App)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, "no such authenticator")
+	}
+	return errors.Join(err, s.manage(ctx, tx, "authenticator.renamed", string(id), ""))
+}
+
+// LastFactor is the answer to removing the only thing a user could sign in with.
+var LastFactor = fault.New(fault.Conflict, "This is the only way left to sign in. Add another first.")
+
+// Delete removes an authenticator for good. Unless force, the last one that is
+// usable stays: LastFactor.
+func Delete(ctx context.Context, tx *db.Tx, s Subject, id CredentialID, force bool) error {
+	if err := directory.Touch(ctx, tx, s.User); err != nil { // of two that delete at once the second sees what is left
+		return err
+	}
+	all, err := Authenticators(ctx, tx, s.Tenant, s.App, s.User)
+	if err != nil {
+		return err
+	}
+	left := 0
+	for _, a := range all {
+		if a.ID != string(id) && (a.Status == Usable || a.Status == LockedNow) {
+			left++
+		}
+	}
+	if left == 0 && !force {
+		return LastFactor
+	}
+	n, err := tx.Exec(ctx, `DELETE FROM credentials WHERE id = $1 AND user_id = $2 AND tenant_id = $3 AND app_id = $4`, id, s.User, s.Tenant, s.App)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, "no such authenticator")
+	}
+	return errors.Join(err, s.manage(ctx, tx, "authenticator.revoked", string(id), ""))
+}
+
+// How says which locks an unlock clears.
+type How string
+
+const (
+	Any       How = "any"
+	Manual    How = "manual"    // those that a person set
+	Automatic How = "automatic" // those that failures led to
+)
+
+// UnlockKind clears the locks of a kind as far as the method's unlock reaches:
+// every device of the user in the application, or the whole tenant (seed 003,
+// DESIGN 2.20.19).
+func UnlockKind(ctx context.Context, tx *db.Tx, s Subject, how How) error {
+	m, ok := methods[s.Kind]
+	if !ok || how != Any && how != Manual && how != Automatic {
+		return fault.New(fault.Invalid, "There is no such kind of authenticator or of unlock.")
+	}
+	states, err := s.states(ctx, tx, m)
+	if err != nil {
+		return err
+	}
+	for name, was := range states {
+		st := was
+		if how != Automatic {
+			st.Manual = false
+		}
+		if how != Manual {
+			st = lockout.State{Manual: st.Manual}
+		}
+		if st == was {
+			continue
+		}
+		if _, err := tx.Exec(ctx, `UPDATE lockouts SET state = $1, updated_at = $2 WHERE subject = $3`, db.Text(st), tx.Now(), name); err != nil {
+			return err
+		}
+	}
+	if how != Automatic {
+		_, err = tx.Exec(ctx, `UPDATE credentials SET status = 'active', rev = rev + 1 WHERE user_id = $1 AND kind = $2 AND status = 'deactivated' AND (app_id = $3 OR scope = 'tenant')`, s.User, s.Kind, s.App)
+	}
+	return errors.Join(err, record(ctx, tx, s, "unlocked", string(how)))
+}
+
+// states reads every counter that an unlock of s reaches.
+func (s Subject) states(ctx context.Context, q db.Q, m Method) (map[string]lockout.State, error) {
+	s.Device = ""
+	place := s.place(m.Unlock)
+	if m.Unlock == PerDevice {
+		place = s.place(PerApp)
+	}
+	first := string(s.Tenant) + "/" + string(s.User) + "/" + string(s.Kind) + "/" + place
+	rows, err := q.Query(ctx, `SELECT subject, state FROM lockouts WHERE subject = $1 OR subject > $2 AND subject < $3`, first, first+"/", first+"0") // '0' follows '/'
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]lockout.State{}
+	for rows.Next() {
+		var name string
+		var st lockout.State
+		if err := rows.Scan(&name, db.JSON(&st)); err != nil {
+			return nil, err
+		}
+		out[name] = st
+	}
+	return out, rows.Err()
+}
+
+func (s Subject) manage(ctx context.Context, tx *db.Tx, what, id, reason string) error {
+	return audit.Record(ctx, tx, audit.Event{Tenant: string(s.Tenant), App: string(s.App), Type: what, Target: string(s.User), Device: string(s.Device),
+		Reason: reason, Outcome: "success", Data: map[string]any{"authenticator": id}})
+}
