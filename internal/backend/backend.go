@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -223,4 +224,12 @@ func Code(err error, word string) error {
 		return err
 	}
 	return &Coded{f, word}
+}
+
+// Raw is a body that is not an object of JSON: a list of words as plain text, or
+// the fields of a form.
+type Raw struct {
+	Type string // media type
+	Body []byte
+	Form url.Values // of application/x-www-form-urlencoded
 }

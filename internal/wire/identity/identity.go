@@ -1,0 +1,179 @@
+// Package identity is the door for a customer's own back end: the REST API under
+// /v1, and the same under /cis/v1. It serves every call of the backend table,
+// checks whose access token it comes with, and renders answers and refusals in
+// the vendor's shapes (authenticators.md 0.1). It decides nothing else.
+package identity
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/backend"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/token"
+	"github.com/watchword-auth/watchword/internal/web"
+)
+
+// Door is what the API needs.
+type Door struct {
+	Kit     *kit.Kit
+	Keys    *token.Keys
+	Trusted []netip.Prefix // proxies whose X-Forwarded-For counts
+}
+
+// Routes adds every call of the table, the token endpoint for clients, and the
+// description of both.
+func Routes(mux *http.ServeMux, d Door) {
+	for _, c := range backend.Calls() {
+		h := d.serve(c)
+		method, path, _ := strings.Cut(c.Route, " ")
+		mux.Handle(c.Route, h)
+		if strings.HasPrefix(path, "/v1/") {
+			mux.Handle(method+" /cis"+path, h)
+			mux.Handle(method+" /cis/cis"+path, h) // an SDK whose base URL ends in /cis already
+		}
+		if c.Who == backend.Public && strings.HasPrefix(path, "/v1/") {
+			for _, at := range []string{"", "/cis"} {
+				preflight(mux, at+path)
+			}
+		}
+	}
+	mux.HandleFunc("POST /oidc/token", d.token)
+	mux.HandleFunc("POST /cis/oidc/token", d.token)
+	mux.HandleFunc("GET /openapi.json", openAPI(d.Kit.URL))
+}
+
+func (d Door) serve(c backend.Info) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &backend.Exec{Kit: d.Kit, Address: web.Address(r, d.Trusted).String(), Agent: r.UserAgent(), Origin: r.Header.Get("Origin"), Values: values(r)}
+		if c.Who == backend.Public {
+			shared(w, x.Origin)
+		} else if err := d.admit(r, c, x); err != nil {
+			refuse(w, r, err)
+			return
+		}
+		out, err := c.Run(r.Context(), x, func(v any) error { return decode(w, r, v) })
+		if err == nil && out.Proof.User() != "" {
+			out.Body, err = d.signIn(r.Context(), x, out)
+		}
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		answer(w, out)
+	})
+}
+
+// values reads a wildcard of the route, else a parameter of the query.
+func values(r *http.Request) func(string) string {
+	query := r.URL.Query()
+	return func(name string) string {
+		if v := r.PathValue(name); v != "" {
+			return v
+		}
+		return query.Get(name)
+	}
+}
+
+// decode reads a body; none is the empty value.
+func decode(w http.ResponseWriter, r *http.Request, v any) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodDelete || r.ContentLength == 0 {
+		return nil
+	}
+	if raw, ok := v.(*backend.Raw); ok {
+		return readRaw(w, r, raw)
+	}
+	return web.Decode(w, r, v)
+}
+
+// admit checks the access token and what it may do.
+func (d Door) admit(r *http.Request, c backend.Info, x *backend.Exec) error {
+	kind, jwt, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(kind, "Bearer") || jwt == "" {
+		return errNoToken
+	}
+	who, err := session.Authorize(r.Context(), d.Kit.DB, d.Keys, d.Kit.URL, strings.TrimSpace(jwt))
+	if fault.Is(err, fault.Denied) {
+		return errNoToken
+	}
+	if err != nil {
+		return err
+	}
+	x.App, x.Client, x.User, x.Proofs = who.App, who.Client, who.User, who.Proofs
+	if (c.Who == backend.User) != (who.User != "") {
+		return backend.Code(fault.New(fault.Denied, "This needs another kind of access token."), "forbidden")
+	}
+	resource, _, _ := strings.Cut(c.Needs, ":")
+	if c.Who == backend.Client && !slices.Contains(who.Scope, c.Needs) && !slices.Contains(who.Scope, resource+":*") {
+		return backend.Code(fault.New(fault.Denied, "The client has no permission %s.", c.Needs), "forbidden")
+	}
+	return nil
+}
+
+var errNoToken = errors.New("no access token")
+
+// signIn opens a session on a proof, or adds it to one, and signs its tokens.
+func (d Door) signIn(ctx context.Context, x *backend.Exec, out backend.Out) (any, error) {
+	var s session.Session
+	err := d.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+		if err := authn.Recheck(ctx, tx, out.Proof); err != nil {
+			return err
+		}
+		if out.SessionID == "" {
+			s, err = session.Open(ctx, tx, x.App, x.Client, out.Proof)
+			return err
+		}
+		s, err = session.Attach(ctx, tx, x.App, out.SessionID, out.Proof)
+		s.Bearer = out.SessionID
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	extra, _ := out.Body.(map[string]any)
+	return session.UserTokens(ctx, d.Keys, d.Kit.URL, s, d.Kit.DB.Now(), extra)
+}
+
+// token answers the client credentials grant (RFC 6749 4.4). The client says
+// who it is by Basic authentication or in the form.
+func (d Door) token(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, web.MaxBody)
+	if err := r.ParseForm(); err != nil {
+		oauthError(w, http.StatusBadRequest, "invalid_request")
+		return
+	}
+	id, secret, basic := r.BasicAuth()
+	if !basic {
+		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
+	}
+	client, app, err := apps.Authenticate(r.Context(), d.Kit.DB, apps.ClientID(id), secret)
+	switch {
+	case fault.Is(err, fault.Denied):
+		w.Header().Set("WWW-Authenticate", `Basic realm="watchword"`)
+		oauthError(w, http.StatusUnauthorized, "invalid_client")
+	case err != nil:
+		refuse(w, r, err)
+	case r.PostForm.Get("grant_type") != "client_credentials":
+		oauthError(w, http.StatusBadRequest, "unsupported_grant_type")
+	default:
+		t, err := session.ClientToken(r.Context(), d.Keys, d.Kit.URL, client, app, d.Kit.DB.Now(), r.PostForm.Get("scope"))
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		web.Write(w, http.StatusOK, t, 0)
+	}
+}
+
+func oauthError(w http.ResponseWriter, status int, word string) {
+	web.Write(w, status, map[string]any{"error": word}, 0)
+}
