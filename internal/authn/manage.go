@@ -188,6 +188,13 @@ func Delete(ctx context.Context, tx *db.Tx, s Subject, id CredentialID, force bo
 	return errors.Join(err, s.manage(ctx, tx, "authenticator.revoked", string(id), ""))
 }
 
+// ForgetDevice removes what a user enrolled on one device of the application,
+// which methods name by its id or by its key's.
+func ForgetDevice(ctx context.Context, tx *db.Tx, s Subject, device directory.Device) error {
+	_, err := tx.Exec(ctx, `DELETE FROM credentials WHERE user_id = $1 AND app_id = $2 AND device_id IN ($3, $4)`, s.User, s.App, device.ID, device.KeyID)
+	return errors.Join(err, s.manage(ctx, tx, "device.removed", string(device.ID), ""))
+}
+
 // How says which locks an unlock clears.
 type How string
 

@@ -53,6 +53,8 @@ type Method struct {
 	// Config is what an administrator sets, per application. Register adds
 	// "enabled".
 	Config form.Form
+	// Lint says what in the settings contradicts a standard; nil: nothing can.
+	Lint func(doc map[string]any) []Note
 
 	defaults []byte // of Config, as JSON
 }

@@ -75,6 +75,7 @@ type Out struct {
 	Body      any
 	Proof     authn.Proof // if somebody was authenticated: the door answers with their tokens
 	SessionID string      // the session that this proof adds a factor to; empty: a new one
+	Resume    bool        // answer with the tokens of SessionID as it is
 }
 
 // HTML is a Body that is a page.

@@ -127,6 +127,21 @@ func Devices(ctx context.Context, q db.Q, app apps.ID, user UserID) ([]Device, e
 	return devices(ctx, q, `SELECT `+deviceColumns+` FROM devices WHERE user_id = $1 AND app_id = $2 AND status = 'active' ORDER BY last_seen_at DESC, id`, user, app)
 }
 
+// AllDevices is Devices with those that are blocked or suspended.
+func AllDevices(ctx context.Context, q db.Q, app apps.ID, user UserID) ([]Device, error) {
+	return devices(ctx, q, `SELECT `+deviceColumns+` FROM devices WHERE user_id = $1 AND app_id = $2 ORDER BY last_seen_at DESC, id`, user, app)
+}
+
+// RemoveDevice forgets a device and where it is reached; fault.NotFound if there
+// is none. What was enrolled on it goes by authn.ForgetDevice.
+func RemoveDevice(ctx context.Context, tx *db.Tx, id DeviceID) error {
+	n, err := tx.Exec(ctx, `DELETE FROM devices WHERE id = $1`, id)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, "no such device")
+	}
+	return err
+}
+
 // DevicesByKey returns the active devices that have this key in an
 // application: one phone may serve several users.
 func DevicesByKey(ctx context.Context, q db.Q, app apps.ID, keyID string) ([]Device, error) {

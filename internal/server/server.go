@@ -32,6 +32,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
+	"github.com/watchword-auth/watchword/internal/wire/identity"
 	"github.com/watchword-auth/watchword/internal/wire/mosaic"
 
 	// Crafts: one import a method, one for the steps.
@@ -143,6 +144,7 @@ func (s *Server) housekeeping() {
 	}
 	sweep("sweep.runs", journey.Sweep)
 	sweep("sweep.challenges", authn.Sweep)
+	sweep("sweep.sessions", session.Sweep)
 	sweep("sweep.messages", journey.SweepMessages)
 	sweep("sweep.counters", limit.Sweep)
 	sweep("sweep.keys", token.Sweep)
@@ -235,6 +237,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	door := mosaic.Door{Kit: s.Kit, Engine: s.Engine, Token: s.journeyToken, Trusted: s.config.Trusted}
 	mosaic.Routes(mux, door)
+	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted})
 	deviceapi.Routes(mux, s.Kit, s.draining)
 	s.tokenRoutes(mux)
 	s.operations(mux)

@@ -62,7 +62,7 @@ func (d Door) serve(c backend.Info) http.Handler {
 			return
 		}
 		out, err := c.Run(r.Context(), x, func(v any) error { return decode(w, r, v) })
-		if err == nil && out.Proof.User() != "" {
+		if err == nil && (out.Resume || out.Proof.User() != "") {
 			out.Body, err = d.signIn(r.Context(), x, out)
 		}
 		if err != nil {
@@ -125,17 +125,27 @@ var errNoToken = errors.New("no access token")
 func (d Door) signIn(ctx context.Context, x *backend.Exec, out backend.Out) (any, error) {
 	var s session.Session
 	err := d.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
-		if err := authn.Recheck(ctx, tx, out.Proof); err != nil {
-			return err
-		}
-		if out.SessionID == "" {
+		switch {
+		case out.Resume:
+			s, err = session.Held(ctx, tx, x.App, out.SessionID)
+		case out.SessionID != "":
+			s, err = session.Attach(ctx, tx, x.App, out.SessionID, out.Proof)
+		default:
 			s, err = session.Open(ctx, tx, x.App, x.Client, out.Proof)
-			return err
 		}
-		s, err = session.Attach(ctx, tx, x.App, out.SessionID, out.Proof)
-		s.Bearer = out.SessionID
-		return err
+		if err != nil {
+			return backend.Code(err, "session_not_found")
+		}
+		for _, p := range s.Proofs {
+			if err := authn.Recheck(ctx, tx, p); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+	if s.Bearer == "" {
+		s.Bearer = out.SessionID
+	}
 	if err != nil {
 		return nil, err
 	}
