@@ -146,6 +146,8 @@ type End struct {
 	Subject    directory.UserID `json:"subject,omitempty"` // whom a registration was about, unproven
 	Proofs     []authn.Proof    `json:"-"`                 // the run's own, when it is read again
 	Claims     map[string]any   `json:"claims,omitempty"`
+	Approvals  []Approval       `json:"approvals,omitempty"` // what the user signed
+	Evidence   map[string]any   `json:"evidence,omitempty"`  // what the run's method can show for its proof
 	Token      TokenFacts       `json:"token,omitzero"`
 	Tenant     apps.TenantID    `json:"tenant"`
 	App        apps.ID          `json:"app"`

@@ -524,7 +524,7 @@ func (e *Engine) end(ctx context.Context, tx *db.Tx, r *run, end End, x *Exec) e
 		err := r.recheck(ctx, tx)
 		switch fault.Of(err).Code {
 		case "":
-			end.User, end.Proofs = r.Proofs[0].User(), r.Proofs
+			end.User, end.Proofs, end.Approvals, end.Evidence = r.Proofs[0].User(), r.Proofs, r.Approvals, r.Evidence
 		case fault.Denied, fault.Locked:
 			end.OK, end.Reason, end.Message = false, "denied", fault.Of(err).Message
 		default:

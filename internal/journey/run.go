@@ -37,26 +37,28 @@ type run struct {
 	Prompt     *Prompt         `json:"prompt,omitempty"`
 	Problem    *fault.Error    `json:"problem,omitempty"`
 
-	Params  map[string]any     `json:"params,omitempty"`
-	Saved   map[string]any     `json:"saved,omitempty"`
-	Trusted map[string]any     `json:"trusted,omitempty"`
-	Caller  Caller             `json:"caller"`
-	Subject directory.UserID   `json:"subject,omitempty"`
-	Mine    []string           `json:"mine,omitempty"` // ids of what this run bound
-	Commit  string             `json:"commit,omitempty"`
-	Bound   directory.UserID   `json:"bound,omitempty"`
-	Device  directory.DeviceID `json:"device,omitempty"`
-	Proofs  []authn.Proof      `json:"-"`
-	Sealed  []byte             `json:"proofs,omitempty"` // Proofs, as authn packs them
-	Claims  map[string]any     `json:"claims,omitempty"`
-	Output  map[string]any     `json:"output,omitempty"` // for the next reply
-	Save    map[string]any     `json:"save,omitempty"`   // for the next reply
-	Pin     string             `json:"pin,omitempty"`    // attaches a debugger
-	Counts  map[string]int     `json:"counts,omitempty"` // visits of each node
-	Waiter  Waiter             `json:"waiter,omitzero"`
-	End     *End               `json:"end,omitempty"`
-	EndedAt time.Time          `json:"ended_at,omitzero"`
-	Started time.Time          `json:"started"`
+	Params    map[string]any     `json:"params,omitempty"`
+	Saved     map[string]any     `json:"saved,omitempty"`
+	Trusted   map[string]any     `json:"trusted,omitempty"`
+	Caller    Caller             `json:"caller"`
+	Subject   directory.UserID   `json:"subject,omitempty"`
+	Mine      []string           `json:"mine,omitempty"` // ids of what this run bound
+	Commit    string             `json:"commit,omitempty"`
+	Bound     directory.UserID   `json:"bound,omitempty"`
+	Device    directory.DeviceID `json:"device,omitempty"`
+	Proofs    []authn.Proof      `json:"-"`
+	Sealed    []byte             `json:"proofs,omitempty"` // Proofs, as authn packs them
+	Claims    map[string]any     `json:"claims,omitempty"`
+	Approvals []Approval         `json:"approvals,omitempty"`
+	Evidence  map[string]any     `json:"evidence,omitempty"`
+	Output    map[string]any     `json:"output,omitempty"` // for the next reply
+	Save      map[string]any     `json:"save,omitempty"`   // for the next reply
+	Pin       string             `json:"pin,omitempty"`    // attaches a debugger
+	Counts    map[string]int     `json:"counts,omitempty"` // visits of each node
+	Waiter    Waiter             `json:"waiter,omitzero"`
+	End       *End               `json:"end,omitempty"`
+	EndedAt   time.Time          `json:"ended_at,omitzero"`
+	Started   time.Time          `json:"started"`
 
 	fresh int    // proofs of this move: nothing can have changed since
 	key   string // hash of the session: the row

@@ -228,8 +228,16 @@ func (s *Server) journeyToken(ctx context.Context, end journey.End) (string, err
 	}
 	return session.JourneyToken(ctx, s.Keys, s.config.URL, session.Facts{
 		ID: end.Token.ID, At: end.Token.At, Client: end.Client, App: app, Journey: end.Journey, Version: end.Version, Device: end.Device,
-		Params: end.Params, Proofs: end.Proofs, Claims: end.Claims,
+		Params: end.Params, Proofs: end.Proofs, Claims: end.Claims, Signed: receipts(end.Approvals),
 	})
+}
+
+func receipts(as []journey.Approval) []session.Receipt {
+	var out []session.Receipt
+	for _, a := range as {
+		out = append(out, session.Receipt(a))
+	}
+	return out
 }
 
 // routes lists every door, in one place.

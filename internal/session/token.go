@@ -33,12 +33,14 @@ type Facts struct {
 	Device  string
 	Params  map[string]any
 	Proofs  []authn.Proof
+	Signed  []Receipt
 	Claims  map[string]any // the author's own; reserved names are dropped
 }
 
 // reserved are the claims that an author cannot set (mosaic-protocol 2.11,
 // security R82).
-var reserved = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "acr", "amr", "auth_time", "sid", "did", "pid", "pvid", "params", "ted", "tid", "cnf", "client_id", "app_id", "registered"}
+var reserved = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "acr", "amr", "auth_time", "sid", "did", "pid", "pvid", "params", "ted", "tid", "cnf", "client_id", "app_id", "registered",
+	"approval_id", "approval_data", "approval_hash", "approval_receipt"}
 
 func isReserved(name string) bool { return slices.Contains(reserved, name) }
 
@@ -58,7 +60,40 @@ func JourneyToken(ctx context.Context, keys *token.Keys, issuer string, f Facts)
 	} else {
 		claims["registered"] = true
 	}
+	if n := len(f.Signed); n > 0 && len(f.Proofs) > 0 {
+		last := f.Signed[n-1]
+		receipt, err := last.sign(ctx, keys, issuer, f)
+		if err != nil {
+			return "", err
+		}
+		maps.Copy(claims, map[string]any{"approval_id": last.ID, "approval_data": last.Data, "approval_hash": last.Hash, "approval_receipt": receipt})
+	}
 	return keys.Sign(ctx, "ES256", JourneyType, claims)
+}
+
+// ReceiptType is the "typ" of the receipt of an approval.
+const ReceiptType = "approval-receipt+jwt"
+
+// Receipt says what a user was shown and approved.
+type Receipt struct {
+	ID         string
+	Data       map[string]any
+	Hash       string // base64url(SHA-256(RFC 8785 form of Data))
+	Method     authn.Kind
+	Credential string
+	At         time.Time
+	Evidence   map[string]any
+}
+
+// sign makes the statement that outlives the token it comes with: it has no
+// "exp", and whoever keeps it can verify it offline, by our key set as it was,
+// and by the evidence the method left.
+func (r Receipt) sign(ctx context.Context, keys *token.Keys, issuer string, f Facts) (string, error) {
+	return keys.Sign(ctx, "ES256", ReceiptType, map[string]any{
+		"iss": issuer, "aud": string(f.Client), "sub": string(f.Proofs[0].User()), "tid": string(f.App.Tenant), "app_id": string(f.App.ID), "jti": r.ID, "iat": r.At.Unix(),
+		"approval_data": r.Data, "approval_hash": r.Hash, "method": string(r.Method), "authenticator": r.Credential, "evidence": filled(r.Evidence),
+		"amr": authn.AMR(f.Proofs), "acr": authn.ACR(f.Proofs),
+	})
 }
 
 func latest(ps []authn.Proof) time.Time {

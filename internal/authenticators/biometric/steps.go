@@ -131,6 +131,7 @@ func authenticate(ctx context.Context, x *journey.Exec, c config) (journey.Next,
 	}
 	proof, err := Verify(ctx, x.Tx, s, text(x.Answer, "publicKeyId"), m.Challenge, text(x.Answer, "signedChallenge"))
 	if err == nil {
+		x.Evidence(map[string]any{"challenge": m.Challenge, "signature": text(x.Answer, "signedChallenge"), "public_key_id": text(x.Answer, "publicKeyId")})
 		err = x.Prove(proof)
 	}
 	return journey.Judge(x, err)

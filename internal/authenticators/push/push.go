@@ -93,6 +93,7 @@ type Request struct {
 	Browser   string             `json:"browser,omitempty"`
 	Web       string             `json:"web"` // the journey that asks
 	Approval  map[string]any     `json:"approval_data,omitempty"`
+	Evidence  map[string]any     `json:"evidence,omitempty"` // what the phone signed
 	Extra     map[string]any     `json:"additional_data,omitempty"`
 	Reason    string             `json:"reason,omitempty"`  // why it was denied
 	Trouble   bool               `json:"trouble,omitempty"` // the push channel failed
@@ -292,6 +293,7 @@ func Settle(ctx context.Context, tx *db.Tx, id string, end journey.End) error {
 		return nil
 	}
 	if proof, ok := paired(c, end); ok {
+		c.Data.Evidence = end.Evidence
 		if err := authn.Approve(ctx, tx, &c, proof); err != nil {
 			return err
 		}

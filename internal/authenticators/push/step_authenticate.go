@@ -205,8 +205,12 @@ func (s asking) ask(ctx context.Context, user directory.UserID, d directory.Devi
 		}
 		version = v
 	}
-	if len(s.c.ApprovalData) > 10 {
-		return journey.Next{}, fmt.Errorf("approval data has more than 10 keys")
+	if len(s.c.ApprovalData) > 0 {
+		data, err := journey.ApprovalData(s.c.ApprovalData)
+		if err != nil {
+			return journey.Judge(s.Exec, err)
+		}
+		s.c.ApprovalData = data
 	}
 	from := s.Started()
 	ch, err := Begin(ctx, s.Tx, Asked{
@@ -286,7 +290,7 @@ func (s asking) outcome(ctx context.Context) (journey.Next, error) {
 	}
 	switch {
 	case ch.State == authn.Approved:
-		return journey.Judge(s.Exec, s.Redeem(ctx, ch.ID))
+		return s.redeem(ctx, ch)
 	case ch.State.Open():
 		d, err := s.device(ctx)
 		s.m.Trouble = s.m.Trouble || ch.Data.Trouble
@@ -346,4 +350,15 @@ func decided(ctx context.Context, x *journey.Exec, _ authenticateConfig) (bool, 
 	}
 	ch, err := authn.Recall[Request](ctx, x.Q, m.Request)
 	return !ch.State.Open() || ch.Data.Trouble && !m.Trouble, err
+}
+
+// redeem spends an approved request; a signed transaction leaves its receipt.
+func (s asking) redeem(ctx context.Context, ch Challenge) (journey.Next, error) {
+	err := s.Redeem(ctx, ch.ID)
+	if err == nil && len(ch.Data.Approval) > 0 {
+		ps := s.Proofs()
+		evidence := map[string]any{"request": string(ch.ID), "commitment": record(ch), "device_key": ch.Data.DeviceKey, "phone": filled(ch.Data.Evidence)}
+		s.Approve(ps[len(ps)-1], ch.Data.Approval, evidence)
+	}
+	return journey.Judge(s.Exec, err)
 }
