@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/json"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -167,6 +168,50 @@ func TestRemovable(t *testing.T) {
 				t.Errorf("%s knows the method %s", p.ImportPath, name)
 			}
 		}
+	}
+}
+
+// TestDeletingAMethodCompiles takes away each method's folder and its import, in
+// turn.
+func TestDeletingAMethodCompiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the server once for each method")
+	}
+	source, err := os.ReadFile("server.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := filepath.Abs("server.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packages(t) {
+		name, ok := strings.CutPrefix(p.ImportPath, "internal/authenticators/")
+		if !ok || name == "push" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			without := strings.Replace(string(source), "\t_ \""+module+p.ImportPath+"\"\n", "", 1)
+			if without == string(source) {
+				t.Fatal("the server does not import it")
+			}
+			changed := filepath.Join(t.TempDir(), "server.go")
+			overlay := map[string]string{here: changed}
+			for _, f := range p.GoFiles {
+				overlay[filepath.Join(p.Dir, f)] = ""
+			}
+			doc, err := json.Marshal(map[string]any{"Replace": overlay})
+			if err != nil {
+				t.Fatal(err)
+			}
+			list := filepath.Join(t.TempDir(), "overlay.json")
+			if err := errors.Join(os.WriteFile(changed, []byte(without), 0o600), os.WriteFile(list, doc, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.Command("go", "build", "-overlay", list, "-o", os.DevNull, ".").CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 
