@@ -89,6 +89,7 @@ func (c *auditVerifyCmd) Run(ctx context.Context) error {
 type keysCmd struct {
 	Generate keysGenerateCmd `cmd:"" help:"Make a master key."`
 	Rotate   keysRotateCmd   `cmd:"" help:"Make new signing keys; the old ones go on verifying until their tokens have run out."`
+	Revoke   keysRevokeCmd   `cmd:"" help:"Make new signing keys and stop trusting the old ones at once, for keys that somebody else may have."`
 }
 
 type keysGenerateCmd struct {
@@ -128,15 +129,28 @@ type keysRotateCmd struct {
 
 // Run rotates the signing keys.
 func (c *keysRotateCmd) Run(ctx context.Context) error {
-	return c.open(ctx, c.logging, func(s *server.Server) error {
-		return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
-			for _, alg := range []string{"ES256", "RS256"} {
-				if err := s.Keys.Rotate(ctx, tx, alg); err != nil {
-					return err
-				}
+	return c.open(ctx, c.logging, func(s *server.Server) error { return forKeys(ctx, s, s.Keys.Rotate) })
+}
+
+type keysRevokeCmd struct {
+	storage
+	logging
+}
+
+// Run revokes the signing keys.
+func (c *keysRevokeCmd) Run(ctx context.Context) error {
+	return c.open(ctx, c.logging, func(s *server.Server) error { return forKeys(ctx, s, s.Keys.Revoke) })
+}
+
+// forKeys does the same to the keys of every algorithm, or to none.
+func forKeys(ctx context.Context, s *server.Server, fn func(ctx context.Context, tx *db.Tx, alg string) error) error {
+	return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+		for _, alg := range []string{"ES256", "RS256"} {
+			if err := fn(ctx, tx, alg); err != nil {
+				return err
 			}
-			return nil
-		})
+		}
+		return nil
 	})
 }
 

@@ -47,8 +47,8 @@ func (s *Server) measured(h http.Handler) http.Handler {
 		rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(rec, r)
 		took := s.config.Now().Sub(begun)
-		s.meters.http.WithLabelValues(route(r.URL.Path), string('0'+byte(rec.status/100))+"xx").Observe(took.Seconds())
-		s.config.Log.DebugContext(r.Context(), "request", "id", w.Header().Get("X-Request-Id"), "method", r.Method, "route", route(r.URL.Path), "status", rec.status, "took", took)
+		s.meters.http.WithLabelValues(route(r), string('0'+byte(rec.status/100))+"xx").Observe(took.Seconds())
+		s.config.Log.DebugContext(r.Context(), "request", "id", w.Header().Get("X-Request-Id"), "method", r.Method, "route", route(r), "status", rec.status, "took", took)
 	})
 }
 
@@ -62,16 +62,18 @@ func (r *recorder) WriteHeader(status int) { r.status = status; r.ResponseWriter
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// route is the label of a path: a door and its operation, or "other".
-func route(path string) string {
-	for _, known := range []string{"/ido/api/v2/auth/anonymous_invoke", "/ido/api/v2/auth/mobile_approve", "/ido/api/v2/auth/assert", "/ido/api/v2/auth/poll",
-		"/ido/api/v2/auth/create_debug_token", "/ido/api/v2/auth/key_exchange", "/ido/api/v2/token/introspect", "/device/v1/pending", "/.well-known/jwks.json",
-		"/cis/oidc/jwks", "/healthz", "/readyz", "/metrics"} {
-		if strings.EqualFold(path, known) {
-			return known
-		}
+// route is the label of a request: the path of the pattern that it matched, of
+// which there are few, or "other".
+func route(r *http.Request) string {
+	_, path, ok := strings.Cut(r.Pattern, " ")
+	if !ok {
+		path = r.Pattern
 	}
-	return "other"
+	path = strings.TrimPrefix(path, "/cis")
+	if path == "" || path == "/" {
+		return "other"
+	}
+	return path
 }
 
 // tokenRoutes adds the key set, and introspection of journey tokens for

@@ -260,6 +260,16 @@ func (s *Server) routes() http.Handler {
 	return web.Wrap(h, s.config.Log, s.config.Trusted)
 }
 
+// readable lets the page that asked read a refusal that is the same for
+// everybody, so that its SDK says "too many requests" and not "network error".
+func readable(w http.ResponseWriter, r *http.Request) {
+	if origin := r.Header.Get("Origin"); origin != "" {
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Access-Control-Allow-Credentials", "true")
+		w.Header().Add("Vary", "Origin")
+	}
+}
+
 // limited bounds the requests of one address.
 func (s *Server) limited(h http.Handler) http.Handler {
 	rate := s.config.RatePerAddress
@@ -276,6 +286,7 @@ func (s *Server) limited(h http.Handler) http.Handler {
 			return
 		}
 		if ok, wait := buckets.Allow(limit.Address(web.Address(r, s.config.Trusted).String()), s.Kit.DB.Now()); !ok {
+			readable(w, r)
 			web.TooMany(w, wait)
 			return
 		}
