@@ -19,6 +19,7 @@ type PhoneCmd struct {
 	Pending  phonePending  `cmd:"" help:"List the requests that wait on this phone."`
 	Approve  phoneApprove  `cmd:"" help:"Approve a request."`
 	Deny     phoneDeny     `cmd:"" help:"Deny a request."`
+	TOTP     phoneTOTP     `cmd:"" name:"totp" help:"An authenticator app: one-time codes."`
 }
 
 // phoneFlags are what every subcommand takes.

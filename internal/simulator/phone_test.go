@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -172,7 +173,7 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 	a, _ := p.State()
 	b, _ := again.State()
-	if a != b {
+	if !reflect.DeepEqual(a, b) {
 		t.Errorf("state changed: %v, %v", a.DeviceKeyID, b.DeviceKeyID)
 	}
 	id := s.Ask("ada@example.org", "31")

@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
@@ -29,6 +28,8 @@ type State struct {
 	DeviceKey    string `json:"device_key"`    // base64 of PKCS#8, RSA
 	BiometricKey string `json:"biometric_key"` // base64 of PKCS#8, EC P-256
 	PublicKeyID  string `json:"publicKeyId"`   // of the biometric key
+
+	Tokens []Token `json:"totp,omitempty"` // of the authenticator app
 }
 
 // ErrNoPhone is returned by Load when there is no file.
@@ -55,13 +56,21 @@ func (p *Phone) State() (State, error) {
 	}, nil
 }
 
-// Save writes the phone to a file that only its owner may read (0600). A reader
-// sees the old file or the new one, never a part.
+// Save writes the phone to a file that only its owner may read (0600), beside
+// the authenticator entries that stand there. A reader sees the old file or the
+// new one, never a part.
 func (p *Phone) Save(path string) error {
 	s, err := p.State()
 	if err != nil {
 		return err
 	}
+	if s.Tokens, err = Tokens(path); err != nil {
+		return err
+	}
+	return s.write(path)
+}
+
+func (s State) write(path string) error {
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the state: %w", err)
@@ -100,16 +109,16 @@ func Load(path string, o Options) (*Phone, error) {
 }
 
 func parseState(text []byte, o Options) (*Phone, error) {
-	var s State
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&s); err != nil || s.Format != stateFormat {
-		return nil, errors.New("this is not the state of a phone")
+	s, err := decodeState(text)
+	if err != nil {
+		return nil, err
+	}
+	if s.DeviceKey == "" {
+		return nil, ErrNoPhone
 	}
 	if err := s.fill(&o); err != nil {
 		return nil, err
 	}
-	var err error
 	if o.Keys, err = s.keys(); err != nil {
 		return nil, err
 	}
