@@ -154,7 +154,7 @@ func TestSaveAndLoad(t *testing.T) {
 	s := simulatortest.New(t)
 	p := registered(t, s, "ada@example.org")
 	path := filepath.Join(t.TempDir(), "phone.json")
-	if err := os.WriteFile(path, []byte("{}"), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(`{"watchword_phone":1}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Save(path); err != nil {
