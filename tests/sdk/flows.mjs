@@ -87,6 +87,34 @@ export const flows = {
     return heard < done ? 'before the phone had said so' : `${Math.round(heard - done)} ms after the phone had said so`;
   },
 
+  async 'the other ways to match the number'(_, w, another) {
+    for (const [client, mode, shown] of [['six', 'type-6', /^[0-9]{6}$/], ['four', 'choose-4', /^[0-9]{2}$/], ['plain', 'off', /^$/]]) {
+      const sdk = await another(`${client}-web`);
+      const p = await person(w, `${client}-native`);
+      const wait = await asked(sdk, p.email);
+      assert.equal(wait.data.number_mode, mode);
+      assert.match(wait.data.number ?? '', shown);
+      const end = decided(sdk);
+      const ok = await p.phone('approve', ...(mode === 'off' ? [] : ['--number', wait.data.number]), '--wait', '5');
+      assert.ok(ok.ok, ok.said);
+      assert.equal((await end).type, 'journey_success', mode);
+    }
+  },
+
+  async 'sign a payment'(sdk, w) {
+    const p = await person(w);
+    await sdk.startJourney('transaction_push');
+    const pay = { payee: 'ACME Corp.', amount: '1500.00', currency: 'EUR' };
+    const wait = await sdk.submitClientResponse('client_input', { email: p.email, ...pay });
+    assert.equal(wait.journeyStepId, WAIT);
+    assert.deepEqual(wait.data.approval_data, pay);
+    const shown = await p.phone('pending', '--wait', '5');
+    assert.deepEqual(shown.out[0].approval_data, pay, 'what the phone shows');
+    const c = claims((await approved(sdk, p.phone, wait.data.number)).token);
+    assert.deepEqual(c.approval_data, pay);
+    assert.equal(claims(c.approval_receipt).approval_hash, c.approval_hash);
+  },
+
   async 'wrong number'(sdk, w) {
     const p = await person(w);
     const wait = await asked(sdk, p.email);

@@ -23,6 +23,17 @@ methods:
   push: {life: 30, resends: 1, cooldown: 0}
 `;
 
+/** An application for each way to match the browser's request on the phone. */
+const mode = (id, number) => `id: ${id}
+name: Mode ${id}
+audience: b2c
+clients:
+  - {id: ${id}-web, name: ${id} web, kind: web, loopback_origins: true}
+  - {id: ${id}-native, name: ${id} phone, kind: native}
+methods:
+  push: {number_mode: ${number}}
+`;
+
 /** An application that only pages of the listed origins may use. */
 const shop = (origins) => `id: shop
 name: Shop
@@ -49,6 +60,7 @@ export async function start({ bin, postgres, origins }) {
   writeFileSync(join(config, 'tenant.yaml'), 'id: default\nname: Development\n');
   mkdirSync(join(config, 'apps'));
   writeFileSync(join(config, 'apps/hasty.yaml'), HASTY);
+  for (const [id, number] of [['six', 'type-6'], ['four', 'choose-4'], ['plain', '"off"']]) writeFileSync(join(config, `apps/${id}.yaml`), mode(id, number));
   writeFileSync(join(config, 'apps/shop.yaml'), shop(origins));
   cpSync(join(root, 'examples/journeys'), join(config, 'journeys'), { recursive: true });
   const name = `sdk_${process.pid}_${Date.now()}`;
