@@ -16,6 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/kit"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -136,12 +137,10 @@ func (d Door) signIn(ctx context.Context, x *backend.Exec, out backend.Out) (any
 		if err != nil {
 			return backend.Code(err, "session_not_found")
 		}
-		for _, p := range s.Proofs {
-			if err := authn.Recheck(ctx, tx, p); err != nil {
-				return err
-			}
+		if out.Resume { // that somebody else fails to guess must not end it
+			return directory.MaySignIn(ctx, tx, s.Tenant, s.User)
 		}
-		return nil
+		return authn.Recheck(ctx, tx, out.Proof)
 	})
 	if s.Bearer == "" {
 		s.Bearer = out.SessionID
