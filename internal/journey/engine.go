@@ -198,6 +198,18 @@ func (e *Engine) StartIn(ctx context.Context, tx *db.Tx, s StartRequest) (Reply,
 	return reply, nil
 }
 
+// Current is where a run stands, as its client was last told; nothing moves.
+func (e *Engine) Current(ctx context.Context, session string, caller Caller) (Reply, error) {
+	r, err := e.load(ctx, &Answer{Session: session, Caller: caller})
+	if err != nil {
+		return Reply{}, err
+	}
+	if r.Paused {
+		return e.resumed(ctx, Answer{Session: session, Caller: caller})
+	}
+	return r.reply(), nil
+}
+
 // Answer answers the prompt of a run (see Answer, the type). Of several answers
 // at once one moves the run; the others hear where it got. Every effect of an
 // answer and the move itself are one transaction.

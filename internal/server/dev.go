@@ -198,7 +198,6 @@ func (d *Dev) routes(mux *http.ServeMux) {
 		web.Write(w, http.StatusOK, facts, 0)
 	})
 	pages(mux, "/playground/", ui.Files, "playground")
-	pages(mux, "/lib/", ui.Files, "lib")
 	mux.Handle("GET /{$}", http.RedirectHandler("/playground/", http.StatusFound))
 	mux.HandleFunc("GET /dev/inbox", d.inboxPage)
 	mux.HandleFunc("GET /console", d.absent("The console"))

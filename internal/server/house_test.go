@@ -30,7 +30,7 @@ var floors = [][]string{
 	{"internal/session"},
 	{"internal/journey", "internal/backend"},
 	{"internal/authenticators/biometric", "internal/authenticators/push", "internal/journey/steps"},
-	{"internal/wire/mosaic", "internal/wire/identity", "internal/deviceapi"},
+	{"internal/wire/mosaic", "internal/wire/identity", "internal/deviceapi", "internal/hosted"},
 	{"ui"},
 	{"internal/server"},
 	{"internal/simulator"}, // a client: it imports nothing of the house

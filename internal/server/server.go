@@ -23,6 +23,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/deviceapi"
 	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/hosted"
 	"github.com/watchword-auth/watchword/internal/jobs"
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
@@ -34,6 +35,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web"
 	"github.com/watchword-auth/watchword/internal/wire/identity"
 	"github.com/watchword-auth/watchword/internal/wire/mosaic"
+	"github.com/watchword-auth/watchword/ui"
 
 	// Crafts: one import a method, one for the steps.
 	_ "github.com/watchword-auth/watchword/internal/authenticators/biometric"
@@ -246,6 +248,9 @@ func (s *Server) routes() http.Handler {
 	door := mosaic.Door{Kit: s.Kit, Engine: s.Engine, Token: s.journeyToken, Trusted: s.config.Trusted}
 	mosaic.Routes(mux, door)
 	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted})
+	hosted.Routes(mux, hosted.Door{Kit: s.Kit, Engine: s.Engine, Trusted: s.config.Trusted, Token: s.journeyToken})
+	pages(mux, "/login-assets/", ui.Files, "login")
+	pages(mux, "/lib/", ui.Files, "lib")
 	deviceapi.Routes(mux, s.Kit, s.draining)
 	s.tokenRoutes(mux)
 	s.operations(mux)

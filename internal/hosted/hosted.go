@@ -1,0 +1,237 @@
+// Package hosted is the door for people without an SDK: pages that run any
+// client journey in a browser, and work without JavaScript. It draws what a
+// prompt describes, posts back what was typed, and decides nothing.
+//
+// A run is bound to the browser that started it by a cookie that holds the run's
+// session, sealed (security P7): no page and no address ever shows it.
+package hosted
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/web"
+)
+
+// Door is what the pages need.
+type Door struct {
+	Kit     *kit.Kit
+	Engine  *journey.Engine
+	Trusted []netip.Prefix // proxies whose X-Forwarded-For counts
+	Token   func(ctx context.Context, end journey.End) (string, error)
+}
+
+// Routes adds the pages.
+//
+//	GET  /login/{client}/{journey}   start a journey
+//	GET  /login/run/{run}            where it stands; ?wait holds the answer until something is new
+//	POST /login/run/{run}            an answer
+func Routes(mux *http.ServeMux, d Door) {
+	guard := http.NewCrossOriginProtection()
+	mux.HandleFunc("GET /login/{client}/{journey}", d.page(d.start))
+	mux.HandleFunc("GET /login/run/{run}", d.page(d.show))
+	mux.Handle("POST /login/run/{run}", guard.Handler(d.page(d.answer)))
+}
+
+// page renders what went wrong, and nothing else.
+func (d Door) page(fn func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := fn(w, r)
+		if err == nil {
+			return
+		}
+		f := web.Report(r, err)
+		view := view{App: "Watchword", Title: "This cannot go on", Text: f.Message, Ended: "no"}
+		if f.Code == fault.Internal {
+			view.Text = "Something is broken on our side. Try again in a moment."
+		}
+		d.render(w, r, web.Status(f.Code), view)
+	}
+}
+
+func (d Door) caller(r *http.Request) journey.Caller {
+	return journey.Caller{Address: web.Address(r, d.Trusted).String(), UserAgent: r.UserAgent()}
+}
+
+// start begins a run and sends the browser to its page.
+func (d Door) start(w http.ResponseWriter, r *http.Request) error {
+	client, app, err := apps.FindClient(r.Context(), d.Kit.DB, apps.ClientID(r.PathValue("client")))
+	if err == nil && client.Kind != apps.Web {
+		err = fault.New(fault.NotFound, "no such client")
+	}
+	if err != nil {
+		return notHere(err)
+	}
+	reply, err := d.Engine.Start(r.Context(), journey.StartRequest{App: app, Client: client, Journey: r.PathValue("journey"), Kind: journey.KindClient, Caller: d.caller(r)})
+	if err != nil {
+		return notHere(err)
+	}
+	d.keep(w, string(reply.Run), ticket{reply.Session, client.ID, app.Name, r.URL.Path, rand.Text()})
+	http.Redirect(w, r, "/login/run/"+string(reply.Run), http.StatusSeeOther)
+	return nil
+}
+
+func notHere(err error) error {
+	if fault.Is(err, fault.NotFound) {
+		return fault.New(fault.NotFound, "There is no such sign-in page. Check the address.")
+	}
+	return err
+}
+
+// ticket is what the cookie of a run holds.
+type ticket struct {
+	Session string        `json:"s"`
+	Client  apps.ClientID `json:"c"`
+	App     string        `json:"a"`
+	Again   string        `json:"g"` // where to start anew
+	Salt    string        `json:"n"`
+}
+
+// cookie is the name of a run's cookie. Over https it is bound to this host and
+// path "/" by its prefix.
+func (d Door) cookie(run string) string {
+	if strings.HasPrefix(d.Kit.URL, "https:") {
+		return "__Host-ww-" + run
+	}
+	return "ww-" + run
+}
+
+func (d Door) keep(w http.ResponseWriter, run string, t ticket) {
+	sealed := d.Kit.DB.Vault().Seal("hosted/"+run, encode(t))
+	http.SetCookie(w, &http.Cookie{Name: d.cookie(run), Value: base64.RawURLEncoding.EncodeToString(sealed), Path: "/", MaxAge: int(journey.Life / time.Second),
+		HttpOnly: true, Secure: strings.HasPrefix(d.Kit.URL, "https:"), SameSite: http.SameSiteLaxMode})
+}
+
+func (d Door) drop(w http.ResponseWriter, run string) {
+	http.SetCookie(w, &http.Cookie{Name: d.cookie(run), Path: "/", MaxAge: -1, HttpOnly: true, Secure: strings.HasPrefix(d.Kit.URL, "https:"), SameSite: http.SameSiteLaxMode})
+}
+
+// held is the ticket of the run in the address, if this browser has it.
+func (d Door) held(r *http.Request) (ticket, error) {
+	run := r.PathValue("run")
+	c, err := r.Cookie(d.cookie(run))
+	if err != nil {
+		return ticket{}, journey.Ended
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(c.Value)
+	if err != nil {
+		return ticket{}, journey.Ended
+	}
+	b, err := d.Kit.DB.Vault().Open("hosted/"+run, sealed)
+	if err != nil {
+		return ticket{}, journey.Ended
+	}
+	return decode(b)
+}
+
+// show draws where the run stands. With ?wait it answers a page's script, as
+// soon as there is something else to draw.
+func (d Door) show(w http.ResponseWriter, r *http.Request) error {
+	t, err := d.held(r)
+	if err != nil {
+		return err
+	}
+	caller := d.caller(r)
+	caller.Client = t.Client
+	before, err := d.Engine.Current(r.Context(), t.Session, caller)
+	if err != nil {
+		return err
+	}
+	now := before
+	if before.End == nil && before.Prompt != nil && before.Prompt.Poll {
+		if now, err = d.poll(r, t, caller, before); err != nil {
+			return err
+		}
+	}
+	if r.URL.Query().Has("wait") {
+		web.Write(w, http.StatusOK, map[string]any{"new": now.Visit != before.Visit || now.Turn != before.Turn || now.End != nil}, 0)
+		return nil
+	}
+	return d.draw(w, r, t, now)
+}
+
+// poll asks a run that waits whether there is news: held for a script, for a
+// moment otherwise.
+func (d Door) poll(r *http.Request, t ticket, caller journey.Caller, at journey.Reply) (journey.Reply, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), 250*time.Millisecond)
+	defer cancel()
+	if r.URL.Query().Has("wait") {
+		ctx = r.Context()
+	}
+	reply, err := d.Engine.Answer(ctx, journey.Answer{Session: t.Session, Visit: at.Visit, Turn: at.Turn, Caller: caller})
+	if err != nil && ctx.Err() != nil && r.Context().Err() == nil {
+		return at, nil // nothing new within the moment
+	}
+	return reply, err
+}
+
+// answer posts what was typed. What was refused is drawn at once, with what was
+// typed; anything else by a redirect, so that going back repeats nothing.
+func (d Door) answer(w http.ResponseWriter, r *http.Request) error {
+	t, err := d.held(r)
+	if err != nil {
+		return err
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, web.MaxBody)
+	if err := r.ParseForm(); err != nil {
+		return fault.New(fault.Invalid, "The form could not be read.").Because(err)
+	}
+	caller := d.caller(r)
+	caller.Client = t.Client
+	now, err := d.Engine.Current(r.Context(), t.Session, caller)
+	if err != nil {
+		return err
+	}
+	if now.Prompt != nil {
+		option := r.PostForm.Get("option")
+		a := journey.Answer{Session: t.Session, Visit: r.PostForm.Get("visit"), Turn: r.PostForm.Get("turn"), Option: option, Data: typed(r.PostForm, fieldsOf(now.Prompt, option)), Caller: caller}
+		reply, err := d.Engine.Answer(r.Context(), a)
+		if err != nil {
+			return err
+		}
+		if reply.Problem != nil && reply.Visit == now.Visit {
+			return d.draw(w, r, t, reply)
+		}
+	}
+	http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
+	return nil
+}
+
+func (d Door) draw(w http.ResponseWriter, r *http.Request, t ticket, reply journey.Reply) error {
+	v := describe(t, reply, d.Kit.DB.Now())
+	if reply.End != nil && reply.End.OK && d.Kit.Dev && d.Token != nil {
+		jwt, err := d.Token(r.Context(), *reply.End)
+		if err != nil {
+			return err
+		}
+		v.Token = jwt
+	}
+	status := http.StatusOK
+	if reply.Problem != nil {
+		status = http.StatusUnprocessableEntity
+		v.typed = r.PostForm
+	}
+	d.render(w, r, status, v)
+	return nil
+}
+
+func (d Door) render(w http.ResponseWriter, r *http.Request, status int, v view) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'")
+	w.WriteHeader(status)
+	if err := templates.ExecuteTemplate(w, "page", v); err != nil {
+		d.Kit.Log.WarnContext(r.Context(), "hosted page", slog.Any("err", err))
+	}
+}
