@@ -22,6 +22,9 @@ step "what the tests need"
 need node nodejs
 need npm npm
 need chromium chromium
+need oathtool oathtool
+need zbarimg zbar-tools
+need rsvg-convert librsvg2-bin
 (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
 TEST_POSTGRES=$(POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh start)
 trap 'POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh stop >/dev/null 2>&1 || true' EXIT

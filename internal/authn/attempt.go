@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -227,9 +228,9 @@ func storeLock(ctx context.Context, tx *db.Tx, s Subject, was, st lockout.State)
 	if was == st {
 		return nil
 	}
-	n, err := tx.Exec(ctx, `INSERT INTO lockouts (subject, state, updated_at) VALUES ($1, $2, $3)
+	n, err := tx.Exec(ctx, `INSERT INTO lockouts (subject, state, updated_at, stranger) VALUES ($1, $2, $3, $5)
 		ON CONFLICT (subject) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at WHERE lockouts.state = $4`,
-		s.counter(), db.Text(st), tx.Now(), db.Text(was))
+		s.counter(), db.Text(st), tx.Now(), db.Text(was), strings.HasPrefix(string(s.User), strangerMark))
 	if err == nil && n == 0 {
 		return fmt.Errorf("counter of %s moved inside a transaction", s.Kind)
 	}

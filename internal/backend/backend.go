@@ -78,6 +78,13 @@ type Out struct {
 	Resume    bool        // answer with the tokens of SessionID as it is
 }
 
+// Statuses of an Out that are not the usual one.
+const (
+	Created   = 201
+	Accepted  = 202
+	NoContent = 204
+)
+
 // HTML is a Body that is a page.
 type HTML string
 

@@ -14,6 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/apps"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/biometric"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/totp"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"

@@ -39,6 +39,7 @@ import (
 
 	// Crafts: one import a method, one for the steps.
 	_ "github.com/watchword-auth/watchword/internal/authenticators/biometric"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/totp"
 	_ "github.com/watchword-auth/watchword/internal/journey/steps"
 )
 
@@ -146,6 +147,7 @@ func (s *Server) housekeeping() {
 	}
 	sweep("sweep.runs", journey.Sweep)
 	sweep("sweep.challenges", authn.Sweep)
+	sweep("sweep.strangers", authn.SweepStrangers)
 	sweep("sweep.sessions", session.Sweep)
 	sweep("sweep.messages", journey.SweepMessages)
 	sweep("sweep.counters", limit.Sweep)

@@ -36,14 +36,14 @@ type Tokens struct {
 
 // UserTokens signs the tokens of a session: an access token whose session is
 // looked up at each use, and an identity token for the client. extra are claims
-// of the identity token; reserved names are dropped.
+// that the call adds to the identity token; they displace none.
 func UserTokens(ctx context.Context, keys *token.Keys, issuer string, s Session, now time.Time, extra map[string]any) (Tokens, error) {
 	who := map[string]any{
 		"iss": issuer, "sub": string(s.User), "iat": now.Unix(), "exp": now.Add(AccessLife).Unix(), "tid": string(s.Tenant), "app_id": string(s.App), "sid": s.ID,
 		"amr": authn.AMR(s.Proofs), "acr": authn.ACR(s.Proofs), "auth_time": latest(s.Proofs).Unix(),
 	}
 	access := merged(who, map[string]any{"aud": issuer, "client_id": string(s.Client), "jti": "jti_" + rand.Text()})
-	id := merged(dropped(extra), merged(who, map[string]any{"aud": string(s.Client), "azp": string(s.Client)}))
+	id := merged(extra, merged(who, map[string]any{"aud": string(s.Client), "azp": string(s.Client)}))
 	t := Tokens{Type: "Bearer", ExpiresIn: int(AccessLife / time.Second), Session: s.Bearer}
 	var err error
 	if t.Access, err = keys.Sign(ctx, "ES256", AccessType, access); err != nil {

@@ -15,6 +15,8 @@ var types = map[string]string{
 	"biometric.register":     "transmit_platform_mobile_biometrics_registration",
 	"biometric.authenticate": "transmit_platform_mobile_biometrics_authentication",
 	"biometric.delete":       "transmit_platform_delete_mobile_biometrics",
+	"totp.register":          "transmit_platform_totp_registration",
+	"totp.sign":              "transmit_platform_transaction_signing_totp",
 	"device.register":        "transmit_platform_device_registration",
 	"device.validate":        "transmit_platform_device_validation",
 }
