@@ -114,6 +114,22 @@ func Use[T any](ctx context.Context, tx *db.Tx, c Credential[T]) error {
 	return err
 }
 
+// Touch is Use for a credential that may be used by many at once, such as a
+// password: it stores what changed, and what others read meanwhile stays good.
+// It fails with Conflict if the credential was replaced since it was read.
+func Touch[T any](ctx context.Context, tx *db.Tx, c Credential[T]) error {
+	b, err := json.Marshal(c.Data)
+	if err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, `UPDATE credentials SET data = $1, used_at = $2 WHERE id = $3 AND rev = $4 AND status = 'active'`,
+		tx.Vault().Seal(credentialPlace(c.ID), b), tx.Now(), c.ID, c.rev)
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "This was changed a moment ago. Try again.")
+	}
+	return err
+}
+
 // Remove deletes one credential of a subject; fault.NotFound if it has none
 // such.
 func Remove(ctx context.Context, tx *db.Tx, s Subject, id CredentialID) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
 	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -77,6 +78,10 @@ func (d *Dev) Seed(ctx context.Context, dataDir string, pushLimit int) error {
 	}
 	base := d.s.config.URL
 	redirects := []string{"http://127.0.0.1:*/callback", "http://localhost:*/callback", base + "/playground/"}
+	bind, err := d.password(ctx, secrets.Password)
+	if err != nil {
+		return err
+	}
 	err = d.s.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
 		if err := seedApp(ctx, tx, redirects, secrets, pushLimit); err != nil {
 			return err
@@ -84,7 +89,7 @@ func (d *Dev) Seed(ctx context.Context, dataDir string, pushLimit int) error {
 		if _, err := notify.EnsureVAPID(ctx, tx, string(tenant)); err != nil {
 			return err
 		}
-		if err := seedUser(ctx, tx); err != nil {
+		if err := seedUser(ctx, tx, bind); err != nil {
 			return err
 		}
 		return seedJourneys(ctx, tx)
@@ -107,6 +112,7 @@ func (d *Dev) Seed(ctx context.Context, dataDir string, pushLimit int) error {
 const (
 	tenant    apps.TenantID = "default"
 	demoEmail string        = "ada@example.org"
+	demoName  string        = "Northwind Coffee"
 )
 
 func readDevSecrets(path string) (devSecrets, error) {
@@ -130,7 +136,7 @@ func seedApp(ctx context.Context, tx *db.Tx, redirects []string, s devSecrets, p
 	if err := apps.CreateTenant(ctx, tx, apps.Tenant{ID: tenant, Name: "Development"}); err != nil {
 		return err
 	}
-	if err := apps.Save(ctx, tx, apps.App{ID: demo, Tenant: tenant, Name: "Northwind Coffee", Audience: apps.B2C}); err != nil {
+	if err := apps.Save(ctx, tx, apps.App{ID: demo, Tenant: tenant, Name: demoName, Audience: apps.B2C}); err != nil {
 		return err
 	}
 	for _, c := range []apps.Client{
@@ -154,13 +160,26 @@ func seedApp(ctx context.Context, tx *db.Tx, redirects []string, s devSecrets, p
 	return authn.Configure(ctx, tx, demo, push.Kind, doc)
 }
 
-func seedUser(ctx context.Context, tx *db.Tx) error {
+// password prepares the demo user's password; nothing, if the method is not part
+// of this build.
+func (d *Dev) password(ctx context.Context, password string) (func(ctx context.Context, tx *db.Tx, u directory.User) error, error) {
+	if !authn.Known("password") {
+		return backend.Credentials(ctx, nil, nil)
+	}
+	app := apps.App{ID: demo, Tenant: tenant, Name: demoName}
+	return backend.Credentials(ctx, &backend.Exec{Kit: d.s.Kit, App: app}, []byte(db.Text(map[string]any{"password": password, "force_replace": false, "enforce_complexity": false})))
+}
+
+func seedUser(ctx context.Context, tx *db.Tx, bind func(ctx context.Context, tx *db.Tx, u directory.User) error) error {
 	taken, err := directory.Taken(ctx, tx, tenant, directory.NewUser{Email: demoEmail})
 	if err != nil || taken {
 		return err
 	}
-	_, err = directory.Create(ctx, tx, tenant, directory.NewUser{Email: demoEmail, Username: "ada"})
-	return err
+	id, err := directory.Create(ctx, tx, tenant, directory.NewUser{Email: demoEmail, Username: "ada"})
+	if err != nil {
+		return err
+	}
+	return bind(ctx, tx, directory.User{ID: id, Tenant: tenant})
 }
 
 func seedJourneys(ctx context.Context, tx *db.Tx) error {

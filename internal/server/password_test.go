@@ -1,0 +1,110 @@
+package server_test
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/simulator"
+)
+
+// TestPasswordWithTOTP: two factors in one journey are AAL2, and a password alone
+// is not enough.
+func TestPasswordWithTOTP(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/password", map[string]any{"checkHibp": false})
+	u := c.want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org", "username": "ana", "credentials": map[string]any{"password": "tall-otter-crosses-4-rivers", "force_replace": false}})
+	app, err := simulator.ParseToken(c.want(t, 201, "POST /v1/users/"+u["user_id"].(string)+"/totp", nil)["uri"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	login := func(password string) (*simulator.Browser, simulator.Response) {
+		t.Helper()
+		b := w.browser(t)
+		if _, err := b.Start(t.Context(), "password_with_totp", nil); err != nil {
+			t.Fatal(err)
+		}
+		r, err := b.Submit(t.Context(), "password", map[string]any{"username": "ana", "password": password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b, r
+	}
+	if _, r := login("wrong"); r.Type != simulator.Rejection {
+		t.Errorf("a wrong password: %+v", r)
+	}
+	b, r := login("tall-otter-crosses-4-rivers")
+	if r.Step != "second_factor" {
+		t.Fatalf("a right password: %+v", r)
+	}
+	code, err := app.Code(w.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = b.Submit(t.Context(), simulator.ClientInput, map[string]any{"totp_code": code}); err != nil || r.Type != simulator.Success {
+		t.Fatalf("both: %+v, %v", r, err)
+	}
+	if claims := claimsOf(t, r.Token); claims["acr"] != "urn:watchword:aal2" {
+		t.Errorf("claims %v", claims)
+	}
+}
+
+// TestPasswordAPI: temporary passwords must be replaced, and a session grows by a
+// second factor.
+func TestPasswordAPI(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/password", map[string]any{"checkHibp": false})
+	for body, word := range map[string]string{"short": "auth_password_weak", "northwindcoffee1": "auth_password_weak"} {
+		if got, out := c.do(t, "POST /v1/users", map[string]any{"email": "x@example.org", "credentials": map[string]any{"password": body, "force_replace": false}}); got != 400 || out["ts_error_code"] != word {
+			t.Errorf("%s: %d %v", body, got, out)
+		}
+	}
+	c.want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org", "credentials": map[string]any{"password": "first-password-of-ana-42"}})
+	auth := map[string]any{"identifier": "ana@example.org", "password": "first-password-of-ana-42"}
+	if got, out := c.do(t, "POST /cis/v1/auth/password/authenticate", auth); got != 403 || out["error_code"] != "auth_password_temporary" {
+		t.Errorf("a temporary password: %d %v", got, out)
+	}
+	out := c.want(t, 200, "POST /v1/auth/password/replace", map[string]any{"identifier": "ana@example.org", "password": "first-password-of-ana-42", "new_password": "tall-otter-crosses-4-rivers"})
+	if out["access_token"] == nil {
+		t.Errorf("replaced: %v", out)
+	}
+	auth["password"] = "tall-otter-crosses-4-rivers"
+	out = c.want(t, 200, "POST /v1/auth/password/authenticate", auth)
+	if id := w.offline(t, out["id_token"].(string)); id["acr"] != "urn:watchword:aal1" {
+		t.Errorf("one factor: %v", id)
+	}
+	for _, who := range []string{"ana@example.org", "nobody@example.org"} {
+		for try := range 6 {
+			want, word := 400, "auth_invalid_credentials"
+			if try == 5 {
+				want, word = 403, "auth_locked"
+			}
+			if got, out := c.do(t, "POST /v1/auth/password/authenticate", map[string]any{"identifier": who, "password": "wrong"}); got != want || out["error_code"] != word {
+				t.Errorf("%s, try %d: %d %v", who, try, got, out)
+			}
+		}
+	}
+	c.want(t, 204, "PUT /v1/password-dictionary", map[string]any{"words": []string{"wombat", "penguin"}})
+	c.want(t, 204, "POST /v1/password-dictionary/words", map[string]any{"add": []string{"Otter"}, "remove": []string{"penguin"}})
+	if _, out := c.do(t, "GET /v1/password-dictionary", nil); len(out["result"].([]any)) != 2 {
+		t.Errorf("dictionary %v", out)
+	}
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/password", map[string]any{"checkDictionary": true, "passwordMinLength": 8})
+	if out := c.want(t, 200, "POST /v1/password-dictionary/check", map[string]any{"password": "0tter!123"}); out["allowed"] != false {
+		t.Errorf("checked: %v", out)
+	}
+}
+
+// TestHostedPassword: a temporary password is replaced on the hosted page, by
+// somebody without JavaScript.
+func TestHostedPassword(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/password", map[string]any{"checkHibp": false})
+	c.want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org", "username": "ana", "credentials": map[string]any{"password": "first-password-of-ana-42"}})
+	p := w.person(t).open(w.URL + "/login/demo-web/password_with_totp").sees(`autocomplete="current-password"`)
+	p.post("password", url.Values{"username": {"ana"}, "password": {"first-password-of-ana-42"}}).sees("Choose a new password").sees(`autocomplete="new-password"`)
+	p.post("", url.Values{"new_password": {"short"}}).sees("at least 15 characters")
+	p.post("", url.Values{"new_password": {"tall-otter-crosses-4-rivers"}}).sees("Code of your authenticator app")
+}
