@@ -30,6 +30,7 @@ type options struct {
 	Users    int // with a phone that answers
 	Watchers int // browsers that wait while latency is measured
 	Samples  int // approvals for each measurement of latency
+	TOTP     int // users with an authenticator app
 	Waiting  int // browsers that wait while memory is measured
 	Hold     float64
 	Postgres string
@@ -63,7 +64,7 @@ func exit(err error) {
 
 // shortRun is what -short sets of the flags that are not given.
 var shortRun = map[string]string{
-	"rounds": "1", "seconds": "2", "users": "40", "watchers": "50", "samples": "40", "waiting": "500", "hold": "5", "out": "",
+	"rounds": "1", "seconds": "2", "users": "40", "watchers": "50", "samples": "40", "waiting": "500", "totp": "300", "hold": "5", "out": "",
 }
 
 func parse(args []string) (options, error) {
@@ -77,6 +78,7 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.Users, "users", 200, "users with a phone that answers")
 	f.IntVar(&o.Watchers, "watchers", 200, "browsers that wait while latency is measured")
 	f.IntVar(&o.Samples, "samples", 200, "approvals for each measurement of latency")
+	f.IntVar(&o.TOTP, "totp", 2000, "users with an authenticator app, whose codes are used up while single methods are measured")
 	f.IntVar(&o.Waiting, "waiting", 5000, "browsers that wait while memory is measured; 0 leaves it out")
 	f.Float64Var(&o.Hold, "hold", 30, "seconds for which they are watched")
 	f.StringVar(&o.Postgres, "postgres", os.Getenv("BENCH_POSTGRES"), "URL of a PostgreSQL server on this machine, without a database; empty: SQLite only")

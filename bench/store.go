@@ -155,7 +155,7 @@ func (s *store) measure(ctx context.Context, t *table, o options) error {
 		return err
 	}
 	t.add("cold start", s.name, "ms", ms(p.ready))
-	for _, fn := range []func(context.Context, *process, *table, options) error{s.idle, s.signIns, s.latency, s.waiting} {
+	for _, fn := range []func(context.Context, *process, *table, options) error{s.idle, s.signIns, s.methods, s.latency, s.waiting} {
 		if err = fn(ctx, p, t, o); err != nil {
 			err = fmt.Errorf("%w: %s", err, p.log)
 			break

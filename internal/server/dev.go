@@ -160,11 +160,13 @@ func seedApp(ctx context.Context, tx *db.Tx, redirects []string, s devSecrets, p
 	return authn.Configure(ctx, tx, demo, push.Kind, doc)
 }
 
-// password prepares the demo user's password; nothing, if the method is not part
-// of this build.
+// password prepares the demo user's password; nothing, if there is the user or
+// the method is not part of this build.
 func (d *Dev) password(ctx context.Context, password string) (func(ctx context.Context, tx *db.Tx, u directory.User) error, error) {
-	if !authn.Known("password") {
-		return backend.Credentials(ctx, nil, nil)
+	taken, err := directory.Taken(ctx, d.s.Kit.DB, tenant, directory.NewUser{Email: demoEmail})
+	if err != nil || taken || !authn.Known("password") {
+		none := func(context.Context, *db.Tx, directory.User) error { return nil }
+		return none, err
 	}
 	app := apps.App{ID: demo, Tenant: tenant, Name: demoName}
 	return backend.Credentials(ctx, &backend.Exec{Kit: d.s.Kit, App: app}, []byte(db.Text(map[string]any{"password": password, "force_replace": false, "enforce_complexity": false})))
