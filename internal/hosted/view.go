@@ -49,6 +49,7 @@ type view struct {
 	Rows             []row
 	QR               template.HTML // an SVG that the server drew
 	Secret           string
+	Codes            []string
 	URI              string
 	NeedsApp         bool
 	Ended            string // "yes", "no", or "" while it goes on
@@ -114,6 +115,12 @@ func describe(t ticket, r journey.Reply, now time.Time) view {
 		v.push(&p, now)
 	case p.Kind == "totp.register":
 		v.totp(&p)
+	case p.Kind == "recovery.show":
+		list, _ := p.Data["codes"].([]any)
+		for _, c := range list {
+			code, _ := c.(string)
+			v.Codes = append(v.Codes, code)
+		}
 	case needsApp(p.Kind):
 		v.NeedsApp = true
 	}
