@@ -338,3 +338,13 @@ func DeniedSince(ctx context.Context, q db.Q, s Subject, since time.Time) (n int
 		s.User, s.Kind, s.App, since).Scan(&n, db.Time(&last))
 	return n, last, err
 }
+
+// LastFor returns the challenge that was posed last in a slot, whatever became
+// of it; fault.NotFound if there is none. s must be whom it is for.
+func LastFor[T any](ctx context.Context, q db.Q, s Subject, slot string) (Challenge[T], error) {
+	var id ChallengeID
+	if err := q.QueryRow(ctx, `SELECT id FROM challenges WHERE slot = $1 AND user_id = $2`, slot, s.User).Scan(&id); err != nil {
+		return Challenge[T]{}, db.None(err, "request")
+	}
+	return Recall[T](ctx, q, id)
+}

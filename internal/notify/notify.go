@@ -1,5 +1,6 @@
 // Package notify carries messages out: pushes to phones and browsers through
-// APNs, FCM and Web Push (which is also UnifiedPush).
+// APNs, FCM and Web Push (which is also UnifiedPush), mail through SMTP, and text
+// messages through a gateway.
 //
 // A push is a knock on the door. It carries an opaque id and a generic line of
 // text; whoever it wakes comes and asks for the rest over its own channel. So
@@ -13,6 +14,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -110,6 +112,8 @@ type Options struct {
 	// Sent hears of every attempt: the kind of target, and what became of it
 	// ("delivered", "unavailable", "unconfigured", "gone", or "captured").
 	Sent func(kind, outcome string)
+	// Roots are whom SMTP servers are trusted by; nil: the system's.
+	Roots *x509.CertPool
 	// Endpoints are replaced in tests only.
 	Endpoints Endpoints
 }
@@ -149,8 +153,12 @@ func New(d *db.DB, o Options) *Notifier {
 	return n
 }
 
-// Serve lets w deliver pushes through n.
-func (n *Notifier) Serve(w *jobs.Worker) { jobs.Handle(w, jobPush, n.deliver) }
+// Serve lets w deliver what is queued through n.
+func (n *Notifier) Serve(w *jobs.Worker) {
+	jobs.Handle(w, jobPush, n.deliver)
+	jobs.Handle(w, jobMail, n.deliverMail)
+	jobs.Handle(w, jobSMS, n.deliverSMS)
+}
 
 // deliver makes one attempt and tells whoever must know.
 func (n *Notifier) deliver(ctx context.Context, q queued) error {

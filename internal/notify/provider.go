@@ -28,10 +28,7 @@ type Provider struct {
 
 // forms describe the configuration of each kind, and check the parts a form
 // cannot: that a key is a key.
-var forms = map[string]struct {
-	form  form.Form
-	check func(doc map[string]any) error
-}{
+var forms = map[string]kindForm{
 	APNs: {form.New(
 		form.Text("bundle", "Bundle id", form.Required, form.Help("The app's bundle identifier, such as org.example.app.")),
 		form.Text("team_id", "Team id", form.Required, form.Help("Ten characters, from the Apple developer account.")),
@@ -48,6 +45,11 @@ var forms = map[string]struct {
 		form.Text("subject", "Contact", form.Help("A mailto: or https: address for push services; empty for this server's own.")),
 		form.Secret("private_key", "Private key", form.Help("Empty to have one made. A new key ends every subscription.")),
 	), checkVAPID},
+}
+
+type kindForm struct {
+	form  form.Form
+	check func(doc map[string]any) error
 }
 
 // Forms returns the form of each kind of provider.

@@ -1,0 +1,131 @@
+// Package message is what the server says to people by mail and text message: a
+// template for each occasion in each language, the application's name as the
+// sender. It carries nothing and decides nothing; notify carries.
+package message
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"html/template"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/notify"
+)
+
+// Names of what is said, and what data each takes: code and minutes; link and
+// minutes; method and label; nothing.
+const (
+	LoginCode     = "login_code"
+	SignupCode    = "signup_code"
+	VerifyCode    = "verify_code"
+	MagicLink     = "magic_link"
+	ResetCode     = "password_reset_code"
+	Changed       = "password_changed"
+	Added         = "authenticator_added"
+	Removed       = "authenticator_removed"
+	RecoveryUsed  = "recovery_used"
+	defaultColour = "#3a4fd0"
+)
+
+// Data is what a template is filled with. Language ("de", "pt-BR") and colour
+// ("#rrggbb") choose how it is said; life is how long it is worth sending.
+type Data struct {
+	Values   map[string]string
+	Language string
+	Colour   string
+	Domain   string // of the page that a code is for: browsers then fill it in there
+	Life     time.Duration
+}
+
+func (d Data) expires(now time.Time) time.Time {
+	if d.Life == 0 {
+		d.Life = 24 * time.Hour
+	}
+	return now.Add(d.Life)
+}
+
+// Mail queues a mail in tx. An unknown name is a bug, and an error.
+func Mail(ctx context.Context, tx *db.Tx, app apps.App, to, name string, d Data) error {
+	subject, text, err := Say(app.Name, name, d)
+	if err != nil {
+		return err
+	}
+	html, err := page(app.Name, subject, text, d)
+	if err != nil {
+		return err
+	}
+	return notify.SendMail(ctx, tx, notify.Mail{Tenant: string(app.Tenant), App: string(app.ID), To: to, From: app.Name, Subject: subject, Text: text, HTML: html,
+		Data: d.Values, Expires: d.expires(tx.Now())})
+}
+
+// SMS queues a text message in tx, with the line that lets a browser fill in a
+// code on the page it is for and on no other (WebOTP, origin-bound codes).
+func SMS(ctx context.Context, tx *db.Tx, app apps.App, to, name string, d Data) error {
+	_, text, err := Say(app.Name, name, d)
+	if err != nil {
+		return err
+	}
+	if code := d.Values["code"]; code != "" && d.Domain != "" {
+		text += "\n\n@" + d.Domain + " #" + code
+	}
+	return notify.SendSMS(ctx, tx, notify.SMS{Tenant: string(app.Tenant), App: string(app.ID), To: to, Text: text, Data: d.Values, Expires: d.expires(tx.Now())})
+}
+
+// Languages are those that everything can be said in.
+func Languages() []string { return slices.Sorted(maps.Keys(texts[LoginCode])) }
+
+// Say returns subject and text of a message in the language asked for, or in
+// English.
+func Say(app, name string, d Data) (subject, text string, err error) {
+	all, ok := texts[name]
+	if !ok {
+		return "", "", fmt.Errorf("message: there is none called %q", name)
+	}
+	language, _, _ := strings.Cut(strings.ToLower(d.Language), "-")
+	t, ok := all[language]
+	if !ok {
+		t = all["en"]
+	}
+	pairs := []string{"{app}", oneLine(app)}
+	for k, v := range d.Values {
+		pairs = append(pairs, "{"+k+"}", oneLine(v))
+	}
+	fill := strings.NewReplacer(pairs...)
+	return fill.Replace(t[0]), fill.Replace(t[1]), nil
+}
+
+// oneLine keeps a value from beginning a line, or a header, of its own.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+var pageTemplate = template.Must(template.New("mail").Parse(`<!doctype html><html><head><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>{{.Subject}}</title></head>
+<body style="margin:0;padding:24px;background:#fbfaf8;color:#14171f;font:16px/1.5 system-ui,'Segoe UI',Roboto,'Helvetica Neue',sans-serif">
+<div style="max-width:480px;margin:0 auto;padding:32px;background:#fff;border:1px solid #e3e0da;border-radius:10px">
+<p style="margin:0 0 16px;color:#4b5263;font-size:14px">{{.App}}</p>
+<p style="margin:0 0 16px">{{.Text}}</p>
+{{with .Code}}<p style="margin:0 0 16px;font-size:40px;font-weight:600;letter-spacing:.08em;color:{{$.Colour}}">{{.}}</p>{{end}}
+{{with .Link}}<p style="margin:0 0 16px"><a href="{{.}}" style="display:inline-block;padding:12px 20px;border-radius:8px;background:{{$.Colour}};color:#fff;text-decoration:none;font-weight:600">{{$.Subject}}</a></p>{{end}}
+</div></body></html>`))
+
+func page(app, subject, text string, d Data) (string, error) {
+	colour := d.Colour
+	if colour == "" {
+		colour = defaultColour
+	}
+	var b bytes.Buffer
+	err := pageTemplate.Execute(&b, map[string]any{"App": app, "Subject": subject, "Text": text, "Code": d.Values["code"], "Link": d.Values["link"], "Colour": template.CSS(css(colour))})
+	return b.String(), err
+}
+
+// css lets a colour through and nothing else.
+func css(colour string) string {
+	if len(colour) != 7 || colour[0] != '#' || strings.Trim(strings.ToLower(colour[1:]), "0123456789abcdef") != "" {
+		return defaultColour
+	}
+	return colour
+}

@@ -1,0 +1,77 @@
+package message
+
+// texts are subject and text, by name and language.
+var texts = map[string]map[string][2]string{
+	LoginCode: {
+		"en": {"Your sign-in code", "{code} is your code for {app}. It is good for {minutes} minutes. Nobody from {app} will ever ask you for it."},
+		"de": {"Ihr Anmeldecode", "{code} ist Ihr Code für {app}. Er gilt {minutes} Minuten. Niemand von {app} wird Sie je danach fragen."},
+		"es": {"Su código de acceso", "{code} es su código para {app}. Vale durante {minutes} minutos. Nadie de {app} se lo pedirá nunca."},
+		"fr": {"Votre code de connexion", "{code} est votre code pour {app}. Il est valable {minutes} minutes. Personne chez {app} ne vous le demandera."},
+		"pt": {"O seu código de acesso", "{code} é o seu código para {app}. É válido por {minutes} minutos. Ninguém da {app} o pedirá."},
+		"ja": {"ログインコード", "{app} のコードは {code} です。有効期限は {minutes} 分です。{app} がコードをお尋ねすることはありません。"},
+	},
+	SignupCode: {
+		"en": {"Finish signing up", "{code} is your code to sign up for {app}. It is good for {minutes} minutes."},
+		"de": {"Registrierung abschließen", "{code} ist Ihr Code für die Registrierung bei {app}. Er gilt {minutes} Minuten."},
+		"es": {"Termine su registro", "{code} es su código para registrarse en {app}. Vale durante {minutes} minutos."},
+		"fr": {"Terminez votre inscription", "{code} est votre code d'inscription à {app}. Il est valable {minutes} minutes."},
+		"pt": {"Conclua o registo", "{code} é o seu código de registo na {app}. É válido por {minutes} minutos."},
+		"ja": {"登録の完了", "{app} の登録コードは {code} です。有効期限は {minutes} 分です。"},
+	},
+	VerifyCode: {
+		"en": {"Confirm this address", "{code} confirms that this is yours, for {app}. It is good for {minutes} minutes."},
+		"de": {"Adresse bestätigen", "{code} bestätigt {app}, dass dies Ihre Adresse ist. Der Code gilt {minutes} Minuten."},
+		"es": {"Confirme esta dirección", "{code} confirma a {app} que esto es suyo. Vale durante {minutes} minutos."},
+		"fr": {"Confirmez cette adresse", "{code} confirme à {app} que ceci est à vous. Il est valable {minutes} minutes."},
+		"pt": {"Confirme este endereço", "{code} confirma à {app} que isto é seu. É válido por {minutes} minutos."},
+		"ja": {"アドレスの確認", "{app} の確認コードは {code} です。有効期限は {minutes} 分です。"},
+	},
+	MagicLink: {
+		"en": {"Sign in", "Open this to sign in to {app}: {link} It is good for {minutes} minutes, once."},
+		"de": {"Anmelden", "Öffnen Sie dies, um sich bei {app} anzumelden: {link} Es gilt {minutes} Minuten, einmal."},
+		"es": {"Iniciar sesión", "Abra esto para entrar en {app}: {link} Vale durante {minutes} minutos, una vez."},
+		"fr": {"Se connecter", "Ouvrez ceci pour vous connecter à {app} : {link} Valable {minutes} minutes, une fois."},
+		"pt": {"Iniciar sessão", "Abra isto para entrar na {app}: {link} É válido por {minutes} minutos, uma vez."},
+		"ja": {"ログイン", "{app} にログインするにはこちらを開いてください: {link} 有効期限は {minutes} 分、一回限りです。"},
+	},
+	ResetCode: {
+		"en": {"Reset your password", "{code} lets you choose a new password for {app}. It is good for {minutes} minutes. If you did not ask for it, do nothing."},
+		"de": {"Passwort zurücksetzen", "Mit {code} wählen Sie ein neues Passwort für {app}. Der Code gilt {minutes} Minuten. Haben Sie ihn nicht verlangt, tun Sie nichts."},
+		"es": {"Restablezca su contraseña", "{code} le permite elegir una nueva contraseña para {app}. Vale durante {minutes} minutos. Si no lo pidió, no haga nada."},
+		"fr": {"Réinitialisez votre mot de passe", "{code} vous permet de choisir un nouveau mot de passe pour {app}. Valable {minutes} minutes. Si vous ne l'avez pas demandé, ne faites rien."},
+		"pt": {"Redefina a sua palavra-passe", "{code} permite escolher uma nova palavra-passe para a {app}. É válido por {minutes} minutos. Se não o pediu, não faça nada."},
+		"ja": {"パスワードの再設定", "{code} で {app} の新しいパスワードを設定できます。有効期限は {minutes} 分です。お心当たりがなければ何もしないでください。"},
+	},
+	Changed: {
+		"en": {"Your password was changed", "The password of your account at {app} was changed. If that was not you, tell {app} now."},
+		"de": {"Ihr Passwort wurde geändert", "Das Passwort Ihres Kontos bei {app} wurde geändert. Waren Sie das nicht, melden Sie sich jetzt bei {app}."},
+		"es": {"Su contraseña ha cambiado", "La contraseña de su cuenta en {app} ha cambiado. Si no fue usted, avise a {app} ahora."},
+		"fr": {"Votre mot de passe a changé", "Le mot de passe de votre compte {app} a changé. Si ce n'était pas vous, prévenez {app} maintenant."},
+		"pt": {"A sua palavra-passe mudou", "A palavra-passe da sua conta na {app} mudou. Se não foi você, avise a {app} agora."},
+		"ja": {"パスワードが変更されました", "{app} のアカウントのパスワードが変更されました。お心当たりがなければ、すぐに {app} にご連絡ください。"},
+	},
+	Added: {
+		"en": {"A new way to sign in", "{method} was added to your account at {app}: {label}. If that was not you, tell {app} now."},
+		"de": {"Ein neuer Weg zur Anmeldung", "{method} wurde Ihrem Konto bei {app} hinzugefügt: {label}. Waren Sie das nicht, melden Sie sich jetzt bei {app}."},
+		"es": {"Una nueva forma de entrar", "Se añadió {method} a su cuenta en {app}: {label}. Si no fue usted, avise a {app} ahora."},
+		"fr": {"Un nouveau moyen de connexion", "{method} a été ajouté à votre compte {app} : {label}. Si ce n'était pas vous, prévenez {app} maintenant."},
+		"pt": {"Uma nova forma de entrar", "{method} foi adicionado à sua conta na {app}: {label}. Se não foi você, avise a {app} agora."},
+		"ja": {"新しいログイン方法", "{app} のアカウントに {method} が追加されました: {label}。お心当たりがなければ、すぐに {app} にご連絡ください。"},
+	},
+	Removed: {
+		"en": {"A way to sign in was removed", "{method} was removed from your account at {app}: {label}. If that was not you, tell {app} now."},
+		"de": {"Ein Weg zur Anmeldung wurde entfernt", "{method} wurde von Ihrem Konto bei {app} entfernt: {label}. Waren Sie das nicht, melden Sie sich jetzt bei {app}."},
+		"es": {"Se quitó una forma de entrar", "Se quitó {method} de su cuenta en {app}: {label}. Si no fue usted, avise a {app} ahora."},
+		"fr": {"Un moyen de connexion a été retiré", "{method} a été retiré de votre compte {app} : {label}. Si ce n'était pas vous, prévenez {app} maintenant."},
+		"pt": {"Uma forma de entrar foi removida", "{method} foi removido da sua conta na {app}: {label}. Se não foi você, avise a {app} agora."},
+		"ja": {"ログイン方法が削除されました", "{app} のアカウントから {method} が削除されました: {label}。お心当たりがなければ、すぐに {app} にご連絡ください。"},
+	},
+	RecoveryUsed: {
+		"en": {"A recovery code was used", "A recovery code of your account at {app} was used; {left} are left. If that was not you, tell {app} now."},
+		"de": {"Ein Wiederherstellungscode wurde benutzt", "Ein Wiederherstellungscode Ihres Kontos bei {app} wurde benutzt; {left} sind übrig. Waren Sie das nicht, melden Sie sich jetzt bei {app}."},
+		"es": {"Se usó un código de recuperación", "Se usó un código de recuperación de su cuenta en {app}; quedan {left}. Si no fue usted, avise a {app} ahora."},
+		"fr": {"Un code de secours a été utilisé", "Un code de secours de votre compte {app} a été utilisé ; il en reste {left}. Si ce n'était pas vous, prévenez {app} maintenant."},
+		"pt": {"Um código de recuperação foi usado", "Um código de recuperação da sua conta na {app} foi usado; restam {left}. Se não foi você, avise a {app} agora."},
+		"ja": {"リカバリーコードが使用されました", "{app} のアカウントのリカバリーコードが使用されました。残りは {left} 個です。お心当たりがなければ、すぐに {app} にご連絡ください。"},
+	},
+}
