@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/wneessen/go-mail"
 
@@ -94,10 +96,10 @@ func (n *Notifier) mail(ctx context.Context, p Provider, m Mail) error {
 		return err
 	}
 	msg := mail.NewMsg()
-	if err := errors.Join(msg.FromFormat(m.From, c.From), msg.To(m.To)); err != nil {
+	if err := errors.Join(msg.FromFormat(header(m.From), c.From), msg.To(m.To)); err != nil {
 		return jobs.Drop(err)
 	}
-	msg.Subject(m.Subject)
+	msg.Subject(header(m.Subject))
 	msg.SetMessageID()
 	msg.SetDateWithValue(n.db.Now())
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no holiday notes in answer
@@ -124,4 +126,14 @@ func (n *Notifier) told(kind, outcome string) {
 	if n.opts.Sent != nil {
 		n.opts.Sent(kind, outcome)
 	}
+}
+
+// header is a text that ends no header line.
+func header(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }

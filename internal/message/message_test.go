@@ -1,0 +1,47 @@
+package message
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestTexts: everything is said in every language, with what it must say.
+func TestTexts(t *testing.T) {
+	must := map[string][]string{LoginCode: {"{code}", "{app}", "{minutes}"}, SignupCode: {"{code}", "{app}", "{minutes}"}, VerifyCode: {"{code}", "{app}", "{minutes}"}, MagicLink: {"{link}", "{app}", "{minutes}"},
+		ResetCode: {"{code}", "{app}", "{minutes}"}, Changed: {"{app}"}, Added: {"{method}", "{label}", "{app}"}, Removed: {"{method}", "{label}", "{app}"}, RecoveryUsed: {"{left}", "{app}"}}
+	for name, all := range texts {
+		if len(all) != len(Languages()) || must[name] == nil {
+			t.Errorf("%s is said in %d languages", name, len(all))
+		}
+		for language, said := range all {
+			for _, m := range must[name] {
+				if !strings.Contains(said[1], m) {
+					t.Errorf("%s in %s does not say %s", name, language, m)
+				}
+			}
+			if said[0] == "" || strings.Contains(said[0], "{code}") || strings.ContainsAny(said[0]+said[1], "!\n") {
+				t.Errorf("%s in %s: %q", name, language, said)
+			}
+		}
+	}
+}
+
+// TestSay: languages fall back, values begin no line of their own, and a mail is
+// not a page that somebody else writes.
+func TestSay(t *testing.T) {
+	d := Data{Values: map[string]string{"code": "123456", "minutes": "5"}, Language: "de-AT"}
+	if _, text, err := Say("Shop", LoginCode, d); err != nil || !strings.Contains(text, "Ihr Code für Shop") {
+		t.Errorf("%q, %v", text, err)
+	}
+	d.Language = "xx"
+	if _, text, _ := Say("Shop\r\nBcc: x@example.org", LoginCode, d); !strings.Contains(text, "Nobody from Shop Bcc:") || strings.Contains(text, "\n") {
+		t.Errorf("%q", text)
+	}
+	if _, _, err := Say("Shop", "nothing", d); err == nil {
+		t.Error("an unknown message was said")
+	}
+	html, err := page("<script>", "s", "t", Data{Values: map[string]string{"code": "<b>", "link": "javascript:alert(1)"}, Colour: "red;}"})
+	if err != nil || strings.Contains(html, "<script>") || strings.Contains(html, "<b>") || strings.Contains(html, `href="javascript:`) || strings.Contains(html, "red;}") || !strings.Contains(html, defaultColour) {
+		t.Errorf("%v\n%s", err, html)
+	}
+}
