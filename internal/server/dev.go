@@ -14,7 +14,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
 	"github.com/watchword-auth/watchword/internal/authn"
-	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -78,10 +77,6 @@ func (d *Dev) Seed(ctx context.Context, dataDir string, pushLimit int) error {
 	}
 	base := d.s.config.URL
 	redirects := []string{"http://127.0.0.1:*/callback", "http://localhost:*/callback", base + "/playground/"}
-	bind, err := d.password(ctx, secrets.Password)
-	if err != nil {
-		return err
-	}
 	err = d.s.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
 		if err := seedApp(ctx, tx, redirects, secrets, pushLimit); err != nil {
 			return err
@@ -89,7 +84,7 @@ func (d *Dev) Seed(ctx context.Context, dataDir string, pushLimit int) error {
 		if _, err := notify.EnsureVAPID(ctx, tx, string(tenant)); err != nil {
 			return err
 		}
-		if err := seedUser(ctx, tx, bind); err != nil {
+		if err := seedUser(ctx, tx); err != nil {
 			return err
 		}
 		return seedJourneys(ctx, tx)
@@ -160,28 +155,13 @@ func seedApp(ctx context.Context, tx *db.Tx, redirects []string, s devSecrets, p
 	return authn.Configure(ctx, tx, demo, push.Kind, doc)
 }
 
-// password prepares the demo user's password; nothing, if there is the user or
-// the method is not part of this build.
-func (d *Dev) password(ctx context.Context, password string) (func(ctx context.Context, tx *db.Tx, u directory.User) error, error) {
-	taken, err := directory.Taken(ctx, d.s.Kit.DB, tenant, directory.NewUser{Email: demoEmail})
-	if err != nil || taken || !authn.Known("password") {
-		none := func(context.Context, *db.Tx, directory.User) error { return nil }
-		return none, err
-	}
-	app := apps.App{ID: demo, Tenant: tenant, Name: demoName}
-	return backend.Credentials(ctx, &backend.Exec{Kit: d.s.Kit, App: app}, []byte(db.Text(map[string]any{"password": password, "force_replace": false, "enforce_complexity": false})))
-}
-
-func seedUser(ctx context.Context, tx *db.Tx, bind func(ctx context.Context, tx *db.Tx, u directory.User) error) error {
+func seedUser(ctx context.Context, tx *db.Tx) error {
 	taken, err := directory.Taken(ctx, tx, tenant, directory.NewUser{Email: demoEmail})
 	if err != nil || taken {
 		return err
 	}
-	id, err := directory.Create(ctx, tx, tenant, directory.NewUser{Email: demoEmail, Username: "ada"})
-	if err != nil {
-		return err
-	}
-	return bind(ctx, tx, directory.User{ID: id, Tenant: tenant})
+	_, err = directory.Create(ctx, tx, tenant, directory.NewUser{Email: demoEmail, Username: "ada"})
+	return err
 }
 
 func seedJourneys(ctx context.Context, tx *db.Tx) error {
