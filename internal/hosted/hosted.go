@@ -112,10 +112,6 @@ func (d Door) keep(w http.ResponseWriter, run string, t ticket) {
 		HttpOnly: true, Secure: strings.HasPrefix(d.Kit.URL, "https:"), SameSite: http.SameSiteLaxMode})
 }
 
-func (d Door) drop(w http.ResponseWriter, run string) {
-	http.SetCookie(w, &http.Cookie{Name: d.cookie(run), Path: "/", MaxAge: -1, HttpOnly: true, Secure: strings.HasPrefix(d.Kit.URL, "https:"), SameSite: http.SameSiteLaxMode})
-}
-
 // held is the ticket of the run in the address, if this browser has it.
 func (d Door) held(r *http.Request) (ticket, error) {
 	run := r.PathValue("run")

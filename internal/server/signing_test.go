@@ -30,7 +30,7 @@ func (w *world) offline(t testing.TB, jws string) map[string]any {
 	if err := json.Unmarshal(raw, &set); err != nil {
 		t.Fatal(err)
 	}
-	signed, err := jose.ParseSigned(jws, []jose.SignatureAlgorithm{jose.ES256})
+	signed, err := jose.ParseSignedCompact(jws, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}

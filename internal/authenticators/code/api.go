@@ -35,7 +35,7 @@ func sendCall(ctx context.Context, x *backend.Exec, in sendBody) (backend.Out, e
 		return backend.Out{}, fault.New(fault.Invalid, "The channel is email, sms or direct, and a code lives for minutes.")
 	}
 	body := map[string]any{"message": "The code was sent."}
-	err := x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		u, err := x.Find(ctx, tx, in.Common)
 		if err != nil {
 			return err

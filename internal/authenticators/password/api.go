@@ -73,7 +73,7 @@ func setPassword(first bool) func(ctx context.Context, x *backend.Exec, in passw
 		if err != nil {
 			return backend.Out{}, err
 		}
-		err = x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+		err = x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 			if _, err := Set(ctx, tx, x.Subject(Kind, u.ID), f, in.temporary(), first); err != nil {
 				return err
 			}
@@ -105,7 +105,7 @@ func setOwn(ctx context.Context, x *backend.Exec, in ownBody) (backend.Out, erro
 	if err != nil {
 		return backend.Out{}, err
 	}
-	return backend.Out{Status: backend.Created}, x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	return backend.Out{Status: backend.Created}, x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		_, err := Set(ctx, tx, x.Subject(Kind, u.ID), f, false, true)
 		if fault.Is(err, fault.Conflict) {
 			err = backend.Code(fault.New(fault.Denied, "There is a password already."), "auth_password_already_configured")
@@ -215,7 +215,7 @@ func replaceWords(ctx context.Context, x *backend.Exec, in backend.Raw) (backend
 	if err != nil {
 		return backend.Out{}, err
 	}
-	return backend.Out{Status: backend.NoContent}, x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	return backend.Out{Status: backend.NoContent}, x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		if err := authn.RemoveWords(ctx, tx, x.App.ID, nil); err != nil {
 			return err
 		}
@@ -237,7 +237,7 @@ func editWords(ctx context.Context, x *backend.Exec, in editBody) (backend.Out, 
 	for _, w := range in.Remove {
 		remove = append(remove, fold(w))
 	}
-	return backend.Out{Status: backend.NoContent}, x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	return backend.Out{Status: backend.NoContent}, x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		if err := authn.RemoveWords(ctx, tx, x.App.ID, remove); err != nil {
 			return err
 		}

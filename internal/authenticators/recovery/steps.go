@@ -79,7 +79,7 @@ func authenticate(ctx context.Context, x *journey.Exec, c authenticateConfig) (j
 
 func generateFor(ctx context.Context, x *backend.Exec, _ struct{}) (backend.Out, error) {
 	var shown []string
-	err := x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		u, err := x.UserIn(ctx, tx, "user_id")
 		if err == nil {
 			_, shown, err = Generate(ctx, tx, x.Subject(Kind, u.ID))

@@ -48,7 +48,7 @@ func registerFor(ctx context.Context, x *backend.Exec, in registerBody) (backend
 
 func enrolFor(ctx context.Context, x *backend.Exec, in registerBody, whom func(tx *db.Tx) (directory.UserID, error)) (backend.Out, error) {
 	var made Enrolment
-	err := x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		user, err := whom(tx)
 		if err != nil {
 			return err
@@ -76,7 +76,7 @@ type importBody struct {
 
 func importFor(ctx context.Context, x *backend.Exec, in importBody) (backend.Out, error) {
 	var list []any
-	err := x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		u, err := x.UserIn(ctx, tx, "user_id")
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ type revokeBody struct {
 }
 
 func revokeFor(ctx context.Context, x *backend.Exec, in revokeBody) (backend.Out, error) {
-	return backend.Out{Status: backend.NoContent}, x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	return backend.Out{Status: backend.NoContent}, x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		u, err := x.UserIn(ctx, tx, "user_id")
 		if err != nil {
 			return err

@@ -133,7 +133,7 @@ type label struct {
 }
 
 func rename(ctx context.Context, x *backend.Exec, in label) (backend.Out, error) {
-	return done(x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	return done(x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		s, err := about(ctx, x, tx)
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ func rename(ctx context.Context, x *backend.Exec, in label) (backend.Out, error)
 
 // remove keeps the last factor, unless a client says ?force=true.
 func remove(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
-	return done(x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	return done(x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		s, err := about(ctx, x, tx)
 		if err != nil {
 			return err
@@ -163,7 +163,7 @@ func resume(_ context.Context, _ *backend.Exec, in held) (backend.Out, error) {
 }
 
 func logout(ctx context.Context, x *backend.Exec, in held) (backend.Out, error) {
-	return done(x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	return done(x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		s, err := session.Held(ctx, tx, x.App, in.SessionID)
 		if err == nil && s.User != x.User {
 			err = fault.New(fault.NotFound, "no such session")
@@ -177,7 +177,7 @@ func logout(ctx context.Context, x *backend.Exec, in held) (backend.Out, error) 
 
 func logoutAll(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
 	var n int64
-	err := x.Kit.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
 		n, err = session.EndAll(ctx, tx, x.App.Tenant, x.App.ID, x.User)
 		return err
 	})

@@ -149,7 +149,7 @@ func setMethod(merge bool) func(ctx context.Context, x *backend.Exec, in map[str
 			return backend.Out{}, err
 		}
 		kind := kindOfMethod(x.Path("method"))
-		err := x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+		err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 			doc := inward(kind, in)
 			if merge {
 				have, err := authn.Configured(ctx, tx, x.App.ID, kind)

@@ -60,7 +60,7 @@ func createUser(ctx context.Context, x *backend.Exec, in newUser) (backend.Out, 
 	}
 	n := directory.NewUser{Email: in.Email, Phone: in.Phone, Username: in.Username, ExternalID: in.ExternalID, Custom: in.Custom}
 	var shown any
-	err = x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		taken, err := directory.Taken(ctx, tx, x.App.Tenant, n)
 		if err != nil {
 			return err
@@ -191,7 +191,7 @@ type change struct {
 }
 
 func changeUser(ctx context.Context, x *backend.Exec, in change) (backend.Out, error) {
-	err := x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		u, err := x.UserIn(ctx, tx, "user_id")
 		if err != nil {
 			return err
@@ -210,7 +210,7 @@ func changeUser(ctx context.Context, x *backend.Exec, in change) (backend.Out, e
 // setStatus also ends the user's sessions, unless it lets them in.
 func setStatus(to directory.Status) func(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
 	return func(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
-		return done(x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+		return done(x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 			u, err := x.UserIn(ctx, tx, "user_id")
 			if err != nil {
 				return err
@@ -291,7 +291,7 @@ func verifyName(kind directory.IdentifierKind) func(ctx context.Context, x *back
 
 // edit changes the user whom the route names, and records it.
 func edit(ctx context.Context, x *backend.Exec, fn func(tx *db.Tx, u directory.User) error) error {
-	return x.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+	return x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		u, err := x.UserIn(ctx, tx, "user_id")
 		if err != nil {
 			return err
