@@ -115,6 +115,60 @@ export const flows = {
     assert.equal(claims(c.approval_receipt).approval_hash, c.approval_hash);
   },
 
+  async 'an authenticator app'(sdk, w, another) {
+    const email = `totp${++people}-${Date.now()}@example.org`;
+    const form = await sdk.startJourney('totp_registration');
+    assert.equal(form.journeyStepId, 'account');
+    const shown = await sdk.submitClientResponse('client_input', { email, label: 'Work phone' });
+    assert.equal(shown.journeyStepId, 'transmit_platform_totp_registration');
+    assert.ok(shown.data.payload.uri.includes('algorithm=SHA1&digits=6&period=30'));
+    const app = w.phone(`t${people}`);
+    assert.ok((await app('totp', 'add', shown.data.payload.uri)).ok);
+    assert.equal((await sdk.submitClientResponse('client_input')).type, 'journey_success');
+
+    const code = async () => (await app('totp', 'code')).out.code;
+    const login = await another();
+    assert.ok((await login.startJourney('totp_login')).clientResponseOptions.totp);
+    const used = await code();
+    const end = await login.submitClientResponse('totp', { username: email, totp_code: used });
+    assert.equal(end.type, 'journey_success', JSON.stringify(end));
+    assert.deepEqual(claims(end.token).amr, ['otp']);
+    const again = await another();
+    await again.startJourney('totp_login');
+    assert.equal((await again.submitClientResponse('totp', { username: email, totp_code: used })).type, 'journey_rejection', 'a code was good twice');
+
+    const pay = { payee: 'ACME Corp.', amount: '1500.00', currency: 'EUR' };
+    const signing = await another();
+    await signing.startJourney('transaction_totp');
+    const ask = await signing.submitClientResponse('client_input', { email, ...pay });
+    assert.equal(ask.journeyStepId, 'transmit_platform_transaction_signing_totp');
+    assert.deepEqual(ask.data.approval_data, pay);
+    const wrong = await signing.submitClientResponse('client_input', { totp_code: '000000' });
+    assert.equal(wrong.errorData.errorCode, 'invalid_credentials', JSON.stringify(wrong));
+    const signature = (await app('totp', 'sign', ask.data.transaction_challenge)).out.code;
+    const done = await signing.submitClientResponse('client_input', { totp_code: signature });
+    assert.equal(done.type, 'journey_success', JSON.stringify(done));
+    assert.deepEqual(claims(done.token).approval_data, pay);
+  },
+
+  async 'a code by mail'(sdk, w) {
+    const email = `mail${++people}-${Date.now()}@example.org`;
+    const phone = w.phone(`m${people}`);
+    assert.ok((await phone('register', '--server', w.base, '--client', 'demo-native', '--email', email)).ok);
+    await sdk.startJourney('email_otp_login');
+    const ask = await sdk.submitClientResponse('email_otp', { email });
+    assert.equal(ask.journeyStepId, 'transmit_platform_email_otp_authentication');
+    assert.equal(ask.data.code_length, 6);
+    let mail;
+    for (let i = 0; i < 100 && !mail; i++) {
+      const { messages } = await (await fetch(`${w.base}/dev/inbox/messages?channel=mail&to=${encodeURIComponent(email)}`)).json();
+      mail = messages.at(-1);
+      if (!mail) await new Promise((again) => { setTimeout(again, 50); });
+    }
+    const end = await sdk.submitClientResponse('client_input', { passcode: mail.data.code });
+    assert.equal(end.type, 'journey_success', JSON.stringify(end));
+  },
+
   async 'wrong number'(sdk, w) {
     const p = await person(w);
     const wait = await asked(sdk, p.email);
@@ -273,13 +327,13 @@ export const flows = {
 
   async 'two answers at once'(sdk, w) {
     await sdk.startJourney('tour');
-    const both = await Promise.all([1, 2].map(() => sdk.submitClientResponse('client_input', { full_name: 'Twice' })));
+    const both = await sdk.twice('submitClientResponse', 'client_input', { full_name: 'Twice' });
     for (const r of both) assert.equal(r.journeyStepId, 'action:information', JSON.stringify(r));
     assert.equal((await sdk.submitClientResponse('client_input')).type, 'journey_success');
 
     const p = await person(w);
     await sdk.startJourney('web_login');
-    const [one, two] = await Promise.all([1, 2].map(() => sdk.submitClientResponse('web_to_mobile', { email: p.email })));
+    const [one, two] = await sdk.twice('submitClientResponse', 'web_to_mobile', { email: p.email });
     assert.equal(one.journeyStepId, WAIT);
     assert.deepEqual(two.data, one.data);
     assert.equal((await p.phone('pending', '--wait', '5')).out.length, 1, 'the phone was asked twice');

@@ -31,5 +31,7 @@ async function load() {
 export async function open(base, clientId = 'demo-web', { path = '/ido' } = {}) {
   const ido = await load();
   await ido.initialize({ clientId, ido: { serverPath: `${base}${path}`, logLevel: 3 } });
-  return ido;
+  return new Proxy({ twice: (name, ...args) => Promise.all([1, 2].map(() => ido[name](...args))) }, {
+    get: (own, name) => (name === 'then' ? undefined : own[name] ?? (typeof ido[name] === 'function' ? ido[name].bind(ido) : ido[name])),
+  });
 }
