@@ -3,6 +3,7 @@ package server_test
 import (
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/simulator"
 )
@@ -107,4 +108,58 @@ func TestHostedPassword(t *testing.T) {
 	p.post("password", url.Values{"username": {"ana"}, "password": {"first-password-of-ana-42"}}).sees("Choose a new password").sees(`autocomplete="new-password"`)
 	p.post("", url.Values{"new_password": {"short"}}).sees("at least 15 characters")
 	p.post("", url.Values{"new_password": {"tall-otter-crosses-4-rivers"}}).sees("Code of your authenticator app")
+}
+
+// TestPasswordResetAPI: by a back end, in the vendor's three calls.
+func TestPasswordResetAPI(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/password", map[string]any{"checkHibp": false, "codeLength": 8})
+	c.want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org", "phone_number": "+4915112345678", "credentials": map[string]any{"password": "tall-otter-crosses-4-rivers", "force_replace": false}})
+	c.want(t, 201, "POST /v1/users", map[string]any{"email": "bob@example.org"})
+	for _, who := range []string{"nobody@example.org", "bob@example.org", "ana@example.org"} { // unknown, without a password, with one
+		for try := range 6 {
+			w.Pass(time.Second) // mail goes out in the order of time
+			got, out := c.do(t, "POST /cis/v1/auth/password/reset/email/otp/send", map[string]any{"email": who})
+			if want := map[bool]int{true: 200, false: 429}[try < 5]; got != want {
+				t.Errorf("%s, %d: %d %v", who, try, got, out)
+			}
+		}
+	}
+	code := w.sentCode(t, "mail", "ana@example.org", 5)
+	if len(code) != 8 || len(w.Dev.Inbox.List("mail", "bob@example.org", "")) != 0 {
+		t.Errorf("code %s; mail to bob %v", code, w.Dev.Inbox.List("mail", "bob@example.org", ""))
+	}
+	for _, who := range []string{"nobody@example.org", "bob@example.org", "ana@example.org"} {
+		if got, out := c.do(t, "POST /v1/auth/password/reset/email/otp/validate", map[string]any{"email": who, "passcode": other(code)}); got != 400 || out["error_code"] != "auth_invalid_credentials" {
+			t.Errorf("%s: %d %v", who, got, out)
+		}
+	}
+	if got, _ := c.do(t, "POST /v1/auth/password/reset/pigeon/otp/send", map[string]any{"email": "ana@example.org"}); got != 404 {
+		t.Errorf("by pigeon: %d", got)
+	}
+	_, out := c.do(t, "POST /v1/auth/password/reset/email/otp/validate", map[string]any{"email": "ana@example.org", "passcode": code})
+	token, _ := out["result"].(string)
+	reset := map[string]any{"reset_token": token, "new_password": "short"}
+	if got, out := c.do(t, "POST /v1/auth/password/reset", reset); got != 400 || out["ts_error_code"] != "auth_password_weak" {
+		t.Errorf("weak: %d %v", got, out)
+	}
+	reset["new_password"] = "wide-badger-under-7-bridges"
+	c.want(t, 204, "POST /v1/auth/password/reset", reset)
+	if got, _ := c.do(t, "POST /v1/auth/password/reset", reset); got == 204 {
+		t.Error("a token was good twice")
+	}
+	c.want(t, 200, "POST /v1/auth/password/authenticate", map[string]any{"identifier": "ana@example.org", "password": "wide-badger-under-7-bridges"})
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/password", map[string]any{"requireMFA": true})
+	w.Pass(16 * time.Minute)
+	c.want(t, 200, "POST /v1/auth/password/reset/sms/otp/send", map[string]any{"phone_number": "+4915112345678"})
+	_, out = c.do(t, "POST /v1/auth/password/reset/sms/otp/validate", map[string]any{"phone_number": "+4915112345678", "passcode": w.sentCode(t, "sms", "+4915112345678", 1)})
+	reset["reset_token"], reset["new_password"] = out["result"], "small-heron-beside-9-lakes"
+	if got, out := c.do(t, "POST /v1/auth/password/reset", reset); got != 403 || out["error_code"] != "auth_password_reset_mfa" {
+		t.Errorf("without another factor: %d %v", got, out)
+	}
+	c.want(t, 200, "POST /v1/auth/otp/send", map[string]any{"channel": "email", "identifier": "ana@example.org"})
+	code = w.sentCode(t, "mail", "ana@example.org", 7)
+	reset["session_id"] = c.want(t, 200, "POST /v1/auth/otp/authenticate", map[string]any{"identifier": "ana@example.org", "passcode": code})["session_id"]
+	c.want(t, 204, "POST /v1/auth/password/reset", reset)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/session"
 )
 
 func init() {
@@ -21,6 +22,9 @@ func init() {
 	call("PUT /v1/users/{user_id}/password", "Replace a user's password", "users:edit", setPassword(false))
 	call("POST /v1/auth/password/authenticate", "Authenticate by a password", "auth:execute", authenticateCall)
 	call("POST /v1/auth/password/replace", "Replace a temporary or expired password", "auth:execute", replaceCall)
+	call("POST /v1/auth/password/reset/{channel}/otp/send", "Send a code to reset a password", "auth:execute", sendResetCall)
+	call("POST /v1/auth/password/reset/{channel}/otp/validate", "Exchange a code for a reset token", "auth:execute", exchangeCall)
+	call("POST /v1/auth/password/reset", "Reset a password by a token", "auth:execute", resetCall)
 	call("PUT /v1/password-dictionary", "Replace the dictionary", "apps:edit", replaceWords)
 	call("POST /v1/password-dictionary/words", "Add and remove words", "apps:edit", editWords)
 	call("GET /v1/password-dictionary", "List the dictionary", "apps:read", listWords)
@@ -107,6 +111,9 @@ func setOwn(ctx context.Context, x *backend.Exec, in ownBody) (backend.Out, erro
 	}
 	return backend.Out{Status: backend.Created}, x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		_, err := Set(ctx, tx, x.Subject(Kind, u.ID), f, false, true)
+		if err == nil {
+			err = added(ctx, tx, x.Subject(Kind, u.ID))
+		}
 		if fault.Is(err, fault.Conflict) {
 			err = backend.Code(fault.New(fault.Denied, "There is a password already."), "auth_password_already_configured")
 		}
@@ -127,21 +134,17 @@ func (b *authBody) settle() {
 }
 
 // judge checks a password and settles it, in one go.
-func judge(ctx context.Context, x *backend.Exec, in authBody) (p authn.Proof, state State, user directory.User, err error) {
+func judge(ctx context.Context, x *backend.Exec, in authBody) (p authn.Proof, c Checked, user directory.User, err error) {
 	in.settle()
 	user, err = x.Find(ctx, x.Kit.DB, in.Common)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return p, "", user, err
-	}
-	c, err := Check(ctx, x.Kit.DB, x.Subject(Kind, user.ID), err, in.Identifier, in.Password)
-	if err != nil {
-		return p, "", user, err
+	if c, err = Check(ctx, x.Kit.DB, x.Subject(Kind, user.ID), err, in.Identifier, in.Password); err != nil {
+		return p, c, user, err
 	}
 	p, err = x.Attempt(ctx, func(tx *db.Tx) (p authn.Proof, err error) {
-		p, state, err = c.Settle(ctx, tx, x.App.Tenant, x.App.ID)
+		p, c.state, err = c.Settle(ctx, tx)
 		return p, err
 	})
-	return p, state, user, err
+	return p, c, user, err
 }
 
 func mustReplace(s State) error {
@@ -149,9 +152,9 @@ func mustReplace(s State) error {
 }
 
 func authenticateCall(ctx context.Context, x *backend.Exec, in authBody) (backend.Out, error) {
-	p, state, _, err := judge(ctx, x, in)
-	if err == nil && state != Good {
-		err = mustReplace(state)
+	p, c, _, err := judge(ctx, x, in)
+	if err == nil && c.state != Good {
+		err = mustReplace(c.state)
 	}
 	return backend.Out{Proof: p, SessionID: in.SessionID}, err
 }
@@ -163,7 +166,7 @@ type replaceBody struct {
 
 // replaceCall takes the old password, whatever its state, for a new one.
 func replaceCall(ctx context.Context, x *backend.Exec, in replaceBody) (backend.Out, error) {
-	_, _, u, err := judge(ctx, x, in.authBody)
+	_, c, u, err := judge(ctx, x, in.authBody)
 	if err != nil {
 		return backend.Out{}, err
 	}
@@ -173,7 +176,7 @@ func replaceCall(ctx context.Context, x *backend.Exec, in replaceBody) (backend.
 	}
 	p, err := x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) {
 		s := x.Subject(Kind, u.ID)
-		id, err := Set(ctx, tx, s, f, false, false)
+		id, err := c.Renew(ctx, tx, f)
 		if err != nil {
 			return authn.Proof{}, err
 		}
@@ -183,6 +186,99 @@ func replaceCall(ctx context.Context, x *backend.Exec, in replaceBody) (backend.
 		return proven(ctx, tx, s, id)
 	})
 	return backend.Out{Proof: p, SessionID: in.SessionID}, err
+}
+
+// channels are the vendor's words for where a reset is sent.
+var channels = map[string]directory.IdentifierKind{"email": directory.Email, "sms": directory.Phone}
+
+// resetBody names whose password it is; the vendor has the address alone.
+type resetBody struct {
+	backend.Common
+	Email    string `json:"email,omitempty"`
+	Phone    string `json:"phone_number,omitempty"`
+	Passcode string `json:"passcode,omitempty"`
+	Language string `json:"language,omitempty"`
+}
+
+func (b *resetBody) settle(x *backend.Exec) (directory.IdentifierKind, error) {
+	via, ok := channels[x.Path("channel")]
+	if !ok {
+		return "", fault.New(fault.NotFound, "A reset goes by email or sms.")
+	}
+	switch {
+	case b.Identifier != "":
+	case via == directory.Phone:
+		b.Identifier, b.IdentifierType = b.Phone, "phone_number"
+	default:
+		b.Identifier, b.IdentifierType = b.Email, "email"
+	}
+	return via, nil
+}
+
+// sendResetCall says the same of everybody, also of who does not exist.
+func sendResetCall(ctx context.Context, x *backend.Exec, in resetBody) (backend.Out, error) {
+	via, err := in.settle(x)
+	if err != nil {
+		return backend.Out{}, err
+	}
+	err = x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		u, err := x.Find(ctx, tx, in.Common)
+		return SendReset(ctx, tx, u, err, Asked{App: x.App, Typed: in.Identifier, Via: via, Language: in.Language})
+	})
+	return backend.Out{Body: map[string]any{"message": "If there is such a user, a code is on its way."}}, err
+}
+
+func exchangeCall(ctx context.Context, x *backend.Exec, in resetBody) (backend.Out, error) {
+	if _, err := in.settle(x); err != nil {
+		return backend.Out{}, err
+	}
+	var token string
+	_, err := x.Attempt(ctx, func(tx *db.Tx) (_ authn.Proof, err error) {
+		u, err := x.Find(ctx, tx, in.Common)
+		if err != nil {
+			return authn.Proof{}, authn.Unknown(ctx, tx, err, Kind, x.App.Tenant, x.App.ID, in.Identifier)
+		}
+		token, err = Exchange(ctx, tx, x.Subject(Kind, u.ID), in.Passcode)
+		return authn.Proof{}, err
+	})
+	return backend.Out{Body: map[string]any{"result": token}}, tooLate(err)
+}
+
+func tooLate(err error) error {
+	if fault.Is(err, fault.Expired) {
+		return backend.Code(err, "auth_otp_passcode_expired")
+	}
+	return err
+}
+
+type redeemBody struct {
+	Token     string `json:"reset_token"`
+	New       string `json:"new_password"`
+	SessionID string `json:"session_id,omitempty"` // of another factor, where the settings demand one
+}
+
+// resetCall signs nobody in.
+func resetCall(ctx context.Context, x *backend.Exec, in redeemBody) (backend.Out, error) {
+	given, id := Given{Password: in.New}.WithToken(in.Token)
+	if in.SessionID != "" {
+		s, err := session.Held(ctx, x.Kit.DB, x.App, in.SessionID)
+		if err != nil {
+			return backend.Out{}, err
+		}
+		given.Proofs = s.Proofs
+	}
+	u, err := directory.Find(ctx, x.Kit.DB, x.App.Tenant, id)
+	r, err := Redeem(ctx, x.Kit.DB, x.App, u, err, given)
+	if err != nil {
+		return backend.Out{}, err
+	}
+	_, err = x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) {
+		if _, err := r.Settle(ctx, tx); err != nil {
+			return authn.Proof{}, err
+		}
+		return authn.Proof{}, record(ctx, tx, x, "password.reset", u.ID)
+	})
+	return backend.Out{Status: backend.NoContent}, tooLate(err)
 }
 
 type wordsBody struct {

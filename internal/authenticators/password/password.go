@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
@@ -16,6 +17,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/lockout"
+	"github.com/watchword-auth/watchword/internal/message"
 	"github.com/watchword-auth/watchword/internal/session"
 )
 
@@ -59,7 +61,9 @@ type settings struct {
 	NeverExpires bool   `json:"never_expires"`
 	ExpiresDays  int    `json:"expires_days"`
 	ResetMinutes int    `json:"reset_minutes"`
+	ResetLength  int    `json:"reset_code_length"`
 	ResetMFA     bool   `json:"reset_mfa"`
+	Notify       bool   `json:"notify"`
 	Temporary    int    `json:"temporary_hours"`
 }
 
@@ -69,6 +73,8 @@ type kept struct {
 	Previous  []string  `json:"previous,omitempty"` // hashes, newest first
 	SetAt     time.Time `json:"set_at"`
 	Temporary time.Time `json:"temporary,omitzero"` // until when it is good, if somebody else chose it
+	Checked   time.Time `json:"checked,omitzero"`   // against known breaches; zero: never
+	Reset     *reset    `json:"reset,omitempty"`
 }
 
 // State is what a right password is worth.
@@ -78,7 +84,11 @@ const (
 	Good      State = "good"
 	Temporary State = "temporary" // must be replaced now
 	Expired   State = "expired"   // must be replaced now
+	Breached  State = "breached"  // must be replaced now
 )
+
+// recheck is how long a password is taken to be in no breach.
+const recheck = 7 * 24 * time.Hour
 
 func (k kept) state(set settings, now time.Time) State {
 	switch {
@@ -98,60 +108,98 @@ type Checked struct {
 	verdict authn.Verdict
 	state   State
 	cred    authn.Credential[kept]
-	again   string // a new hash, if the old one was made by older rules
-	nobody  error  // there is no such user
-	typed   string
+	again   string    // a new hash, if the old one was made by older rules
+	checked time.Time // when it was last looked up among breaches, if it was now
+	nobody  error     // what is said of somebody who does not exist
 }
 
-// Check judges a password for the user whom u names; err is what finding them
+// Check judges a password for the user whom s names; err is what finding them
 // said. A temporary password that has run out, and one of a user who has none,
-// are wrong, and take as long.
+// are wrong, and take as long. So does somebody unknown: charged first, then a
+// hash of the usual cost, and neither once they are locked.
 func Check(ctx context.Context, d *db.DB, s authn.Subject, err error, typed, password string) (Checked, error) {
 	s.Kind = Kind
-	c := Checked{typed: typed, nobody: err}
+	var c Checked
 	if err != nil {
 		if !fault.Is(err, fault.NotFound) {
 			return c, err
 		}
-		_, err := matches(ctx, d.Vault(), nobody, password)
+		if c.nobody, err = stranger(ctx, d, s, typed); err == nil && fault.Is(c.nobody, fault.Wrong) {
+			_, err = matches(ctx, d.Vault(), nobody, password)
+		}
 		return c, err
 	}
-	var set settings
-	c.verdict = authn.Weigh(ctx, d, s, func() (authn.CredentialID, error) {
-		if err := authn.Settings(ctx, d, s.App, Kind, &set); err != nil {
-			return "", err
-		}
-		creds, err := authn.Credentials[kept](ctx, d, s)
-		if err != nil {
-			return "", err
-		}
-		hash := nobody
-		if len(creds) > 0 {
-			c.cred, hash = creds[0], creds[0].Data.Hash
-		}
-		ok, err := matches(ctx, d.Vault(), hash, password)
-		if err != nil {
-			return "", err
-		}
-		late := !c.cred.Data.Temporary.IsZero() && !d.Now().Before(c.cred.Data.Temporary)
-		if !ok || len(creds) == 0 || late {
-			return "", authn.Wrong
-		}
-		if !current(hash) {
-			c.again, err = newHash(ctx, d.Vault(), password)
-		}
-		c.state = c.cred.Data.state(set, d.Now())
-		return c.cred.ID, err
-	})
+	c.verdict = authn.Weigh(ctx, d, s, func() (authn.CredentialID, error) { return c.judge(ctx, d, s, password) })
 	return c, nil
+}
+
+// stranger charges somebody unknown and returns what they are told. err is an
+// outage.
+func stranger(ctx context.Context, d *db.DB, s authn.Subject, typed string) (said, err error) {
+	err = d.Move(ctx, func(tx *db.Tx) error {
+		if said = authn.Stranger(ctx, tx, s.Kind, s.Tenant, s.App, typed); fault.Is(said, fault.Wrong) {
+			return nil
+		}
+		return said
+	})
+	if outage(err) {
+		return nil, err
+	}
+	return said, nil
+}
+
+// outage reports whether an error is none of the user's doing.
+func outage(err error) bool { return fault.Is(err, fault.Internal) || fault.Is(err, fault.Unavailable) }
+
+func (c *Checked) judge(ctx context.Context, d *db.DB, s authn.Subject, password string) (authn.CredentialID, error) {
+	var set settings
+	if err := authn.Settings(ctx, d, s.App, Kind, &set); err != nil {
+		return "", err
+	}
+	creds, err := authn.Credentials[kept](ctx, d, s)
+	if err != nil {
+		return "", err
+	}
+	hash := nobody
+	if len(creds) > 0 {
+		c.cred, hash = creds[0], creds[0].Data.Hash
+	}
+	ok, err := matches(ctx, d.Vault(), hash, password)
+	if err != nil {
+		return "", err
+	}
+	late := !c.cred.Data.Temporary.IsZero() && !d.Now().Before(c.cred.Data.Temporary)
+	if !ok || len(creds) == 0 || late {
+		return "", authn.Wrong
+	}
+	if !current(hash) {
+		c.again, err = newHash(ctx, d.Vault(), password)
+	}
+	if c.state = c.cred.Data.state(set, d.Now()); c.state == Good && set.HIBP && d.Now().Sub(c.cred.Data.Checked) >= recheck {
+		c.lookUp(ctx, set, d.Now(), password)
+	}
+	return c.cred.ID, err
+}
+
+// lookUp asks once a week whether a good password has leaked since it was set. A
+// service that is away keeps nobody out, and is asked again in a day.
+func (c *Checked) lookUp(ctx context.Context, set settings, now time.Time, password string) {
+	switch seen, err := leaked(ctx, set, normal(password)); {
+	case err != nil:
+		c.checked = now.Add(24*time.Hour - recheck)
+	case seen:
+		c.state = Breached
+	default:
+		c.checked = now
+	}
 }
 
 // Settle turns what Check found into a proof, in the transaction that relies on
 // it. A password that must be replaced gives its state and no proof. Wrong must
 // be committed.
-func (c Checked) Settle(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID) (authn.Proof, State, error) {
+func (c Checked) Settle(ctx context.Context, tx *db.Tx) (authn.Proof, State, error) {
 	if c.nobody != nil {
-		return authn.Proof{}, "", authn.Unknown(ctx, tx, c.nobody, Kind, tenant, app, c.typed)
+		return authn.Proof{}, "", c.nobody
 	}
 	p, err := c.verdict.Settle(ctx, tx)
 	if err != nil {
@@ -160,14 +208,38 @@ func (c Checked) Settle(ctx context.Context, tx *db.Tx, tenant apps.TenantID, ap
 	if c.state != Good {
 		return authn.Proof{}, c.state, nil
 	}
-	if c.again != "" {
-		c.cred.Data.Hash = c.again
+	now, err := present(ctx, tx, c.cred.Subject, c.cred.Data.Hash)
+	if err != nil {
+		return authn.Proof{}, "", err
 	}
-	return p, Good, authn.Touch(ctx, tx, c.cred)
+	if c.again != "" {
+		now.Data.Hash = c.again
+	}
+	if !c.checked.IsZero() {
+		now.Data.Checked = c.checked
+	}
+	return p, Good, authn.Touch(ctx, tx, now)
+}
+
+// present is the password as it is kept now; fault.Conflict if it is not the one
+// whose hash was judged.
+func present(ctx context.Context, q db.Q, s authn.Subject, hash string) (authn.Credential[kept], error) {
+	creds, err := authn.Credentials[kept](ctx, q, s)
+	if err == nil && (len(creds) == 0 || creds[0].Data.Hash != hash) {
+		err = fault.New(fault.Conflict, "The password was changed a moment ago. Try again.")
+	}
+	if err != nil {
+		return authn.Credential[kept]{}, err
+	}
+	return creds[0], nil
 }
 
 // Fresh is a new password that may be set: hashed, outside any transaction.
-type Fresh struct{ hash string }
+type Fresh struct {
+	hash    string
+	checked bool // it is in no known breach
+	blind   bool // it was to be looked up among breaches and could not be
+}
 
 // Prepare checks a new password against every rule and hashes it. fault.Invalid,
 // with the vendor's word, says what is wrong with it. lax leaves the rules out:
@@ -183,13 +255,22 @@ func Prepare(ctx context.Context, d *db.DB, app apps.App, u directory.User, pass
 	if err := acceptable(ctx, d, set, app, u, password); err != nil {
 		return Fresh{}, err
 	}
+	var f Fresh
+	if set.HIBP {
+		var err error
+		if f.blind, err = breached(ctx, set, normal(password)); err != nil {
+			return Fresh{}, err
+		}
+		f.checked = !f.blind
+	}
 	if u.ID != "" && !lax {
 		if err := unused(ctx, d, authn.Subject{Kind: Kind, Tenant: app.Tenant, App: app.ID, User: u.ID}, set.History, password); err != nil {
 			return Fresh{}, err
 		}
 	}
-	hash, err := newHash(ctx, d.Vault(), password)
-	return Fresh{hash}, err
+	var err error
+	f.hash, err = newHash(ctx, d.Vault(), password)
+	return f, err
 }
 
 // unused refuses one of the newest passwords of a user: the present one, if
@@ -219,7 +300,7 @@ func unused(ctx context.Context, d *db.DB, s authn.Subject, history int, passwor
 // kind.
 func Imported(hash string) (Fresh, error) {
 	_, err := parse(hash)
-	return Fresh{hash}, err
+	return Fresh{hash: hash}, err
 }
 
 // Set gives a user a new password and ends their sessions in the application. A
@@ -227,37 +308,118 @@ func Imported(hash string) (Fresh, error) {
 // replaced. only says that the user must not have one: fault.Conflict.
 func Set(ctx context.Context, tx *db.Tx, s authn.Subject, f Fresh, temporary, only bool) (authn.CredentialID, error) {
 	s.Kind = Kind
+	creds, err := authn.Credentials[kept](ctx, tx, s)
+	if err != nil {
+		return "", err
+	}
+	if len(creds) > 0 && only {
+		return "", backend.Code(fault.New(fault.Conflict, "There is a password already."), "auth_password_already_configured")
+	}
+	if len(creds) > 0 {
+		return creds[0].ID, replace(ctx, tx, creds[0], f, temporary)
+	}
+	k, _, err := keep(ctx, tx, s, f, temporary)
+	if err != nil {
+		return "", err
+	}
+	id, err := authn.Enroll(ctx, tx, s, handle(s.User), "", k)
+	if fault.Is(err, fault.Conflict) { // it is there and deactivated
+		err = backend.Code(fault.New(fault.Denied, "The password is locked."), "auth_not_active")
+	}
+	return id, err
+}
+
+// keep is what is stored of a new password. One that could not be looked up
+// among breaches, and was let pass, leaves a record.
+func keep(ctx context.Context, tx *db.Tx, s authn.Subject, f Fresh, temporary bool) (kept, settings, error) {
 	var set settings
 	if err := authn.Settings(ctx, tx, s.App, Kind, &set); err != nil {
-		return "", err
+		return kept{}, set, err
 	}
 	k := kept{Hash: f.hash, SetAt: tx.Now()}
 	if temporary {
 		k.Temporary = tx.Now().Add(time.Duration(set.Temporary) * time.Hour)
 	}
-	creds, err := authn.Credentials[kept](ctx, tx, s)
+	if f.checked {
+		k.Checked = tx.Now()
+	}
+	if !f.blind {
+		return k, set, nil
+	}
+	return k, set, audit.Record(ctx, tx, audit.Event{Tenant: string(s.Tenant), App: string(s.App), Type: "password.unchecked", Target: string(s.User), Reason: "service_away", Outcome: "success"})
+}
+
+// replace stores a new password over the one in c, which must not have changed
+// since it was read (fault.Conflict), ends the sessions that the old one may have
+// opened, and any reset, and tells the user.
+func replace(ctx context.Context, tx *db.Tx, c authn.Credential[kept], f Fresh, temporary bool) error {
+	s := c.Subject
+	k, set, err := keep(ctx, tx, s, f, temporary)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if len(creds) == 0 {
-		id, err := authn.Enroll(ctx, tx, s, handle(s.User), "", k)
-		if fault.Is(err, fault.Conflict) { // it is there and deactivated
-			err = backend.Code(fault.New(fault.Denied, "The password is locked."), "auth_not_active")
-		}
-		return id, err
-	}
-	if only {
-		return "", backend.Code(fault.New(fault.Conflict, "There is a password already."), "auth_password_already_configured")
-	}
-	c := creds[0]
 	k.Previous = append([]string{c.Data.Hash}, c.Data.Previous...)
 	k.Previous = slices.Clip(k.Previous[:min(len(k.Previous), 20)])
 	c.Data = k
 	if err := authn.Use(ctx, tx, c); err != nil {
+		return err
+	}
+	if _, err := session.EndAll(ctx, tx, s.Tenant, s.App, s.User); err != nil || !set.Notify {
+		return err
+	}
+	return tell(ctx, tx, s, message.Changed, nil)
+}
+
+// Renew replaces the password that was judged in c, and no other: if it was
+// changed since then, perhaps because somebody else knew it, it is
+// fault.Conflict.
+func (c Checked) Renew(ctx context.Context, tx *db.Tx, f Fresh) (authn.CredentialID, error) {
+	hash := c.cred.Data.Hash
+	if c.state == Good && c.again != "" {
+		hash = c.again // Settle stored it
+	}
+	return renew(ctx, tx, c.cred.Subject, hash, f)
+}
+
+func renew(ctx context.Context, tx *db.Tx, s authn.Subject, hash string, f Fresh) (authn.CredentialID, error) {
+	now, err := present(ctx, tx, s, hash)
+	if err != nil {
 		return "", err
 	}
-	_, err = session.EndAll(ctx, tx, s.Tenant, s.App, s.User)
-	return c.ID, err
+	return now.ID, replace(ctx, tx, now, f, false)
+}
+
+// tell mails the user, if they have an address.
+func tell(ctx context.Context, tx *db.Tx, s authn.Subject, name string, values map[string]string) error {
+	to, err := address(ctx, tx, s.User, directory.Email)
+	if err != nil || to == "" {
+		return err
+	}
+	app, err := apps.Find(ctx, tx, s.App)
+	if err != nil {
+		return err
+	}
+	return message.Mail(ctx, tx, app, to, name, message.Data{Values: values})
+}
+
+// added tells a user that they have a password now.
+func added(ctx context.Context, tx *db.Tx, s authn.Subject) error {
+	var set settings
+	if err := authn.Settings(ctx, tx, s.App, Kind, &set); err != nil || !set.Notify {
+		return err
+	}
+	return tell(ctx, tx, s, message.Added, map[string]string{"method": "Password", "label": "Password"})
+}
+
+// address is the user's primary one of a kind, or "".
+func address(ctx context.Context, q db.Q, u directory.UserID, kind directory.IdentifierKind) (string, error) {
+	ids, err := directory.Identifiers(ctx, q, u)
+	for _, i := range ids {
+		if i.Kind == kind && i.Primary {
+			return i.Value, err
+		}
+	}
+	return "", err
 }
 
 // proven makes the proof of somebody who has just replaced their password, after

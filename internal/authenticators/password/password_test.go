@@ -38,6 +38,8 @@ func TestImports(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ hash, password string }{
 		"bcrypt": {"$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*U"}, // crypt_blowfish's vectors
+		// The reference implementation's own test (argon2, src/test.c, version 19).
+		"argon2id": {"$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", "password"},
 		// The others were made by Python's hashlib.
 		"SSHA":          {"{SSHA}1G904nLkTkGWjKNnQuB/hpWXC/hzYWx0c2FsdA==", "secret"},
 		"scrypt":        {"$scrypt$ln=10,r=8,p=1$TmFDbA$J7QYxnTHadElAfux9TusMt9lFMDyjQQ4crFIs0iWGnkFemhhzDVTJGqg3bY7wHRFC5JAIlR6eZU41gM5aDXdYg", "password"},
@@ -157,7 +159,7 @@ func (h *house) settle(c Checked) (state State, said error) {
 	ctx := context.Background()
 	err := h.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		var p authn.Proof
-		p, state, said = c.Settle(ctx, tx, "t1", "shop")
+		p, state, said = c.Settle(ctx, tx)
 		if said == nil && (state == Good) != (p.User() == h.user.ID) {
 			return fmt.Errorf("%s with a proof of %q", state, p.User())
 		}
@@ -329,7 +331,7 @@ func TestBreached(t *testing.T) {
 	}
 }
 
-// TestLimit: of 200 wrong tries at once five are judged (security R01).
+// TestLimit: of 1,000 wrong tries at once five are judged (security R01).
 func TestLimit(t *testing.T) {
 	h := newHouse(t, nil)
 	if err := h.set(t, otter, false); err != nil {
@@ -337,7 +339,7 @@ func TestLimit(t *testing.T) {
 	}
 	var judged, locked atomic.Int64
 	var wg sync.WaitGroup
-	for i := range 200 {
+	for i := range 1000 {
 		wg.Go(func() {
 			switch _, err := h.try(fmt.Sprint("wrong ", i)); {
 			case fault.Is(err, fault.Wrong):
@@ -414,6 +416,43 @@ func TestGate(t *testing.T) {
 	}
 	for range cap(gate) {
 		<-gate
+	}
+}
+
+// TestLockedStranger: who is locked is refused without a hash, a user and a
+// stranger alike.
+func TestLockedStranger(t *testing.T) {
+	h := newHouse(t, nil)
+	if err := h.set(t, otter, false); err != nil {
+		t.Fatal(err)
+	}
+	try := func(known bool) error {
+		if known {
+			_, err := h.try("wrong")
+			return err
+		}
+		c, err := Check(t.Context(), h.Kit.DB, authn.Subject{Tenant: "t1", App: "shop"}, fault.New(fault.NotFound, "no such user"), "nobody@example.org", "wrong")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.settle(c)
+		return err
+	}
+	for range 5 {
+		if a, b := try(true), try(false); !fault.Is(a, fault.Wrong) || !fault.Is(b, fault.Wrong) {
+			t.Fatalf("%v and %v", a, b)
+		}
+	}
+	for range cap(gate) { // whoever hashes now waits for good
+		gate <- struct{}{}
+	}
+	defer func() {
+		for range cap(gate) {
+			<-gate
+		}
+	}()
+	if a, b := try(true), try(false); !fault.Is(a, fault.Locked) || !fault.Is(b, fault.Locked) || fault.Of(a).Message != fault.Of(b).Message {
+		t.Errorf("%v and %v", a, b)
 	}
 }
 

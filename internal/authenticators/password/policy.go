@@ -35,8 +35,7 @@ func weak(format string, args ...any) error {
 }
 
 // acceptable returns nil if a password may be set, and fault.Invalid that says
-// what is wrong otherwise. It may call out (HIBP) and hash (history), so it is
-// for Prepare.
+// what is wrong otherwise. Breaches and history are Prepare's.
 func acceptable(ctx context.Context, q db.Q, set settings, app apps.App, u directory.User, password string) error {
 	p := normal(password)
 	if err := shape(set, p); err != nil {
@@ -66,9 +65,6 @@ func acceptable(ctx context.Context, q db.Q, set settings, app apps.App, u direc
 				return backend.Code(fault.New(fault.Invalid, "The password is made of a word that is not allowed here."), "auth_password_in_dictionary")
 			}
 		}
-	}
-	if set.HIBP {
-		return breached(ctx, set, p)
 	}
 	return nil
 }
@@ -139,26 +135,29 @@ func dominates(word, password string) bool {
 	return utf8.RuneCountInString(strings.Replace(password, word, "", 1)) < 8
 }
 
-// breached refuses a password that is in the collection of leaked ones: an
-// offline file of it, or the service, which learns five hex digits of a hash and
-// no more (HIBP range API, with padding).
-func breached(ctx context.Context, set settings, p string) error {
-	sum := sha1.Sum([]byte(p))
-	hash := strings.ToUpper(hex.EncodeToString(sum[:]))
-	var seen bool
-	var err error
-	if set.HIBPFile != "" {
-		seen, err = inFile(set.HIBPFile, hash)
-	} else {
-		seen, err = inRange(ctx, set.HIBPURL, hash)
-	}
+// breached refuses a password that is in the collection of leaked ones. If that
+// cannot be found out, it is fault.Unavailable, or blind where the settings let
+// such a password pass.
+func breached(ctx context.Context, set settings, p string) (blind bool, err error) {
+	seen, err := leaked(ctx, set, p)
 	switch {
 	case seen:
-		return backend.Code(fault.New(fault.Invalid, "This password has appeared in a data breach. Choose another one."), "auth_password_breached")
+		return false, backend.Code(fault.New(fault.Invalid, "This password has appeared in a data breach. Choose another one."), "auth_password_breached")
 	case err != nil && !set.HIBPOpen:
-		return fault.New(fault.Unavailable, "The password cannot be checked now. Try again in a moment.").Because(err)
+		return false, fault.New(fault.Unavailable, "The password cannot be checked now. Try again in a moment.").Because(err)
 	}
-	return nil
+	return err != nil, nil
+}
+
+// leaked looks a password up in an offline file, or asks the service, which
+// learns five hex digits of a hash and no more (HIBP range API, with padding).
+func leaked(ctx context.Context, set settings, p string) (bool, error) {
+	sum := sha1.Sum([]byte(p))
+	hash := strings.ToUpper(hex.EncodeToString(sum[:]))
+	if set.HIBPFile != "" {
+		return inFile(set.HIBPFile, hash)
+	}
+	return inRange(ctx, set.HIBPURL, hash)
 }
 
 // outgoing is the guarded client; tests replace it.

@@ -50,6 +50,7 @@ type registerConfig struct {
 // password was found right in this visit.
 type memo struct {
 	Replacing directory.UserID `json:"replacing,omitempty"`
+	Was       string           `json:"was,omitempty"` // the hash of that password: no other may be replaced
 }
 
 var (
@@ -72,7 +73,7 @@ type fresh struct {
 // prepareFresh keeps a refusal for Run and returns an outage.
 func prepareFresh(ctx context.Context, x *journey.Exec, u directory.User, password string) (any, error) {
 	f, err := Prepare(ctx, x.DB(), appOf(x), u, password, false)
-	if fault.Is(err, fault.Internal) || fault.Is(err, fault.Unavailable) {
+	if outage(err) {
 		return nil, err
 	}
 	return fresh{f, err}, nil
@@ -106,7 +107,7 @@ func authenticate(ctx context.Context, x *journey.Exec, c config) (journey.Next,
 	case fresh:
 		return replaced(ctx, x, done)
 	case Checked:
-		p, state, err := done.Settle(ctx, x.Tx, x.Tenant(), x.App())
+		p, state, err := done.Settle(ctx, x.Tx)
 		switch {
 		case err == nil && state == Good:
 			return journey.Judge(x, x.Prove(p))
@@ -115,7 +116,7 @@ func authenticate(ctx context.Context, x *journey.Exec, c config) (journey.Next,
 			return journey.Go("password_expired"), nil
 		case err == nil:
 			why := fault.New(fault.Expired, "This password must be replaced. Choose a new one.")
-			return journey.Ask(journey.Prompt{Kind: "password.replace", Title: "Choose a new password", Fields: replaces}, memo{done.cred.Subject.User}).Because(why), nil
+			return journey.Ask(journey.Prompt{Kind: "password.replace", Title: "Choose a new password", Fields: replaces}, memo{done.cred.Subject.User, done.cred.Data.Hash}).Because(why), nil
 		case fault.Is(err, fault.Wrong) && x.Answer != nil:
 			return journey.Ask(journey.Prompt{Kind: "password", Title: "Password", Fields: asks}, nil).Because(err), nil
 		}
@@ -137,8 +138,8 @@ func replaced(ctx context.Context, x *journey.Exec, f fresh) (journey.Next, erro
 	if f.refused != nil {
 		return journey.Judge(x, f.refused)
 	}
-	s := authn.Subject{Tenant: x.Tenant(), App: x.App(), User: m.Replacing}
-	id, err := Set(ctx, x.Tx, s, f.Fresh, false, false)
+	s := authn.Subject{Kind: Kind, Tenant: x.Tenant(), App: x.App(), User: m.Replacing}
+	id, err := renew(ctx, x.Tx, s, m.Was, f.Fresh)
 	if err != nil {
 		return journey.Judge(x, err)
 	}
@@ -186,7 +187,15 @@ func register(ctx context.Context, x *journey.Exec, c registerConfig) (journey.N
 	if err != nil {
 		return journey.Judge(x, err)
 	}
-	id, err := Set(ctx, x.Tx, authn.Subject{Tenant: x.Tenant(), App: x.App(), User: u.ID}, f.Fresh, false, false)
+	s := authn.Subject{Kind: Kind, Tenant: x.Tenant(), App: x.App(), User: u.ID}
+	had, err := authn.Credentials[kept](ctx, x.Tx, s)
+	if err != nil {
+		return journey.Next{}, err
+	}
+	id, err := Set(ctx, x.Tx, s, f.Fresh, false, false)
+	if err == nil && len(had) == 0 {
+		err = added(ctx, x.Tx, s)
+	}
 	if err != nil {
 		return journey.Judge(x, err)
 	}
