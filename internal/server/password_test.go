@@ -110,6 +110,69 @@ func TestHostedPassword(t *testing.T) {
 	p.post("", url.Values{"new_password": {"tall-otter-crosses-4-rivers"}}).sees("Code of your authenticator app")
 }
 
+// TestPasswordReset: by mail through the journey; nobody learns who exists, a
+// wrong code and a weak password are asked for again, and the reset signs nobody
+// in, ends sessions and tells the user.
+func TestPasswordReset(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/password", map[string]any{"checkHibp": false})
+	c.want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org", "username": "ana", "credentials": map[string]any{"password": "tall-otter-crosses-4-rivers", "force_replace": false}})
+	auth := map[string]any{"identifier": "ana@example.org", "password": "tall-otter-crosses-4-rivers"}
+	session := c.want(t, 200, "POST /v1/auth/password/authenticate", auth)["session_id"]
+	asked := map[string]simulator.Response{}
+	for _, who := range []string{"nobody@example.org", "ana@example.org"} {
+		b := w.browser(t)
+		if _, err := b.Start(t.Context(), "password_reset", nil); err != nil {
+			t.Fatal(err)
+		}
+		r, err := b.Submit(t.Context(), simulator.ClientInput, map[string]any{"email": who})
+		if err != nil || r.Step != "password.reset" {
+			t.Fatalf("%s: %+v, %v", who, r, err)
+		}
+		asked[who] = r
+		if who == "nobody@example.org" {
+			if list := w.Dev.Inbox.List("mail", who, ""); len(list) != 0 {
+				t.Errorf("mail to nobody: %v", list)
+			}
+			if r, err = b.Submit(t.Context(), simulator.ClientInput, map[string]any{"passcode": "123456", "new_password": "wide-badger-under-7-bridges"}); err != nil || r.ErrorCode != "invalid_credentials" {
+				t.Errorf("nobody: %+v, %v", r, err)
+			}
+			continue
+		}
+		code := w.sentCode(t, "mail", who, 1)
+		if r, err = b.Submit(t.Context(), simulator.ClientInput, map[string]any{"passcode": other(code), "new_password": "wide-badger-under-7-bridges"}); err != nil || r.ErrorCode != "invalid_credentials" {
+			t.Errorf("a wrong code: %+v, %v", r, err)
+		}
+		if r, err = b.Submit(t.Context(), simulator.ClientInput, map[string]any{"passcode": code, "new_password": "short"}); err != nil || r.Step != "password.reset" {
+			t.Fatalf("a weak password: %+v, %v", r, err)
+		}
+		if r, err = b.Submit(t.Context(), simulator.ClientInput, map[string]any{"passcode": code, "new_password": "wide-badger-under-7-bridges"}); err != nil || r.Type != simulator.Success {
+			t.Fatalf("a right code: %+v, %v", r, err)
+		}
+		if claims := claimsOf(t, r.Token); claims["acr"] != nil {
+			t.Errorf("a reset signed in: %v", claims)
+		}
+	}
+	if a, b := asked["ana@example.org"], asked["nobody@example.org"]; len(a.Data) != len(b.Data) {
+		t.Errorf("a user is asked %+v, nobody %+v", a, b)
+	}
+	if got, _ := c.do(t, "POST /v1/auth/password/authenticate", auth); got != 400 {
+		t.Errorf("the old password: %d", got)
+	}
+	auth["password"] = "wide-badger-under-7-bridges"
+	auth["session_id"] = session
+	if got, out := c.do(t, "POST /v1/auth/password/authenticate", auth); got == 200 {
+		t.Errorf("the session outlived the reset: %v", out)
+	}
+	delete(auth, "session_id")
+	c.want(t, 200, "POST /v1/auth/password/authenticate", auth)
+	w.sentCode(t, "mail", "ana@example.org", 2)
+	if list := w.Dev.Inbox.List("mail", "ana@example.org", ""); list[1].Subject != "Your password was changed" {
+		t.Errorf("the second mail is %q", list[1].Subject)
+	}
+}
+
 // TestPasswordResetAPI: by a back end, in the vendor's three calls.
 func TestPasswordResetAPI(t *testing.T) {
 	w := newWorld(t)

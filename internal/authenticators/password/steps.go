@@ -31,7 +31,20 @@ func init() {
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
 		Role:     journey.Enrols,
 		Prepare:  prepareRegister,
-		Run:      register,
+		Run: func(ctx context.Context, x *journey.Exec, c registerConfig) (journey.Next, error) {
+			return register(ctx, x, c, false)
+		},
+	})
+	journey.Register(journey.Step[registerConfig]{
+		Kind: "password.temporary", Title: "Register temporary password", Category: "Enrol",
+		Doc:      "Sets a password that somebody else chose: it is good for the hours that the settings say, and only to be replaced.",
+		Config:   form.New(user, form.Secret("password", "Password", form.Required)),
+		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
+		Role:     journey.Enrols,
+		Prepare:  prepareRegister,
+		Run: func(ctx context.Context, x *journey.Exec, c registerConfig) (journey.Next, error) {
+			return register(ctx, x, c, true)
+		},
 	})
 }
 
@@ -168,7 +181,7 @@ func prepareRegister(ctx context.Context, x *journey.Exec, c registerConfig) (an
 	return prepareFresh(ctx, x, u, password)
 }
 
-func register(ctx context.Context, x *journey.Exec, c registerConfig) (journey.Next, error) {
+func register(ctx context.Context, x *journey.Exec, c registerConfig, temporary bool) (journey.Next, error) {
 	ask := journey.Prompt{Kind: "password.register", Title: "Choose a password", Fields: replaces}
 	f, ok := x.Prepared.(fresh)
 	if !ok {
@@ -192,7 +205,7 @@ func register(ctx context.Context, x *journey.Exec, c registerConfig) (journey.N
 	if err != nil {
 		return journey.Next{}, err
 	}
-	id, err := Set(ctx, x.Tx, s, f.Fresh, false, false)
+	id, err := Set(ctx, x.Tx, s, f.Fresh, temporary, false)
 	if err == nil && len(had) == 0 {
 		err = added(ctx, x.Tx, s)
 	}
@@ -200,5 +213,5 @@ func register(ctx context.Context, x *journey.Exec, c registerConfig) (journey.N
 		return journey.Judge(x, err)
 	}
 	x.Enrolled(string(id))
-	return journey.Go(journey.Success), x.Audit(ctx, "authenticator.registered", "", map[string]any{"kind": string(Kind)})
+	return journey.Go(journey.Success), x.Audit(ctx, "authenticator.registered", "", map[string]any{"kind": string(Kind), "temporary": temporary})
 }
