@@ -815,6 +815,41 @@ func FuzzResult(f *testing.F) {
 	})
 }
 
+// FuzzStatement is the same one layer down: what an authenticator says, in CBOR
+// and in its own bytes.
+func FuzzStatement(f *testing.F) {
+	p := simulator.NewPasskey(page)
+	options := map[string]any{"challenge": "AAAA", "timeout": 1.0, "rpId": "id.example", "user": map[string]any{"id": "AAAA"}, "rp": map[string]any{"id": "id.example"}}
+	started := map[string]any{"webauthn_session_id": "chl_x", "credential_creation_options": options, "credential_request_options": options}
+	var client, attestation, data octets
+	for _, make := range []func(map[string]any) (string, error){p.Create, p.Get} {
+		s, err := make(started)
+		if err != nil {
+			f.Fatal(err)
+		}
+		res, err := read(s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		r := res.Credential.Response
+		client, attestation, data = r.ClientData, append(attestation, r.Attestation...), append(data, r.AuthenticatorData...)
+	}
+	f.Add([]byte(client), []byte(attestation), []byte(data))
+	r := relying{settings: settings{RPID: "id.example", AllowSynced: true, Attestation: direct, UserVerification: required}}
+	f.Fuzz(func(t *testing.T, client, attestation, data []byte) {
+		var res result
+		res.Credential.Type, res.Credential.RawID = "public-key", p.ID
+		res.Credential.Response.ClientData, res.Credential.Response.Attestation, res.Credential.Response.AuthenticatorData, res.Credential.Response.Signature = client, attestation, data, []byte("x")
+		c := ceremony{Challenge: []byte{0, 0, 0}, Name: "x"} // that of the seeds
+		if k, err := r.attested(c, res); err == nil && goodKey(k.Public) != nil {
+			t.Error("registered a key that nothing can be verified with")
+		}
+		if _, err := r.asserted(c, &key{Public: nobodys}, res, wanted{}); err == nil {
+			t.Error("authenticated without a signature")
+		}
+	})
+}
+
 // BenchmarkSignIn is a whole sign-in: the ceremony's beginning and its judgement.
 func BenchmarkSignIn(b *testing.B) {
 	h := newHouse(b, nil)
