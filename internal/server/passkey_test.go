@@ -10,14 +10,12 @@ import (
 
 const passkeyPage = "http://localhost:3000"
 
-// passkeys is a world whose relying party is localhost, and the public calls of
-// the SDK.
+// passkeys is a world, whose relying party is localhost, its back end, and the
+// public calls of the SDK.
 func passkeys(t testing.TB) (w *world, c, sdk rest) {
 	t.Helper()
 	w = newWorld(t)
-	c = w.rest(t)
-	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/webauthn_api", map[string]any{"rpId": "localhost"})
-	return w, c, rest{w: w}
+	return w, w.rest(t), rest{w: w}
 }
 
 func (c rest) created(t testing.TB, p *simulator.Passkey, name string) string {
@@ -249,7 +247,7 @@ func TestPasskeyAcrossDevices(t *testing.T) {
 func TestPasskeyWellKnown(t *testing.T) {
 	_, c, sdk := passkeys(t)
 	hash := strings.Repeat("A", 43)
-	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/webauthn_api", map[string]any{"rpId": "127.0.0.1", "rpWebOrigins": []any{"https://other.example"},
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/webauthn_api", map[string]any{"rpWebOrigins": []any{"https://other.example"},
 		"rpMobileOrigins": []any{"android:apk-key-hash:" + hash}, "apple_app_ids": []any{"TEAM.org.example"}, "android_packages": []any{"org.example"}})
 	for _, query := range []string{"", "?client_id=demo-web"} {
 		if got := sdk.want(t, 200, "GET /.well-known/webauthn"+query, nil); got["origins"].([]any)[0] != "https://other.example" {

@@ -7,6 +7,7 @@ package passkey
 
 import (
 	"context"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -83,8 +84,9 @@ type relying struct {
 }
 
 // party reads an application's settings. at is where the world reaches this
-// server: its host is the relying party id unless another was set. It returns
-// authn.Disabled if the method is switched off.
+// server: its host is the relying party id unless another was set; an address of
+// this machine cannot be one and stands for localhost. It returns authn.Disabled
+// if the method is switched off.
 func party(ctx context.Context, q db.Q, app apps.App, at string) (relying, error) {
 	r := relying{app: app}
 	if err := authn.Settings(ctx, q, app.ID, Kind, &r.settings); err != nil {
@@ -93,6 +95,9 @@ func party(ctx context.Context, q db.Q, app apps.App, at string) (relying, error
 	if r.RPID == "" {
 		if u, err := url.Parse(at); err == nil {
 			r.RPID = u.Hostname()
+		}
+		if ip, err := netip.ParseAddr(r.RPID); err == nil && ip.IsLoopback() {
+			r.RPID = "localhost"
 		}
 	}
 	r.RPID = strings.ToLower(r.RPID)
