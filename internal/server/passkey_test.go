@@ -163,6 +163,7 @@ func TestPasskeyAPI(t *testing.T) {
 	if list := body["result"].([]any); len(list) != 3 || list[0].(map[string]any)["type"] != "webauthn" {
 		t.Errorf("listed: %v", body)
 	}
+	w.sentCode(t, "", "ana@example.org", 2) // each new passkey is told by mail
 	c.want(t, 204, "DELETE "+at+"/"+first["authenticator_id"].(string), nil)
 	if got, body := c.do(t, "POST /v1/auth/webauthn/authenticate", map[string]any{"webauthn_encoded_result": sdk.got(t, p, "", nil)}); got != 400 || body["error_code"] != "auth_invalid_credentials" {
 		t.Errorf("a deleted passkey: %d %v", got, body)

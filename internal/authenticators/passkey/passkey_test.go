@@ -486,7 +486,7 @@ func TestPolicy(t *testing.T) {
 }
 
 // TestOnePerEcosystem: a new passkey of Apple's replaces the old one, and no
-// other; the user is told of both.
+// other.
 func TestOnePerEcosystem(t *testing.T) {
 	h := newHouse(t, map[string]any{"one_per_ecosystem": true, "max_per_user": 3})
 	add := func(agent, attachment string) error {

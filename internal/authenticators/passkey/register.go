@@ -250,7 +250,7 @@ func (r relying) tell(ctx context.Context, tx *db.Tx, user directory.UserID, wha
 	}
 	for _, i := range ids {
 		if i.Kind == directory.Email && i.Primary {
-			return message.Mail(ctx, tx, r.app, i.Value, what, message.Data{Values: map[string]string{"method": "passkey", "label": label}})
+			return message.Mail(ctx, tx, r.app, i.Value, what, message.Data{Values: map[string]string{"method": "Passkey", "label": label}})
 		}
 	}
 	return nil
