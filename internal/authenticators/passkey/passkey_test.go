@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -662,9 +663,11 @@ func TestOnceAtOnce(t *testing.T) {
 // vector is one of WebAuthn Level 3 16.
 type vector struct {
 	ID           string `json:"id"`
+	CA           string `json:"-"` // of its certificates
 	Registration struct {
 		Challenge, ClientDataJSON, AttestationObject string
 		CredentialID                                 string `json:"credential_id"`
+		Serial                                       string `json:"attestation_cert_serial_number"`
 	} `json:"registration"`
 	Authentication struct {
 		Challenge, AuthenticatorData, ClientDataJSON, Signature string
@@ -681,9 +684,17 @@ func vectors(t *testing.T) []vector {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc struct{ Vectors []vector }
+	var doc struct {
+		Vectors []vector
+		CA      string `json:"attestation_ca_cert"`
+	}
 	if err := json.Unmarshal(b, &doc); err != nil || len(doc.Vectors) < 15 {
 		t.Fatalf("%d vectors, %v", len(doc.Vectors), err)
+	}
+	for i, v := range doc.Vectors {
+		if v.Registration.Serial != "" {
+			doc.Vectors[i].CA = doc.CA
+		}
 	}
 	return doc.Vectors
 }
@@ -759,6 +770,33 @@ func TestVectors(t *testing.T) {
 		}
 		if flips < 24 {
 			t.Errorf("%s: %d mutations", name, flips)
+		}
+	}
+}
+
+// TestTrust: an attested key is trusted by the root of its certificates and by
+// no other, and only then registered where attestation is enforced.
+func TestTrust(t *testing.T) {
+	for _, v := range vectors(t) {
+		name := strings.TrimPrefix(v.ID, "sctn-test-vectors-")
+		if name == "packed-ed448" || !strings.HasPrefix(name, "packed-") && name != "none-es256" {
+			continue
+		}
+		var res result
+		res.Credential.Type = "public-key"
+		res.Credential.RawID = unhex(t, v.Registration.CredentialID)
+		res.Credential.Response.ClientData = unhex(t, v.Registration.ClientDataJSON)
+		res.Credential.Response.Attestation = unhex(t, v.Registration.AttestationObject)
+		c := ceremony{Type: creates, Challenge: unhex(t, v.Registration.Challenge), Name: "x"}
+		r := relying{settings: settings{RPID: "example.org", AllowSynced: true, Enforce: true, UserVerification: preferred}}
+		r.Roots = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: unhex(t, v.CA)}))
+		k, err := r.attested(c, res)
+		if has := v.CA != ""; k.Attested != has || (err == nil) != (has || k.Eligible) {
+			t.Errorf("%s, with its root (%v): attested %v, synced %v, %v", name, has, k.Attested, k.Eligible, err)
+		}
+		r.Roots = ""
+		if k, err := r.attested(c, res); k.Attested || (err == nil) != k.Eligible {
+			t.Errorf("%s, with no root: attested %v, synced %v, %v", name, k.Attested, k.Eligible, err)
 		}
 	}
 }
