@@ -4,6 +4,7 @@
 //   TEST_POSTGRES=…   URL of a PostgreSQL server; empty: SQLite
 
 import { crossSession, flows, origins, otherBrowser, runsOut, unknownClients } from './sdk/flows.mjs';
+import { passkeys } from './sdk/passkeys.mjs';
 import { start } from './sdk/server.mjs';
 import { launch } from './sdk/chromium.mjs';
 import * as node from './sdk/node.mjs';
@@ -39,6 +40,7 @@ try {
     for (const [name, flow] of Object.entries(flows)) await test(where, name, async () => flow(await open(), w, open));
     await test(where, 'one session waits for another', async () => crossSession(await open(), await open()));
   }
+  await test('Chromium', 'passkeys', async () => passkeys(await chromium.machine(w.base)));
   await test('Chromium', 'origins', () => origins(page, chromium.origins));
   await test('Chromium', 'a browser without the key', () => otherBrowser(page));
   await test('Node', 'an unknown client', () => unknownClients(instance));

@@ -40,6 +40,7 @@ import (
 	// Crafts: one import a method, one for the steps.
 	_ "github.com/watchword-auth/watchword/internal/authenticators/biometric"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/code"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/passkey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/password"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/recovery"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/totp"

@@ -72,5 +72,24 @@ export async function launch() {
       })),
     });
   };
-  return { open, origins, stop: async () => { await browser.close(); site.close(); } };
+  /**
+   * A page with the whole SDK on a machine that unlocks for its owner at once;
+   * run calls a function in it with the SDK's two halves, ido and webauthn.
+   */
+  const machine = async (base, clientId = 'demo-web') => {
+    const page = await (await browser.newContext()).newPage();
+    const cdp = await page.context().newCDPSession(page);
+    await cdp.send('WebAuthn.enable');
+    await cdp.send('WebAuthn.addVirtualAuthenticator', {
+      options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+    });
+    await page.goto(origins.listed);
+    await page.evaluate(async ([base, clientId]) => {
+      const { ido, webauthn, initialize } = await import('/index.esm.js');
+      await initialize({ clientId, ido: { serverPath: `${base}/ido` }, webauthn: { serverPath: base } });
+      globalThis.sdk = { ido, webauthn };
+    }, [base, clientId]);
+    return { run: (fn, arg) => page.evaluate(`(${fn})(globalThis.sdk, ${JSON.stringify(arg ?? null)})`) };
+  };
+  return { open, machine, origins, stop: async () => { await browser.close(); site.close(); } };
 }

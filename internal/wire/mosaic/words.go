@@ -19,6 +19,8 @@ var types = map[string]string{
 	"code.sms":               "transmit_platform_sms_otp_authentication",
 	"code.verify_email":      "transmit_platform_email_validation",
 	"code.verify_phone":      "transmit_platform_sms_validation",
+	"passkey.register":       "transmit_platform_web_authn_registration",
+	"passkey.sign":           "transmit_platform_transaction_signing_webauthn",
 	"totp.register":          "transmit_platform_totp_registration",
 	"totp.sign":              "transmit_platform_transaction_signing_totp",
 	"device.register":        "transmit_platform_device_registration",

@@ -1,0 +1,42 @@
+package authn
+
+import (
+	"context"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/fault"
+)
+
+// ByHandle returns the usable credential that goes by a handle where s says,
+// whoever's it is; the user of s does not matter. fault.NotFound if there is
+// none.
+func ByHandle[T any](ctx context.Context, q db.Q, s Subject, handle string) (Credential[T], error) {
+	found, err := credentials[T](ctx, q, `SELECT `+credentialColumns+` FROM credentials
+		WHERE kind = $1 AND scope = $2 AND handle = $3 AND tenant_id = $4 AND app_id = $5 AND status = 'active'`, s.Kind, s.lives(), handle, s.Tenant, s.App)
+	if err == nil && len(found) == 0 {
+		err = fault.New(fault.NotFound, "no such credential")
+	}
+	if err != nil {
+		return Credential[T]{}, err
+	}
+	return found[0], nil
+}
+
+// AppsWith names the applications whose settings of a method somebody stored.
+func AppsWith(ctx context.Context, q db.Q, kind Kind) ([]apps.ID, error) {
+	rows, err := q.Query(ctx, `SELECT app_id FROM method_configs WHERE kind = $1 ORDER BY app_id`, kind)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []apps.ID
+	for rows.Next() {
+		var id apps.ID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
+}
