@@ -28,11 +28,16 @@ func newWorld(t testing.TB) *world { return openWorld(t, kittest.Address(t)) }
 // PostgreSQL are two nodes.
 func openWorld(t testing.TB, url string) *world {
 	t.Helper()
+	return openLogged(t, url, slog.New(slog.NewTextHandler(t.Output(), nil)))
+}
+
+func openLogged(t testing.TB, url string, log *slog.Logger) *world {
+	t.Helper()
 	w := &world{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
 	h := httptest.NewUnstartedServer(nil)
 	w.URL = "http://" + h.Listener.Addr().String()
 	s, err := server.New(t.Context(), server.Config{
-		URL: w.URL, Database: url, MasterKey: make([]byte, 32), Dev: true, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: w.Now, RatePerAddress: -1,
+		URL: w.URL, Database: url, MasterKey: make([]byte, 32), Dev: true, Log: log, Now: w.Now, RatePerAddress: -1,
 	})
 	if err != nil {
 		t.Fatal(err)
