@@ -14,6 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/apps"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/biometric"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/code"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/passkey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/password"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/totp"

@@ -596,8 +596,9 @@ func TestDecoys(t *testing.T) {
 		if got := shape(h.request(t, ceremony{Name: name})); got != first {
 			t.Errorf("%s: %s, want %s", name, got, first)
 		}
-		if ids(name) != ids(name) || ids(name) == ids(name+"y") {
-			t.Errorf("%s: %s", name, ids(name))
+		once, again, another := ids(name), ids(name), ids(name+"y")
+		if once != again || once == another {
+			t.Errorf("%s: %s, %s; another name: %s", name, once, again, another)
 		}
 	}
 	a, b := h.creation(t, "ana@example.org"), h.creation(t, "nobody@example.org")
