@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authn"
@@ -160,6 +161,18 @@ func (x *Exec) UserIn(ctx context.Context, q db.Q, wildcard string) (directory.U
 // Subject is whose credential or attempt it is.
 func (x *Exec) Subject(kind authn.Kind, user directory.UserID) authn.Subject {
 	return authn.Subject{Kind: kind, Tenant: x.App.Tenant, App: x.App.ID, User: user}
+}
+
+// Fresh returns nil if the user of the token proved themselves in the last five
+// minutes, which is what adding a way to sign in takes, and fault.Denied
+// otherwise.
+func (x *Exec) Fresh() error {
+	for _, p := range x.Proofs {
+		if x.Kit.DB.Now().Sub(p.At()) <= 5*time.Minute {
+			return nil
+		}
+	}
+	return Code(fault.New(fault.Denied, "Sign in again first."), "reauthentication_required")
 }
 
 // Attempt runs fn in one transaction, which is committed when fn succeeds and

@@ -87,17 +87,26 @@ type Answer struct {
 
 // Reply is what a client gets: a prompt, or an end.
 type Reply struct {
-	Session string // the bearer secret of the run; only Start gives it
-	Run     RunID
-	Visit   string // changes whenever the run moves to another prompt
-	Turn    string // changes with every move; the next answer must carry it
-	Prompt  *Prompt
-	Problem *fault.Error // why the same prompt comes again; nil if nothing was wrong
-	End     *End
-	Paused  bool           // StartIn stopped before slow work: call Resume once its transaction is committed
-	Told    bool           // this answered an empty answer that was held, and whoever ended the run meanwhile is told of the end too
-	Output  map[string]any // "provide JSON data" since the last reply
-	Save    map[string]any // "save data in SDK" since the last reply
+	Session      string // the bearer secret of the run; only Start gives it
+	Run          RunID
+	Visit        string // changes whenever the run moves to another prompt
+	Turn         string // changes with every move; the next answer must carry it
+	Prompt       *Prompt
+	Problem      *fault.Error // why the same prompt comes again; nil if nothing was wrong
+	End          *End
+	Paused       bool           // StartIn stopped before slow work: call Resume once its transaction is committed
+	Told         bool           // this answered an empty answer that was held, and whoever ended the run meanwhile is told of the end too
+	Output       map[string]any // "provide JSON data" since the last reply
+	Save         map[string]any // "save data in SDK" since the last reply
+	Instructions []Instruction  // what the client's SDK shall do, since the last reply
+}
+
+// Instruction is something that the client's SDK does by itself: a key that it
+// made is kept only once the server has it.
+type Instruction struct {
+	Kind  string         `json:"kind"`
+	Visit string         `json:"visit"` // of the step that says so
+	Data  map[string]any `json:"data,omitempty"`
 }
 
 // Prompt is a question to the client. Kind names a screen that a client may

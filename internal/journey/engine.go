@@ -321,7 +321,7 @@ func (e *Engine) move(ctx context.Context, r *run, a Answer) (Reply, error) {
 			return nil
 		}
 		changed = true
-		r.Prev, r.Problem, r.Output, r.Save = r.Turn, nil, nil, nil
+		r.Prev, r.Problem, r.Output, r.Save, r.Instructions = r.Turn, nil, nil, nil, nil
 		if err := e.advance(ctx, tx, r, &a, a.Caller, done); err != nil {
 			return err
 		}

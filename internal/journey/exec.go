@@ -252,6 +252,11 @@ func (x *Exec) Save(data map[string]any) {
 	x.run.Saved = merged(x.run.Saved, data)
 }
 
+// Instruct tells the client's SDK to do something, with the next reply.
+func (x *Exec) Instruct(kind string, data map[string]any) {
+	x.run.Instructions = append(x.run.Instructions, Instruction{kind, x.run.Visit, data})
+}
+
 // Claim adds a claim to the journey token.
 func (x *Exec) Claim(name string, v any) {
 	x.run.Claims = merged(x.run.Claims, map[string]any{name: v})

@@ -12,8 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/watchword-auth/watchword/internal/apps"
-	_ "github.com/watchword-auth/watchword/internal/authenticators/biometric"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/code"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/mobilekey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/passkey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/password"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"

@@ -37,28 +37,29 @@ type run struct {
 	Prompt     *Prompt         `json:"prompt,omitempty"`
 	Problem    *fault.Error    `json:"problem,omitempty"`
 
-	Params    map[string]any     `json:"params,omitempty"`
-	Saved     map[string]any     `json:"saved,omitempty"`
-	Trusted   map[string]any     `json:"trusted,omitempty"`
-	Caller    Caller             `json:"caller"`
-	Subject   directory.UserID   `json:"subject,omitempty"`
-	Mine      []string           `json:"mine,omitempty"` // ids of what this run bound
-	Commit    string             `json:"commit,omitempty"`
-	Bound     directory.UserID   `json:"bound,omitempty"`
-	Device    directory.DeviceID `json:"device,omitempty"`
-	Proofs    []authn.Proof      `json:"-"`
-	Sealed    []byte             `json:"proofs,omitempty"` // Proofs, as authn packs them
-	Claims    map[string]any     `json:"claims,omitempty"`
-	Approvals []Approval         `json:"approvals,omitempty"`
-	Evidence  map[string]any     `json:"evidence,omitempty"`
-	Output    map[string]any     `json:"output,omitempty"` // for the next reply
-	Save      map[string]any     `json:"save,omitempty"`   // for the next reply
-	Pin       string             `json:"pin,omitempty"`    // attaches a debugger
-	Counts    map[string]int     `json:"counts,omitempty"` // visits of each node
-	Waiter    Waiter             `json:"waiter,omitzero"`
-	End       *End               `json:"end,omitempty"`
-	EndedAt   time.Time          `json:"ended_at,omitzero"`
-	Started   time.Time          `json:"started"`
+	Params       map[string]any     `json:"params,omitempty"`
+	Saved        map[string]any     `json:"saved,omitempty"`
+	Trusted      map[string]any     `json:"trusted,omitempty"`
+	Caller       Caller             `json:"caller"`
+	Subject      directory.UserID   `json:"subject,omitempty"`
+	Mine         []string           `json:"mine,omitempty"` // ids of what this run bound
+	Commit       string             `json:"commit,omitempty"`
+	Bound        directory.UserID   `json:"bound,omitempty"`
+	Device       directory.DeviceID `json:"device,omitempty"`
+	Proofs       []authn.Proof      `json:"-"`
+	Sealed       []byte             `json:"proofs,omitempty"` // Proofs, as authn packs them
+	Claims       map[string]any     `json:"claims,omitempty"`
+	Approvals    []Approval         `json:"approvals,omitempty"`
+	Evidence     map[string]any     `json:"evidence,omitempty"`
+	Output       map[string]any     `json:"output,omitempty"`       // for the next reply
+	Save         map[string]any     `json:"save,omitempty"`         // for the next reply
+	Instructions []Instruction      `json:"instructions,omitempty"` // for the next reply
+	Pin          string             `json:"pin,omitempty"`          // attaches a debugger
+	Counts       map[string]int     `json:"counts,omitempty"`       // visits of each node
+	Waiter       Waiter             `json:"waiter,omitzero"`
+	End          *End               `json:"end,omitempty"`
+	EndedAt      time.Time          `json:"ended_at,omitzero"`
+	Started      time.Time          `json:"started"`
 
 	fresh int    // proofs of this move: nothing can have changed since
 	key   string // hash of the session: the row
@@ -88,14 +89,14 @@ func (r *run) enter(node string) {
 }
 
 func (r *run) reply() Reply {
-	return Reply{Run: r.ID, Visit: r.Visit, Turn: r.Turn, Prompt: r.Prompt, Problem: r.Problem, End: r.End, Paused: r.Paused, Output: r.Output, Save: r.Save}
+	return Reply{Run: r.ID, Visit: r.Visit, Turn: r.Turn, Prompt: r.Prompt, Problem: r.Problem, End: r.End, Paused: r.Paused, Output: r.Output, Save: r.Save, Instructions: r.Instructions}
 }
 
 // unchanged is the reply to a poll that found nothing new: what was said once
 // is not said again.
 func (r *run) unchanged() Reply {
 	reply := r.reply()
-	reply.Problem, reply.Output, reply.Save = nil, nil, nil
+	reply.Problem, reply.Output, reply.Save, reply.Instructions = nil, nil, nil, nil
 	return reply
 }
 

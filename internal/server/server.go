@@ -38,8 +38,8 @@ import (
 	"github.com/watchword-auth/watchword/ui"
 
 	// Crafts: one import a method, one for the steps.
-	_ "github.com/watchword-auth/watchword/internal/authenticators/biometric"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/code"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/mobilekey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/passkey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/password"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/recovery"

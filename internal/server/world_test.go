@@ -2,12 +2,15 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit/kittest"
 	"github.com/watchword-auth/watchword/internal/server"
 	"github.com/watchword-auth/watchword/internal/simulator"
@@ -147,4 +150,22 @@ func ended(t testing.TB, b *simulator.Browser) simulator.Response {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// publish makes a journey of the demo tenant from its file.
+func (w *world) publish(t testing.TB, text string) {
+	t.Helper()
+	var g journey.Graph
+	if err := json.Unmarshal([]byte(text), &g); err != nil {
+		t.Fatal(err)
+	}
+	if bad := g.Check(nil); journey.Refused(bad) != nil {
+		t.Fatal(bad)
+	}
+	if err := w.Kit.DB.Move(t.Context(), func(tx *db.Tx) error {
+		_, err := journey.Publish(t.Context(), tx, "default", g)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -123,6 +123,19 @@ func (p *Phone) converse() *conversation {
 	}
 }
 
+// App is the phone's app with the mobile SDK in it, to run any journey.
+func (p *Phone) App() *Browser { return &Browser{p.converse()} }
+
+// SignBiometric signs a challenge as the phone does after a finger or a face; it
+// also returns the key's id.
+func (p *Phone) SignBiometric(challenge string) (id, signature string, err error) {
+	if id, _, err = keyID(&p.o.Keys.Biometric.PublicKey); err != nil {
+		return "", "", err
+	}
+	signature, err = signECDSA(p.o.Keys.Biometric, challenge)
+	return id, signature, err
+}
+
 // Register runs mobile_app_registration: it binds the device key, the biometric
 // key and the push target to the user. Where the user has a phone already, that
 // one must approve first; Register waits for it as long as ctx allows. A
@@ -270,11 +283,7 @@ func (p *Phone) allow(ctx context.Context, c *conversation, r Response, number s
 		}
 		return c.submit(ctx, ClientInput, map[string]any{"passcode": number})
 	case stepBio:
-		id, _, err := keyID(&p.o.Keys.Biometric.PublicKey)
-		if err != nil {
-			return r, err
-		}
-		signed, err := signECDSA(p.o.Keys.Biometric, r.Text("biometrics_challenge"))
+		id, signed, err := p.SignBiometric(r.Text("biometrics_challenge"))
 		if err != nil {
 			return r, err
 		}

@@ -3,7 +3,6 @@ package passkey
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/audit"
@@ -205,8 +204,8 @@ type resultBody struct {
 
 // registerOwn needs a proof of the last five minutes.
 func registerOwn(ctx context.Context, x *backend.Exec, in resultBody) (backend.Out, error) {
-	if !slices.ContainsFunc(x.Proofs, func(p authn.Proof) bool { return x.Kit.DB.Now().Sub(p.At()) <= 5*time.Minute }) {
-		return backend.Out{}, backend.Code(fault.New(fault.Denied, "Sign in again first."), "reauthentication_required")
+	if err := x.Fresh(); err != nil {
+		return backend.Out{}, err
 	}
 	return registered(ctx, x, in.Result, func(tx *db.Tx, r relying) (directory.UserID, func(c ceremony) (bool, error), error) {
 		return x.User, r.named(ctx, tx, x.User), nil

@@ -3,9 +3,7 @@ package password
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/authn"
@@ -98,8 +96,8 @@ type ownBody struct {
 
 // setOwn needs a proof of the last five minutes, and that there is no password.
 func setOwn(ctx context.Context, x *backend.Exec, in ownBody) (backend.Out, error) {
-	if !slices.ContainsFunc(x.Proofs, func(p authn.Proof) bool { return x.Kit.DB.Now().Sub(p.At()) <= 5*time.Minute }) {
-		return backend.Out{}, backend.Code(fault.New(fault.Denied, "Sign in again first."), "reauthentication_required")
+	if err := x.Fresh(); err != nil {
+		return backend.Out{}, err
 	}
 	u, err := directory.Find(ctx, x.Kit.DB, x.App.Tenant, x.User)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
-	_ "github.com/watchword-auth/watchword/internal/authenticators/biometric"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/mobilekey"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"

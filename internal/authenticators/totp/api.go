@@ -31,12 +31,10 @@ type registerBody struct {
 
 // registerOwn needs a proof of the last five minutes.
 func registerOwn(ctx context.Context, x *backend.Exec, in registerBody) (backend.Out, error) {
-	for _, p := range x.Proofs {
-		if x.Kit.DB.Now().Sub(p.At()) <= 5*time.Minute {
-			return enrolFor(ctx, x, in, func(*db.Tx) (directory.UserID, error) { return x.User, nil })
-		}
+	if err := x.Fresh(); err != nil {
+		return backend.Out{}, err
 	}
-	return backend.Out{}, backend.Code(fault.New(fault.Denied, "Sign in again first."), "reauthentication_required")
+	return enrolFor(ctx, x, in, func(*db.Tx) (directory.UserID, error) { return x.User, nil })
 }
 
 func registerFor(ctx context.Context, x *backend.Exec, in registerBody) (backend.Out, error) {

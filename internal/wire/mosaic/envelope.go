@@ -283,6 +283,22 @@ func delivered(r journey.Reply) map[string]any {
 	if len(r.Save) > 0 {
 		out["sdk_data"] = r.Save
 	}
+	if len(r.Instructions) > 0 {
+		out["sdk_instructions"] = instructions(r.Instructions)
+	}
+	return out
+}
+
+// instructions are what the SDK does by itself; data is never absent there.
+func instructions(list []journey.Instruction) []any {
+	out := make([]any, len(list))
+	for i, in := range list {
+		data := in.Data
+		if data == nil {
+			data = map[string]any{}
+		}
+		out[i] = map[string]any{"type": in.Kind, "step_id": in.Visit, "data": data}
+	}
 	return out
 }
 
