@@ -56,8 +56,12 @@ type Opening struct {
 	Subject Subject
 	Once    string        // posing again under the same name returns the first challenge
 	Slot    string        // at most one open challenge holds a slot; a new one cancels the old. Empty: no slot
-	Life    time.Duration // at most 10 minutes
+	Life    time.Duration // at most MaxLife; 10 minutes is what the standards let a code live
 }
+
+// MaxLife is how long a challenge waits at most: a mailed link may, as an operator
+// chooses. Every other method keeps to ten minutes by its own settings.
+const MaxLife = time.Hour
 
 // Gone is the answer to a move of a challenge that is not open any more.
 var Gone = fault.New(fault.Expired, "This request was answered or has run out. Start again in the browser.")
@@ -70,7 +74,7 @@ func (id ChallengeID) Topic() string { return "challenge/" + string(id) }
 // two at once end with one open.
 func Pose[T any](ctx context.Context, tx *db.Tx, o Opening, data T) (Challenge[T], bool, error) {
 	id := ChallengeID("chl_" + rand.Text())
-	c := Challenge[T]{id, o.Subject, Created, rand.Text(), tx.Now(), tx.Now().Add(min(o.Life, 10*time.Minute)), data}
+	c := Challenge[T]{id, o.Subject, Created, rand.Text(), tx.Now(), tx.Now().Add(min(o.Life, MaxLife)), data}
 	var slot any
 	if o.Slot != "" {
 		if err := vacate(ctx, tx, o.Slot); err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/kit"
 )
 
@@ -86,8 +87,15 @@ const (
 	NoContent = 204
 )
 
-// HTML is a Body that is a page.
-type HTML string
+// Page is a Body for a person: the server draws it like its other pages.
+type Page struct {
+	App, Title, Text string
+	Button           string // posts Fields back to where the page is, or leads to Next
+	Fields           form.Form
+	Next             string // where the browser goes by itself; http or https
+	Problem          string
+	Verdict          string // "yes" or "no" when it is over
+}
 
 // Info is what the door and its description know of a call.
 type Info struct {

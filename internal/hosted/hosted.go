@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
@@ -60,7 +61,7 @@ func (d Door) page(fn func(w http.ResponseWriter, r *http.Request) error) http.H
 }
 
 func (d Door) caller(r *http.Request) journey.Caller {
-	return journey.Caller{Address: web.Address(r, d.Trusted).String(), UserAgent: r.UserAgent()}
+	return journey.Caller{Address: web.Address(r, d.Trusted).String(), UserAgent: r.UserAgent(), Hosted: true}
 }
 
 // start begins a run and sends the browser to its page.
@@ -143,6 +144,9 @@ func (d Door) show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if done, err := d.cameBack(w, r, t, caller, before); done || err != nil {
+		return err
+	}
 	now := before
 	if before.End == nil && before.Prompt != nil && before.Prompt.Poll {
 		if now, err = d.poll(r, t, caller, before); err != nil {
@@ -154,6 +158,36 @@ func (d Door) show(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return d.draw(w, r, t, now)
+}
+
+// cameBack hands in the code with which a browser comes back from a mailed link:
+// what the prompt asks for stands in the address, which then loses it.
+func (d Door) cameBack(w http.ResponseWriter, r *http.Request, t ticket, caller journey.Caller, at journey.Reply) (bool, error) {
+	code := r.URL.Query().Get(linkCode)
+	if code == "" || at.Prompt == nil || at.Prompt.Kind != "magiclink.wait" {
+		return false, nil
+	}
+	reply, err := d.Engine.Answer(r.Context(), journey.Answer{Session: t.Session, Visit: at.Visit, Turn: at.Turn, Data: map[string]any{linkCode: code}, Caller: caller})
+	if err != nil {
+		return true, err
+	}
+	if reply.Problem != nil {
+		return true, d.draw(w, r, t, reply)
+	}
+	http.Redirect(w, r, r.URL.Path, http.StatusSeeOther)
+	return true, nil
+}
+
+// linkCode is the field of a prompt that a mailed link fills.
+const linkCode = "magic_link_code"
+
+// Page draws a page of a method's own.
+func (d Door) Page(w http.ResponseWriter, r *http.Request, status int, p backend.Page) {
+	v := view{App: p.App, Title: p.Title, Text: p.Text, Problem: p.Problem, Ended: p.Verdict, Next: p.Next, Button: p.Button}
+	if p.Button != "" && p.Next == "" {
+		v.Forms = []formView{{Button: p.Button, Primary: true, Inputs: inputs("", p.Fields, nil)}}
+	}
+	d.render(w, r, status, v)
 }
 
 // poll asks a run that waits whether there is news: held for a script, for a

@@ -54,6 +54,9 @@ type view struct {
 	NeedsApp         bool
 	Ended            string // "yes", "no", or "" while it goes on
 	Again            string
+	Next             string // where the browser goes by itself
+	Button           string // leads there, too
+	Mail             bool   // waits for a link, not for a phone
 	Token            string
 
 	typed url.Values
@@ -113,6 +116,9 @@ func describe(t ticket, r journey.Reply, now time.Time) view {
 	switch {
 	case p.Kind == "push.wait":
 		v.push(&p, now)
+	case p.Kind == "magiclink.wait":
+		v.push(&p, now)
+		v.Mail, p.Fields = true, nil // the link brings it
 	case p.Kind == "totp.register":
 		v.totp(&p)
 	case p.Kind == "recovery.show":

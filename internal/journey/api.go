@@ -23,6 +23,7 @@ type Caller struct {
 	Address   string        `json:"address,omitempty"` // IP address, from web.Address
 	UserAgent string        `json:"user_agent,omitempty"`
 	Locale    string        `json:"locale,omitempty"`
+	Hosted    bool          `json:"hosted,omitempty"` // a page of the server's own runs the journey, at /login/run/{run}
 	Device    Device        `json:"device,omitzero"`
 }
 

@@ -39,6 +39,7 @@ import (
 
 	// Crafts: one import a method, one for the steps.
 	_ "github.com/watchword-auth/watchword/internal/authenticators/code"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/magiclink"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/mobilekey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/passkey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/password"
@@ -253,8 +254,9 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	door := mosaic.Door{Kit: s.Kit, Engine: s.Engine, Token: s.journeyToken, Trusted: s.config.Trusted}
 	mosaic.Routes(mux, door)
-	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted})
-	hosted.Routes(mux, hosted.Door{Kit: s.Kit, Engine: s.Engine, Trusted: s.config.Trusted, Token: s.journeyToken})
+	people := hosted.Door{Kit: s.Kit, Engine: s.Engine, Trusted: s.config.Trusted, Token: s.journeyToken}
+	hosted.Routes(mux, people)
+	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Page: people.Page})
 	pages(mux, "/login-assets/", ui.Files, "login")
 	pages(mux, "/lib/", ui.Files, "lib")
 	deviceapi.Routes(mux, s.Kit, s.draining)

@@ -19,15 +19,7 @@ func answer(w http.ResponseWriter, out backend.Out) {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	page, isPage := out.Body.(backend.HTML)
 	switch {
-	case isPage:
-		h := w.Header()
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-		w.WriteHeader(status)
-		io.WriteString(w, string(page))
 	case out.Body == nil && status == http.StatusNoContent:
 		w.WriteHeader(status)
 	case out.Body == nil:

@@ -28,6 +28,7 @@ type Door struct {
 	Kit     *kit.Kit
 	Keys    *token.Keys
 	Trusted []netip.Prefix // proxies whose X-Forwarded-For counts
+	Page    func(w http.ResponseWriter, r *http.Request, status int, p backend.Page)
 }
 
 // Routes adds every call of the table, the token endpoint for clients, and the
@@ -67,6 +68,10 @@ func (d Door) serve(c backend.Info) http.Handler {
 		}
 		if err != nil {
 			refuse(w, r, err)
+			return
+		}
+		if page, ok := out.Body.(backend.Page); ok {
+			d.Page(w, r, max(out.Status, http.StatusOK), page)
 			return
 		}
 		answer(w, out)

@@ -1,0 +1,103 @@
+package magiclink
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/backend"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+)
+
+func init() {
+	backend.Register(backend.Call[sendBody]{Route: "POST /v1/auth/link/email/send", Title: "Send a link", Needs: "auth:execute", Run: send})
+	backend.Register(backend.Call[authenticateBody]{Route: "POST /v1/auth/link/email/authenticate", Title: "Authenticate by a link", Needs: "auth:execute", Run: authenticate})
+}
+
+type sendBody struct {
+	backend.Common
+	Redirect string `json:"redirect_uri"`
+	State    string `json:"state,omitempty"`
+	Minutes  int    `json:"email_expiration,omitempty"`
+	Channel  string `json:"channel,omitempty"` // email (default), or direct: the caller hands the link over
+	Request  bool   `json:"generate_request_id,omitempty"`
+	Language string `json:"language,omitempty"`
+}
+
+// send tells its caller, a back end of the application's own, whether there is
+// such a user; whoever asks that back end must not be told.
+func send(ctx context.Context, x *backend.Exec, in sendBody) (backend.Out, error) {
+	if in.Channel != "" && in.Channel != "email" && in.Channel != "direct" || in.Minutes < 0 || len(in.State) > 512 {
+		return backend.Out{}, backend.Code(fault.New(fault.Invalid, "The channel is email or direct, a link lives for minutes, and a state has up to 512 characters."), "system_invalid_input")
+	}
+	if ok, err := registered(ctx, x.Kit.DB, x.App.ID, in.Redirect); err != nil || !ok {
+		return backend.Out{}, orElse(err, backend.Code(fault.New(fault.Invalid, "No client of this application may be sent to this address."), "system_invalid_input"))
+	}
+	var sent Sent
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		u, err := x.Find(ctx, tx, in.Common)
+		if err != nil {
+			return err
+		}
+		if err := directory.MaySignIn(ctx, tx, x.App.Tenant, u.ID); err != nil {
+			return backend.Code(err, "user_not_active")
+		}
+		to, err := address(ctx, tx, u.ID)
+		if err != nil {
+			return backend.Code(err, "user_email_address_missing")
+		}
+		sent, err = Send(ctx, tx, x.Subject(Kind, u.ID), Note{App: x.App, Base: x.Kit.URL, To: to, Language: in.Language, Return: in.Redirect, Member: "code", State: in.State,
+			Life: time.Duration(in.Minutes) * time.Minute, Hand: in.Channel == "direct"}, in.Request)
+		return err
+	})
+	body := map[string]any{"message": "The link was sent."}
+	if sent.Request != "" {
+		body["request_id"] = sent.Request
+	}
+	if in.Channel == "direct" {
+		body["message"], body["link"] = "The link was made.", sent.Address
+	}
+	return backend.Out{Body: body}, err
+}
+
+func orElse(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// registered reports whether a client of the application may be sent there.
+func registered(ctx context.Context, q db.Q, app apps.ID, address string) (bool, error) {
+	list, err := apps.Clients(ctx, q, app)
+	return slices.ContainsFunc(list, func(c apps.Client) bool { return slices.Contains(c.Settings.RedirectURIs, address) }), err
+}
+
+// address is the user's primary mail address; fault.NotFound if they have none.
+func address(ctx context.Context, q db.Q, u directory.UserID) (string, error) {
+	ids, err := directory.Identifiers(ctx, q, u)
+	if err != nil {
+		return "", err
+	}
+	for _, i := range ids {
+		if i.Kind == directory.Email && i.Primary {
+			return i.Value, nil
+		}
+	}
+	return "", fault.New(fault.NotFound, "The user has no such address.")
+}
+
+type authenticateBody struct {
+	backend.Common
+	Code    string `json:"code"`
+	Request string `json:"request_id,omitempty"` // that of the sending, if there was one
+}
+
+func authenticate(ctx context.Context, x *backend.Exec, in authenticateBody) (backend.Out, error) {
+	p, err := x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) { return Exchange(ctx, tx, x.App, in.Code, in.Request) })
+	return backend.Out{Proof: p, SessionID: in.SessionID}, err
+}

@@ -1,0 +1,84 @@
+package magiclink
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/backend"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/form"
+)
+
+func init() {
+	backend.Register(backend.Call[struct{}]{Route: "GET /link/{token}", Title: "The page behind a mailed link", Who: backend.Public, Run: show})
+	backend.Register(backend.Call[backend.Raw]{Route: "POST /link/{token}", Title: "Its button", Who: backend.Public, Run: push})
+}
+
+// show draws the page and changes nothing, however often it is fetched.
+func show(ctx context.Context, x *backend.Exec, _ struct{}) (backend.Out, error) {
+	c, err := look(ctx, x.Kit.DB, x.Path("token"))
+	if err != nil {
+		return over(err)
+	}
+	return backend.Out{Body: question(c, "")}, nil
+}
+
+func question(c authn.Challenge[link], problem string) backend.Page {
+	p := backend.Page{App: c.Data.App, Title: "Sign in to " + c.Data.App + "?", Text: "You asked for this by mail. If you did not, close this page: nothing has happened.", Button: "Sign in", Problem: problem}
+	if c.Data.Number != "" {
+		p.Text = "Enter the number that the page shows where you are signing in. If no page shows one, close this: somebody else asked."
+		p.Fields = form.New(form.Text("number", "Number", form.Required, form.MaxLen(2)))
+	}
+	return p
+}
+
+// push is the button. It is the page's own: no other site can press it for a
+// person.
+func push(ctx context.Context, x *backend.Exec, in backend.Raw) (backend.Out, error) {
+	if x.Origin != "" && x.Origin != origin(x.Kit.URL) {
+		return over(fault.New(fault.Denied, "This has to be pressed on its own page."))
+	}
+	var address, app string
+	var wrong error
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		wrong = nil
+		c, err := look(ctx, tx, x.Path("token"))
+		if err != nil {
+			return err
+		}
+		app = c.Data.App
+		if address, err = press(ctx, tx, x.Path("token"), in.Form.Get("number")); fault.Is(err, fault.Wrong) {
+			wrong, err = err, nil
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return over(err)
+	case wrong != nil:
+		return over(fault.New(fault.Wrong, "That was not the number. Have another link sent."))
+	case address != "":
+		return backend.Out{Body: backend.Page{App: app, Title: "Signing you in", Text: "You are taken back to where you began.", Next: address, Button: "Go on"}}, nil
+	}
+	return backend.Out{Body: backend.Page{App: app, Title: "Done", Text: "Go back to the page where you are signing in. You can close this one.", Verdict: "yes"}}, nil
+}
+
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// over is the page of a refusal; outages stay errors.
+func over(err error) (backend.Out, error) {
+	f := fault.Of(err)
+	status := map[fault.Code]int{fault.Expired: 410, fault.Wrong: 422, fault.Locked: 429, fault.Denied: 403}[f.Code]
+	if status == 0 {
+		return backend.Out{}, err
+	}
+	return backend.Out{Status: status, Body: backend.Page{App: "Watchword", Title: "This link does not sign in", Text: f.Message, Verdict: "no"}}, nil
+}
