@@ -174,7 +174,7 @@ func Delete(ctx context.Context, tx *db.Tx, s Subject, id CredentialID, force bo
 	}
 	left := 0
 	for _, a := range all {
-		if a.ID != string(id) && a.ID != string(a.Kind) && (a.Status == Usable || a.Status == LockedNow) { // an address alone is no factor
+		if a.ID != string(id) && a.ID != string(a.Kind) && !methods[a.Kind].Beside && (a.Status == Usable || a.Status == LockedNow) { // an address alone is no factor
 			left++
 		}
 	}

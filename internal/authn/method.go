@@ -50,6 +50,10 @@ type Method struct {
 	// MultiFactor says that one proof by this method is two factors, such as a
 	// device key that only opens for its owner.
 	MultiFactor bool
+	// Beside says that a proof by this method counts beside another's only: a face,
+	// a device that was trusted. Alone it opens nothing and is nobody's last
+	// factor.
+	Beside bool
 	// Config is what an administrator sets, per application. Register adds
 	// "enabled".
 	Config form.Form
@@ -75,6 +79,12 @@ func Register(m Method) {
 	}
 	m.defaults = []byte(db.Text(doc))
 	methods[m.Kind] = m
+}
+
+// Alone reports whether nothing but methods that count beside others stands
+// behind proofs.
+func Alone(ps []Proof) bool {
+	return !slices.ContainsFunc(ps, func(p Proof) bool { return !methods[p.p.Kind].Beside })
 }
 
 // Methods returns every method, by kind.

@@ -101,6 +101,9 @@ func (x *Exec) Prove(p authn.Proof) error {
 	if x.run.Bound != "" && x.run.Bound != p.User() {
 		return fault.New(fault.Denied, "Somebody else is asked here.")
 	}
+	if authn.Alone(append(x.Proofs(), p)) {
+		return fault.New(fault.Denied, "Prove who you are in another way first.")
+	}
 	x.run.Proofs = append(x.run.Proofs, p)
 	x.run.fresh++
 	x.run.Subject = p.User()

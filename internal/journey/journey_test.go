@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/code"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/face"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/magiclink"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/mobilekey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/passkey"

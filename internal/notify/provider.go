@@ -61,6 +61,20 @@ func Forms() map[string]form.Form {
 	return out
 }
 
+// Offer makes another kind of provider known: somebody of the operator's choice
+// whom another part of the server calls. Its configuration is sealed like the
+// others. It panics if the kind is taken. Call it from init.
+func Offer(kind string, f form.Form, check func(doc map[string]any) error) {
+	if _, taken := forms[kind]; taken {
+		panic("notify: two providers are called " + kind)
+	}
+	forms[kind] = kindForm{f, check}
+}
+
+// Into reads the configuration, secrets included, into v, which has the form's
+// fields.
+func (p Provider) Into(v any) error { return p.decode(v) }
+
 var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // Differs reports whether SaveProvider with the same arguments would change

@@ -29,7 +29,7 @@ var floors = [][]string{
 	{"internal/authn", "internal/message"},
 	{"internal/session"},
 	{"internal/journey", "internal/backend"},
-	{"internal/authenticators/code", "internal/authenticators/magiclink", "internal/authenticators/mobilekey", "internal/authenticators/passkey", "internal/authenticators/password", "internal/authenticators/push", "internal/authenticators/recovery", "internal/authenticators/totp", "internal/journey/steps"},
+	{"internal/authenticators/code", "internal/authenticators/face", "internal/authenticators/magiclink", "internal/authenticators/mobilekey", "internal/authenticators/passkey", "internal/authenticators/password", "internal/authenticators/push", "internal/authenticators/recovery", "internal/authenticators/totp", "internal/authenticators/trusted", "internal/journey/steps"},
 	{"internal/wire/mosaic", "internal/wire/identity", "internal/deviceapi", "internal/hosted"},
 	{"ui"},
 	{"internal/server"},

@@ -39,12 +39,14 @@ import (
 
 	// Crafts: one import a method, one for the steps.
 	_ "github.com/watchword-auth/watchword/internal/authenticators/code"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/face"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/magiclink"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/mobilekey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/passkey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/password"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/recovery"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/totp"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/trusted"
 	_ "github.com/watchword-auth/watchword/internal/journey/steps"
 )
 

@@ -40,7 +40,7 @@ func place(id string) string { return "sessions/" + id }
 // Open begins a session on proofs of one user for one application.
 func Open(ctx context.Context, tx *db.Tx, app apps.App, client apps.ClientID, ps ...authn.Proof) (Session, error) {
 	s := Session{Bearer: "sid_" + rand.Text(), Tenant: app.Tenant, App: app.ID, Client: client, Proofs: ps, Created: tx.Now(), Expires: tx.Now().Add(Life)}
-	if len(ps) == 0 || slices.ContainsFunc(ps, func(p authn.Proof) bool { return p.User() == "" || p.User() != ps[0].User() || p.App() != app.ID }) {
+	if len(ps) == 0 || slices.ContainsFunc(ps, func(p authn.Proof) bool { return p.User() == "" || p.User() != ps[0].User() || p.App() != app.ID }) || authn.Alone(ps) {
 		return Session{}, fault.New(fault.Denied, "Nobody was authenticated.")
 	}
 	s.User, s.ID = ps[0].User(), tx.Vault().Hash("session", s.Bearer)
@@ -64,7 +64,9 @@ func Attach(ctx context.Context, tx *db.Tx, app apps.App, bearer string, p authn
 		return s, fault.New(fault.Denied, "This session is somebody else's.")
 	}
 	s.Proofs = append(s.Proofs, p)
-	s.Proofs = s.Proofs[max(0, len(s.Proofs)-maxProofs):]
+	if s.Proofs = s.Proofs[max(0, len(s.Proofs)-maxProofs):]; authn.Alone(s.Proofs) {
+		return s, fault.New(fault.Denied, "Prove who you are in another way first.")
+	}
 	n, err := tx.Exec(ctx, `UPDATE sessions SET proofs = $1, rev = rev + 1 WHERE id = $2 AND rev = $3`, authn.SealProofs(tx.Vault(), place(s.ID), s.Proofs), s.ID, s.rev)
 	if err == nil && n == 0 {
 		err = fault.New(fault.Conflict, "The session was changed a moment ago.")

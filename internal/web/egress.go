@@ -1,9 +1,11 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +15,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -95,6 +98,21 @@ func Egress(o EgressOptions) *http.Client {
 		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// Pool keeps one guarded client for each address that an operator configured,
+// which may be private: an engine in their own network. Its zero value is ready
+// and safe for concurrent use.
+type Pool struct{ clients sync.Map }
+
+// For returns the client that may call the host of u, whatever its address.
+func (p *Pool) For(u *url.URL) *http.Client {
+	host := net.JoinHostPort(u.Hostname(), portOf(u))
+	if c, ok := p.clients.Load(host); ok {
+		return c.(*http.Client)
+	}
+	c, _ := p.clients.LoadOrStore(host, Egress(EgressOptions{Allow: []string{host}}))
+	return c.(*http.Client)
 }
 
 // guard is the transport of the egress client.
@@ -259,6 +277,37 @@ func (b *bounded) Read(p []byte) (int, error) {
 }
 
 func (b *bounded) Close() error { return b.r.Close() }
+
+// Post sends a document of JSON to somebody the server calls out to and reads the
+// answer into out. Anything but a 2xx is an error that quotes up to 500 bytes of
+// what was answered.
+func Post(ctx context.Context, c *http.Client, address string, header map[string]string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	for name, value := range header {
+		r.Header.Set(name, value)
+	}
+	resp, err := c.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, egressBody))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("%s answered %s: %.500s", r.URL.Host, resp.Status, answer)
+	}
+	return json.Unmarshal(answer, out)
+}
 
 // Get reads a small text, at most a megabyte, from somebody the server calls out
 // to. Anything but 200 is an error.
