@@ -215,6 +215,13 @@ func Clients(ctx context.Context, q db.Q, app ID) ([]Client, error) {
 	return out, rows.Err()
 }
 
+// MayRedirect reports whether a client of the application may be sent to an
+// address.
+func MayRedirect(ctx context.Context, q db.Q, app ID, address string) (bool, error) {
+	list, err := Clients(ctx, q, app)
+	return slices.ContainsFunc(list, func(c Client) bool { return slices.Contains(c.Settings.RedirectURIs, address) }), err
+}
+
 // HasSecret reports whether a backend client has this secret.
 func HasSecret(ctx context.Context, q db.Q, id ClientID, secret string) (bool, error) {
 	_, _, err := Authenticate(ctx, q, id, secret)

@@ -215,7 +215,11 @@ func locked(wait time.Duration) error {
 
 func recallLock(ctx context.Context, q db.Q, s Subject) (lockout.State, error) {
 	var st lockout.State
-	err := q.QueryRow(ctx, `SELECT state FROM lockouts WHERE subject = $1`, s.counter()).Scan(db.JSON(&st))
+	name, err := s.counter(ctx, q)
+	if err != nil {
+		return st, err
+	}
+	err = q.QueryRow(ctx, `SELECT state FROM lockouts WHERE subject = $1`, name).Scan(db.JSON(&st))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -228,9 +232,13 @@ func storeLock(ctx context.Context, tx *db.Tx, s Subject, was, st lockout.State)
 	if was == st {
 		return nil
 	}
+	name, err := s.counter(ctx, tx)
+	if err != nil {
+		return err
+	}
 	n, err := tx.Exec(ctx, `INSERT INTO lockouts (subject, state, updated_at, stranger) VALUES ($1, $2, $3, $5)
 		ON CONFLICT (subject) DO UPDATE SET state = excluded.state, updated_at = excluded.updated_at WHERE lockouts.state = $4`,
-		s.counter(), db.Text(st), tx.Now(), db.Text(was), strings.HasPrefix(string(s.User), strangerMark))
+		name, db.Text(st), tx.Now(), db.Text(was), strings.HasPrefix(string(s.User), strangerMark))
 	if err == nil && n == 0 {
 		return fmt.Errorf("counter of %s moved inside a transaction", s.Kind)
 	}

@@ -41,13 +41,20 @@ func Enroll[T any](ctx context.Context, tx *db.Tx, s Subject, handle, label stri
 	if handle != "" {
 		h = handle
 	}
+	scope, err := s.lives(ctx, tx)
+	if err != nil {
+		return "", err
+	}
 	n, err := tx.Exec(ctx, `INSERT INTO credentials (id, kind, tenant_id, user_id, app_id, device_id, scope, handle, label, status, rev, data, created_at, used_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', 1, $10, $11, 0) ON CONFLICT (kind, scope, handle) DO NOTHING`,
-		id, s.Kind, s.Tenant, s.User, s.App, s.Device, s.lives(), h, label, tx.Vault().Seal(credentialPlace(id), b), tx.Now())
+		id, s.Kind, s.Tenant, s.User, s.App, s.Device, scope, h, label, tx.Vault().Seal(credentialPlace(id), b), tx.Now())
 	if err == nil && n == 0 {
 		return "", fault.New(fault.Conflict, "This key is registered already.")
 	}
-	return id, err
+	if err != nil {
+		return "", err
+	}
+	return id, s.tell(ctx, tx, label, true)
 }
 
 func credentialPlace(id CredentialID) string { return "credentials/data/" + string(id) }
@@ -56,8 +63,12 @@ const credentialColumns = `id, kind, tenant_id, app_id, user_id, device_id, hand
 
 // Credentials returns what a subject has enrolled and may use, oldest first.
 func Credentials[T any](ctx context.Context, q db.Q, s Subject) ([]Credential[T], error) {
+	scope, err := s.lives(ctx, q)
+	if err != nil {
+		return nil, err
+	}
 	return credentials[T](ctx, q, `SELECT `+credentialColumns+` FROM credentials
-		WHERE user_id = $1 AND kind = $2 AND scope = $3 AND status = 'active' ORDER BY created_at, id`, s.User, s.Kind, s.lives())
+		WHERE user_id = $1 AND kind = $2 AND scope = $3 AND status = 'active' ORDER BY created_at, id`, s.User, s.Kind, scope)
 }
 
 // AllCredentials returns what a user has enrolled of a kind in an application,
@@ -138,6 +149,19 @@ func Remove(ctx context.Context, tx *db.Tx, s Subject, id CredentialID) error {
 		return fault.New(fault.NotFound, "no such credential")
 	}
 	return err
+}
+
+// Revoke is Remove by somebody who means it: the user is told.
+func Revoke(ctx context.Context, tx *db.Tx, s Subject, id CredentialID) error {
+	var label string
+	err := tx.QueryRow(ctx, `SELECT label FROM credentials WHERE id = $1`, id).Scan(&label)
+	if err != nil {
+		return db.None(err, "credential")
+	}
+	if err := Remove(ctx, tx, s, id); err != nil {
+		return err
+	}
+	return s.tell(ctx, tx, label, false)
 }
 
 // Enrolled names what binds a user: the ids of credentials of any method and of

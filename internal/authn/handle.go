@@ -12,8 +12,12 @@ import (
 // whoever's it is; the user of s does not matter. fault.NotFound if there is
 // none.
 func ByHandle[T any](ctx context.Context, q db.Q, s Subject, handle string) (Credential[T], error) {
+	scope, err := s.lives(ctx, q)
+	if err != nil {
+		return Credential[T]{}, err
+	}
 	found, err := credentials[T](ctx, q, `SELECT `+credentialColumns+` FROM credentials
-		WHERE kind = $1 AND scope = $2 AND handle = $3 AND tenant_id = $4 AND app_id = $5 AND status = 'active'`, s.Kind, s.lives(), handle, s.Tenant, s.App)
+		WHERE kind = $1 AND scope = $2 AND handle = $3 AND tenant_id = $4 AND app_id = $5 AND status = 'active'`, s.Kind, scope, handle, s.Tenant, s.App)
 	if err == nil && len(found) == 0 {
 		err = fault.New(fault.NotFound, "no such credential")
 	}

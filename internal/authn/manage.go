@@ -67,8 +67,12 @@ func Authenticators(ctx context.Context, q db.Q, tenant apps.TenantID, app apps.
 }
 
 func enrolled(ctx context.Context, q db.Q, user directory.UserID, app apps.ID) ([]Authenticator, error) {
+	group, err := groupOf(ctx, q, app)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := q.Query(ctx, `SELECT id, kind, label, status, app_id, device_id, created_at, used_at FROM credentials
-		WHERE user_id = $1 AND (app_id = $2 OR scope = 'tenant') ORDER BY created_at, id`, user, app)
+		WHERE user_id = $1 AND (app_id = $2 OR scope IN ('tenant', $3)) ORDER BY created_at, id`, user, app, group)
 	if err != nil {
 		return nil, err
 	}
@@ -130,17 +134,29 @@ func Reactivate(ctx context.Context, tx *db.Tx, s Subject, id CredentialID) erro
 	if s.Kind, s.Device, err = kindOf(ctx, tx, s, id); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `DELETE FROM lockouts WHERE subject = $1`, s.counter())
+	name, err := s.counter(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM lockouts WHERE subject = $1`, name)
 	return err
 }
 
 func kindOf(ctx context.Context, q db.Q, s Subject, id CredentialID) (kind Kind, device directory.DeviceID, err error) {
-	err = q.QueryRow(ctx, `SELECT kind, device_id FROM credentials WHERE id = $1 AND user_id = $2 AND (app_id = $3 OR scope = 'tenant')`, id, s.User, s.App).Scan(&kind, &device)
+	group, err := groupOf(ctx, q, s.App)
+	if err != nil {
+		return "", "", err
+	}
+	err = q.QueryRow(ctx, `SELECT kind, device_id FROM credentials WHERE id = $1 AND user_id = $2 AND (app_id = $3 OR scope IN ('tenant', $4))`, id, s.User, s.App, group).Scan(&kind, &device)
 	return kind, device, db.None(err, "authenticator")
 }
 
 func (s Subject) setStatus(ctx context.Context, tx *db.Tx, id CredentialID, status, event, reason string) error {
-	n, err := tx.Exec(ctx, `UPDATE credentials SET status = $1, rev = rev + 1 WHERE id = $2 AND user_id = $3 AND tenant_id = $4 AND (app_id = $5 OR scope = 'tenant')`, status, id, s.User, s.Tenant, s.App)
+	group, err := groupOf(ctx, tx, s.App)
+	if err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, `UPDATE credentials SET status = $1, rev = rev + 1 WHERE id = $2 AND user_id = $3 AND tenant_id = $4 AND (app_id = $5 OR scope IN ('tenant', $6))`, status, id, s.User, s.Tenant, s.App, group)
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, "no such authenticator")
 	}
@@ -181,17 +197,60 @@ func Delete(ctx context.Context, tx *db.Tx, s Subject, id CredentialID, force bo
 	if left == 0 && !force {
 		return LastFactor
 	}
-	n, err := tx.Exec(ctx, `DELETE FROM credentials WHERE id = $1 AND user_id = $2 AND tenant_id = $3 AND app_id = $4`, id, s.User, s.Tenant, s.App)
-	if err == nil && n == 0 {
+	group, err := groupOf(ctx, tx, s.App)
+	if err != nil {
+		return err
+	}
+	gone, err := taken(ctx, tx, s, `id = $1 AND user_id = $2 AND tenant_id = $3 AND (app_id = $4 OR scope = $5)`, id, s.User, s.Tenant, s.App, group)
+	if err == nil && gone == 0 {
 		return fault.New(fault.NotFound, "no such authenticator")
 	}
 	return errors.Join(err, s.manage(ctx, tx, "authenticator.revoked", string(id), ""))
 }
 
+// taken deletes credentials and tells the user of each.
+func taken(ctx context.Context, tx *db.Tx, s Subject, where string, args ...any) (int, error) {
+	rows, err := tx.Query(ctx, `DELETE FROM credentials WHERE `+where+` RETURNING kind, label`, args...)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var gone []Change
+	for rows.Next() {
+		var c Change
+		if err := rows.Scan(&c.Subject.Kind, &c.Label); err != nil {
+			return 0, err
+		}
+		gone = append(gone, c)
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	for _, c := range gone {
+		s.Kind = c.Subject.Kind
+		if err := s.tell(ctx, tx, c.Label, false); err != nil {
+			return 0, err
+		}
+	}
+	return len(gone), nil
+}
+
+// groupOf is the scope of what an application shares with others, as credentials
+// name it; one that no credential has if it shares nothing.
+func groupOf(ctx context.Context, q db.Q, app apps.ID) (string, error) {
+	for _, m := range Methods() {
+		s, err := Subject{Kind: m.Kind, App: app}.shared(ctx, q)
+		if err != nil || s.group != "" {
+			return s.place(PerApp), err
+		}
+	}
+	return "group/", nil
+}
+
 // ForgetDevice removes what a user enrolled on one device of the application,
 // which methods name by its id or by its key's.
 func ForgetDevice(ctx context.Context, tx *db.Tx, s Subject, device directory.Device) error {
-	_, err := tx.Exec(ctx, `DELETE FROM credentials WHERE user_id = $1 AND app_id = $2 AND device_id IN ($3, $4)`, s.User, s.App, device.ID, device.KeyID)
+	_, err := taken(ctx, tx, s, `user_id = $1 AND app_id = $2 AND device_id IN ($3, $4)`, s.User, s.App, device.ID, device.KeyID)
 	return errors.Join(err, s.manage(ctx, tx, "device.removed", string(device.ID), ""))
 }
 
@@ -232,7 +291,11 @@ func UnlockKind(ctx context.Context, tx *db.Tx, s Subject, how How) error {
 		}
 	}
 	if how != Automatic {
-		_, err = tx.Exec(ctx, `UPDATE credentials SET status = 'active', rev = rev + 1 WHERE user_id = $1 AND kind = $2 AND status = 'deactivated' AND (app_id = $3 OR scope = 'tenant')`, s.User, s.Kind, s.App)
+		var group string
+		if group, err = groupOf(ctx, tx, s.App); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE credentials SET status = 'active', rev = rev + 1 WHERE user_id = $1 AND kind = $2 AND status = 'deactivated' AND (app_id = $3 OR scope IN ('tenant', $4))`, s.User, s.Kind, s.App, group)
 	}
 	return errors.Join(err, record(ctx, tx, s, "unlocked", string(how)))
 }
@@ -240,6 +303,10 @@ func UnlockKind(ctx context.Context, tx *db.Tx, s Subject, how How) error {
 // states reads every counter that an unlock of s reaches.
 func (s Subject) states(ctx context.Context, q db.Q, m Method) (map[string]lockout.State, error) {
 	s.Device = ""
+	s, err := s.shared(ctx, q)
+	if err != nil {
+		return nil, err
+	}
 	place := s.place(m.Unlock)
 	if m.Unlock == PerDevice {
 		place = s.place(PerApp)

@@ -54,6 +54,12 @@ type Method struct {
 	// a device that was trusted. Alone it opens nothing and is nobody's last
 	// factor.
 	Beside bool
+	// Tells adds the setting by which users are told of what was added to or taken
+	// from their account.
+	Tells bool
+	// Shares adds the setting by which applications of a tenant share what users
+	// enrolled, and with it the count of failures.
+	Shares bool
 	// Config is what an administrator sets, per application. Register adds
 	// "enabled".
 	Config form.Form
@@ -73,6 +79,12 @@ func Register(m Method) {
 	enabled := form.Boolean("enabled", "Enabled", form.Default(true),
 		form.Help("When off, nobody enrols or uses this method. What users enrolled stays and comes back when it is on again."))
 	m.Config = append(form.New(enabled), m.Config...)
+	if m.Tells {
+		m.Config = append(m.Config, form.Boolean("notify", "Tell users when this changes", form.Default(true), form.Help("By mail, at every address that was verified.")))
+	}
+	if m.Shares {
+		m.Config = append(m.Config, form.Text("sharing_group", "Sharing group", form.MaxLen(64), form.Help("Applications that name the same group share it. Whoever joins one leaves behind what users enrolled here.")))
+	}
 	doc, err := m.Config.Check(nil)
 	if err != nil {
 		panic("authn: " + string(m.Kind) + " has settings without a default: " + err.Error())
@@ -179,6 +191,24 @@ type Subject struct {
 	App    apps.ID            `json:"app"`
 	User   directory.UserID   `json:"user"`
 	Device directory.DeviceID `json:"device,omitempty"`
+
+	group string // that shares what users enrolled; empty: none, or not asked yet
+}
+
+// shared returns s in the group that its application shares the method with, if
+// it does.
+func (s Subject) shared(ctx context.Context, q db.Q) (Subject, error) {
+	if !methods[s.Kind].Shares || s.group != "" {
+		return s, nil
+	}
+	var set struct {
+		Group string `json:"sharing_group"`
+	}
+	if err := Settings(ctx, q, s.App, s.Kind, &set); err != nil && !errors.Is(err, Disabled) {
+		return s, err
+	}
+	s.group = set.Group
+	return s, nil
 }
 
 // place names what of a subject falls under one scope.
@@ -187,14 +217,21 @@ func (s Subject) place(scope Scope) string {
 	case PerTenant:
 		return "tenant"
 	case PerApp:
+		if s.group != "" {
+			return "group/" + s.group
+		}
 		return "app/" + string(s.App)
 	}
 	return "app/" + string(s.App) + "/device/" + string(s.Device)
 }
 
-func (s Subject) lives() string { return s.place(methods[s.Kind].Lives) }
+func (s Subject) lives(ctx context.Context, q db.Q) (string, error) {
+	s, err := s.shared(ctx, q)
+	return s.place(methods[s.Kind].Lives), err
+}
 
 // counter is the name of the lockout counter that an attempt of s is charged to.
-func (s Subject) counter() string {
-	return string(s.Tenant) + "/" + string(s.User) + "/" + string(s.Kind) + "/" + s.place(methods[s.Kind].Counts)
+func (s Subject) counter(ctx context.Context, q db.Q) (string, error) {
+	s, err := s.shared(ctx, q)
+	return string(s.Tenant) + "/" + string(s.User) + "/" + string(s.Kind) + "/" + s.place(methods[s.Kind].Counts), err
 }

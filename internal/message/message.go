@@ -26,6 +26,7 @@ const (
 	VerifyCode    = "verify_code"
 	MagicLink     = "magic_link"
 	ResetCode     = "password_reset_code"
+	ResetLink     = "password_reset_link"
 	Changed       = "password_changed"
 	Added         = "authenticator_added"
 	Removed       = "authenticator_removed"

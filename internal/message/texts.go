@@ -42,6 +42,14 @@ var texts = map[string]map[string][2]string{
 		"pt": {"Redefina a sua palavra-passe", "{code} permite escolher uma nova palavra-passe para a {app}. É válido por {minutes} minutos. Se não o pediu, não faça nada."},
 		"ja": {"パスワードの再設定", "{code} で {app} の新しいパスワードを設定できます。有効期限は {minutes} 分です。お心当たりがなければ何もしないでください。"},
 	},
+	ResetLink: {
+		"en": {"Reset your password", "Open this to choose a new password for {app}: {link} It is good for {minutes} minutes, once. If you did not ask for it, do nothing."},
+		"de": {"Passwort zurücksetzen", "Öffnen Sie dies, um ein neues Passwort für {app} zu wählen: {link} Es gilt {minutes} Minuten, einmal. Haben Sie es nicht verlangt, tun Sie nichts."},
+		"es": {"Restablezca su contraseña", "Abra esto para elegir una nueva contraseña para {app}: {link} Vale durante {minutes} minutos, una vez. Si no lo pidió, no haga nada."},
+		"fr": {"Réinitialisez votre mot de passe", "Ouvrez ceci pour choisir un nouveau mot de passe pour {app} : {link} Valable {minutes} minutes, une fois. Si vous ne l'avez pas demandé, ne faites rien."},
+		"pt": {"Redefina a sua palavra-passe", "Abra isto para escolher uma nova palavra-passe para a {app}: {link} É válido por {minutes} minutos, uma vez. Se não o pediu, não faça nada."},
+		"ja": {"パスワードの再設定", "{app} の新しいパスワードを設定するにはこちらを開いてください: {link} 有効期限は {minutes} 分、一回限りです。お心当たりがなければ何もしないでください。"},
+	},
 	Changed: {
 		"en": {"Your password was changed", "The password of your account at {app} was changed. If that was not you, tell {app} now."},
 		"de": {"Ihr Passwort wurde geändert", "Das Passwort Ihres Kontos bei {app} wurde geändert. Waren Sie das nicht, melden Sie sich jetzt bei {app}."},

@@ -199,6 +199,7 @@ func TestTrustedDevice(t *testing.T) {
 	w := newWorld(t)
 	c := w.rest(t)
 	u := c.want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org"})["user_id"].(string)
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/trusted_device", map[string]any{"notify": false}) // so that every mail is a code
 	w.publish(t, `{"id": "login", "name": "Login", "kind": "client", "start": "who", "nodes": {
 		"who": {"kind": "get_information", "config": {"form_id": "who", "output": "who", "fields": [{"name": "given"}]}, "next": {"success": "first"}},
 		"first": {"kind": "code.temporary", "config": {"user": "ana@example.org", "code": {"expr": "who.given"}}, "next": {"success": "trusted", "failure": "no", "expired": "no"}},

@@ -121,6 +121,7 @@ func TestPasskeyJourneys(t *testing.T) {
 func TestPasskeyAPI(t *testing.T) {
 	w, c, sdk := passkeys(t)
 	u := c.want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org", "external_user_id": "ext-1"})
+	c.want(t, 202, "POST /v1/users/"+u["user_id"].(string)+"/emails/ana@example.org/verify", nil)
 	p := simulator.NewPasskey(passkeyPage)
 	made := sdk.created(t, p, "ana@example.org")
 	first := c.want(t, 201, "POST /v1/auth/webauthn/external/register", map[string]any{"external_user_id": "ext-1", "webauthn_encoded_result": made})
@@ -160,7 +161,7 @@ func TestPasskeyAPI(t *testing.T) {
 	}
 	at := "/v1/users/" + u["user_id"].(string) + "/authenticators"
 	_, body := c.do(t, "GET "+at, nil)
-	if list := body["result"].([]any); len(list) != 3 || list[0].(map[string]any)["type"] != "webauthn" {
+	if list := body["result"].([]any); len(list) != 4 || list[0].(map[string]any)["type"] != "webauthn" {
 		t.Errorf("listed: %v", body)
 	}
 	w.sentCode(t, "", "ana@example.org", 2) // each new passkey is told by mail

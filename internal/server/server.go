@@ -28,6 +28,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
 	"github.com/watchword-auth/watchword/internal/limit"
+	_ "github.com/watchword-auth/watchword/internal/notice"
 	"github.com/watchword-auth/watchword/internal/notify"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"

@@ -31,7 +31,7 @@ const Kind authn.Kind = "face"
 
 func init() {
 	authn.Register(authn.Method{
-		Kind: Kind, Title: "Face", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, AMR: []string{"face"}, Beside: true, Lint: lint,
+		Kind: Kind, Title: "Face", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, Tells: true, AMR: []string{"face"}, Beside: true, Lint: lint,
 		Config: append(form.New(
 			form.Boolean("save_reference", "Keep a reference of new faces", form.Default(true), form.Help("Numbers, never a picture. Off: nobody can register.")),
 			form.Number("threshold", "Likeness that counts, in thousandths", form.Default(0), form.Between(0, 1000), form.Help("0: as the engine recommends. Choose it for one false match in 10,000 or fewer.")),
@@ -222,7 +222,7 @@ func Enrol(ctx context.Context, tx *db.Tx, s authn.Subject, id authn.ChallengeID
 	if err := directory.Touch(ctx, tx, s.User); err != nil { // of two at once the second replaces the first
 		return "", err
 	}
-	if err := Delete(ctx, tx, s); err != nil {
+	if err := drop(ctx, tx, s, authn.Remove); err != nil {
 		return "", err
 	}
 	return authn.Enroll(ctx, tx, s, "", "Face", reference{was.Print, consent, tx.Now()})
@@ -231,12 +231,16 @@ func Enrol(ctx context.Context, tx *db.Tx, s authn.Subject, id authn.ChallengeID
 // Delete forgets a user's face in the application, if there is one.
 func Delete(ctx context.Context, tx *db.Tx, s authn.Subject) error {
 	s.Kind = Kind
+	return drop(ctx, tx, s, authn.Revoke)
+}
+
+func drop(ctx context.Context, tx *db.Tx, s authn.Subject, remove func(ctx context.Context, tx *db.Tx, s authn.Subject, id authn.CredentialID) error) error {
 	all, err := authn.AllCredentials[reference](ctx, tx, s)
 	if err != nil {
 		return err
 	}
 	for _, c := range all {
-		if err := authn.Remove(ctx, tx, s, c.ID); err != nil {
+		if err := remove(ctx, tx, s, c.ID); err != nil {
 			return err
 		}
 	}

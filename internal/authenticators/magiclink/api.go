@@ -2,7 +2,6 @@ package magiclink
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -34,7 +33,7 @@ func send(ctx context.Context, x *backend.Exec, in sendBody) (backend.Out, error
 	if in.Channel != "" && in.Channel != "email" && in.Channel != "direct" || in.Minutes < 0 || len(in.State) > 512 {
 		return backend.Out{}, backend.Code(fault.New(fault.Invalid, "The channel is email or direct, a link lives for minutes, and a state has up to 512 characters."), "system_invalid_input")
 	}
-	if ok, err := registered(ctx, x.Kit.DB, x.App.ID, in.Redirect); err != nil || !ok {
+	if ok, err := apps.MayRedirect(ctx, x.Kit.DB, x.App.ID, in.Redirect); err != nil || !ok {
 		return backend.Out{}, orElse(err, backend.Code(fault.New(fault.Invalid, "No client of this application may be sent to this address."), "system_invalid_input"))
 	}
 	var sent Sent
@@ -69,12 +68,6 @@ func orElse(err, other error) error {
 		return err
 	}
 	return other
-}
-
-// registered reports whether a client of the application may be sent there.
-func registered(ctx context.Context, q db.Q, app apps.ID, address string) (bool, error) {
-	list, err := apps.Clients(ctx, q, app)
-	return slices.ContainsFunc(list, func(c apps.Client) bool { return slices.Contains(c.Settings.RedirectURIs, address) }), err
 }
 
 // address is the user's primary mail address; fault.NotFound if they have none.

@@ -130,7 +130,7 @@ func returns(ctx context.Context, x *journey.Exec, c config, set settings) (stri
 		}
 		return "", nil
 	}
-	ok, err := registered(ctx, x.Q, x.App(), c.Redirect)
+	ok, err := apps.MayRedirect(ctx, x.Q, x.App(), c.Redirect)
 	if err == nil && !ok {
 		x.Log.WarnContext(ctx, "magiclink.authenticate: no client may be sent to its redirect_uri", "journey", x.Journey())
 		err = fault.New(fault.Internal, "redirect_uri is not registered")

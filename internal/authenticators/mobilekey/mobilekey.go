@@ -36,13 +36,13 @@ const (
 func init() {
 	most := form.Number("max_keys", "Phones per user", form.Default(10), form.Between(1, 50))
 	authn.Register(authn.Method{
-		Kind: Biometric, Title: "Mobile biometrics", Lives: authn.PerApp, Counts: authn.PerDevice, Unlock: authn.PerApp,
+		Kind: Biometric, Title: "Mobile biometrics", Lives: authn.PerApp, Counts: authn.PerDevice, Unlock: authn.PerApp, Tells: true,
 		AMR: []string{"hwk", "user", "mfa"}, MultiFactor: true, Lint: lintAttestation,
 		Config: append(append(form.New(most), attestationFields()...),
 			lockout.Fields(100, lockout.Tier{Failures: 5, Minutes: 1}, lockout.Tier{Failures: 8, Minutes: 15}, lockout.Tier{Failures: 10, Minutes: 60})...),
 	})
 	authn.Register(authn.Method{
-		Kind: PIN, Title: "Mobile PIN", Lives: authn.PerApp, Counts: authn.PerDevice, Unlock: authn.PerApp,
+		Kind: PIN, Title: "Mobile PIN", Lives: authn.PerApp, Counts: authn.PerDevice, Unlock: authn.PerApp, Tells: true,
 		AMR: []string{"swk", "pin", "mfa"}, MultiFactor: true, Lint: lintPIN,
 		Config: append(form.New(most,
 			form.Number("min_length", "Digits at least", form.Default(6), form.Between(4, 12), form.Help("The app keeps to it: no PIN leaves the phone.")),
@@ -181,7 +181,7 @@ func Delete(ctx context.Context, tx *db.Tx, s authn.Subject) error {
 		if c.Data.DeviceKey != string(s.Device) {
 			continue
 		}
-		if err := authn.Remove(ctx, tx, s, c.ID); err != nil {
+		if err := authn.Revoke(ctx, tx, s, c.ID); err != nil {
 			return err
 		}
 	}

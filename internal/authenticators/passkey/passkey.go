@@ -32,7 +32,7 @@ const (
 func init() {
 	plain := func(label string) form.Form { return form.New(form.Text("", label, form.MaxLen(300))) }
 	authn.Register(authn.Method{
-		Kind: Kind, Title: "Passkey", Lives: authn.PerDevice, Counts: authn.PerDevice, Unlock: authn.PerApp,
+		Kind: Kind, Title: "Passkey", Lives: authn.PerDevice, Counts: authn.PerDevice, Unlock: authn.PerApp, Tells: true,
 		AMR: []string{"hwk", "user"}, MultiFactor: true,
 		Config: append(form.New(
 			form.Text("rp_id", "Relying party id", form.MaxLen(253), form.Help("The domain that passkeys are for. Empty: the host of this server. Whoever changes it makes all passkeys useless.")),

@@ -21,7 +21,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
-	"github.com/watchword-auth/watchword/internal/message"
 )
 
 // key is what the server keeps of a passkey (WebAuthn Level 3 4, credential
@@ -224,34 +223,13 @@ func (r relying) store(ctx context.Context, tx *db.Tx, user directory.UserID, re
 		if !r.OnePerEcosystem || k.Ecosystem == "" || old.Data.Ecosystem != k.Ecosystem || old.Handle == res.handle() {
 			continue
 		}
-		if err := authn.Remove(ctx, tx, s, old.ID); err != nil {
+		if err := authn.Revoke(ctx, tx, s, old.ID); err != nil {
 			return "", err
 		}
 		kept--
-		if err := r.tell(ctx, tx, user, message.Removed, old.Label); err != nil {
-			return "", err
-		}
 	}
 	if kept >= r.Max {
 		return "", backend.Code(tooMany, "auth_max_authenticators_count_exceeded")
 	}
-	id, err := authn.Enroll(ctx, tx, s, res.handle(), modelName(k.AAGUID), k)
-	if err != nil {
-		return "", err
-	}
-	return id, r.tell(ctx, tx, user, message.Added, modelName(k.AAGUID))
-}
-
-// tell writes to the user, if there is an address.
-func (r relying) tell(ctx context.Context, tx *db.Tx, user directory.UserID, what, label string) error {
-	ids, err := directory.Identifiers(ctx, tx, user)
-	if err != nil {
-		return err
-	}
-	for _, i := range ids {
-		if i.Kind == directory.Email && i.Primary {
-			return message.Mail(ctx, tx, r.app, i.Value, what, message.Data{Values: map[string]string{"method": "Passkey", "label": label}})
-		}
-	}
-	return nil
+	return authn.Enroll(ctx, tx, s, res.handle(), modelName(k.AAGUID), k)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/backend"
@@ -21,6 +22,7 @@ func init() {
 	call("POST /v1/auth/password/authenticate", "Authenticate by a password", "auth:execute", authenticateCall)
 	call("POST /v1/auth/password/replace", "Replace a temporary or expired password", "auth:execute", replaceCall)
 	call("POST /v1/auth/password/reset/{channel}/otp/send", "Send a code to reset a password", "auth:execute", sendResetCall)
+	call("POST /v1/auth/password/reset/email/link/send", "Mail a link to reset a password", "auth:execute", sendLinkCall)
 	call("POST /v1/auth/password/reset/{channel}/otp/validate", "Exchange a code for a reset token", "auth:execute", exchangeCall)
 	call("POST /v1/auth/password/reset", "Reset a password by a token", "auth:execute", resetCall)
 	call("PUT /v1/password-dictionary", "Replace the dictionary", "apps:edit", replaceWords)
@@ -109,9 +111,6 @@ func setOwn(ctx context.Context, x *backend.Exec, in ownBody) (backend.Out, erro
 	}
 	return backend.Out{Status: backend.Created}, x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		_, err := Set(ctx, tx, x.Subject(Kind, u.ID), f, false, true)
-		if err == nil {
-			err = added(ctx, tx, x.Subject(Kind, u.ID))
-		}
 		if fault.Is(err, fault.Conflict) {
 			err = backend.Code(fault.New(fault.Denied, "There is a password already."), "auth_password_already_configured")
 		}
@@ -224,6 +223,30 @@ func sendResetCall(ctx context.Context, x *backend.Exec, in resetBody) (backend.
 		return SendReset(ctx, tx, u, err, Asked{App: x.App, Typed: in.Identifier, Via: via, Language: in.Language})
 	})
 	return backend.Out{Body: map[string]any{"message": "If there is such a user, a code is on its way."}}, err
+}
+
+type linkBody struct {
+	resetBody
+	Redirect string `json:"redirect_uri,omitempty"` // the page that asks for the new password; empty: this server's
+}
+
+// sendLinkCall says the same of everybody, also of who does not exist.
+func sendLinkCall(ctx context.Context, x *backend.Exec, in linkBody) (backend.Out, error) {
+	if in.Identifier == "" {
+		in.Identifier, in.IdentifierType = in.Email, "email"
+	}
+	if in.Redirect != "" {
+		if ok, err := apps.MayRedirect(ctx, x.Kit.DB, x.App.ID, in.Redirect); err != nil {
+			return backend.Out{}, err
+		} else if !ok {
+			return backend.Out{}, backend.Code(fault.New(fault.Invalid, "No client of this application may be sent to this address."), "system_invalid_input")
+		}
+	}
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		u, err := x.Find(ctx, tx, in.Common)
+		return SendReset(ctx, tx, u, err, Asked{App: x.App, Typed: in.Identifier, Via: directory.Email, Language: in.Language, Base: x.Kit.URL, Return: in.Redirect})
+	})
+	return backend.Out{Body: map[string]any{"message": "If there is such a user, a link is on its way."}}, err
 }
 
 func exchangeCall(ctx context.Context, x *backend.Exec, in resetBody) (backend.Out, error) {

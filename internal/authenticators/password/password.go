@@ -26,7 +26,7 @@ const Kind authn.Kind = "password"
 
 func init() {
 	authn.Register(authn.Method{
-		Kind: Kind, Title: "Password", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, AMR: []string{"pwd"},
+		Kind: Kind, Title: "Password", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, Tells: true, Shares: true, AMR: []string{"pwd"},
 		Config: append(form.New(
 			form.Number("min_length", "Characters at least", form.Default(15), form.Between(5, 128)),
 			form.Number("complexity", "Complexity", form.Default(0), form.Between(0, 5),
@@ -42,7 +42,6 @@ func init() {
 			form.Number("reset_minutes", "Minutes that a reset is good for", form.Default(5), form.Between(5, 60)),
 			form.Number("reset_code_length", "Digits of a reset code", form.Default(6), form.Between(4, 8)),
 			form.Boolean("reset_mfa", "A reset needs another factor", form.Default(false)),
-			form.Boolean("notify", "Tell the user of a new password", form.Default(true)),
 			form.Number("temporary_hours", "Hours that a temporary password is good for", form.Default(24), form.Between(1, 8760)),
 		), lockout.Fields(100, lockout.Tier{Failures: 5, Minutes: 1}, lockout.Tier{Failures: 8, Minutes: 15}, lockout.Tier{Failures: 10, Minutes: 60})...),
 		Lint: lint,
@@ -400,15 +399,6 @@ func tell(ctx context.Context, tx *db.Tx, s authn.Subject, name string, values m
 		return err
 	}
 	return message.Mail(ctx, tx, app, to, name, message.Data{Values: values})
-}
-
-// added tells a user that they have a password now.
-func added(ctx context.Context, tx *db.Tx, s authn.Subject) error {
-	var set settings
-	if err := authn.Settings(ctx, tx, s.App, Kind, &set); err != nil || !set.Notify {
-		return err
-	}
-	return tell(ctx, tx, s, message.Added, map[string]string{"method": "Password", "label": "Password"})
 }
 
 // address is the user's primary one of a kind, or "".

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"math/big"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -46,9 +47,12 @@ type Asked struct {
 	Typed    string // the name by which the user was looked for
 	Via      directory.IdentifierKind
 	Language string
+	Base     string // by a link instead of a code, to a page of this server
+	Return   string // or to this page of the application's, checked by the caller, with reset_token
 }
 
-// SendReset sends a user a code that lets them choose another password; err is
+// SendReset sends a user a code, or a link, that lets them choose another
+// password; err is
 // what finding them said. Somebody unknown, without a password or without such
 // an address, gets nothing, and the caller is told the same: nil, or
 // fault.Limited after five in a quarter of an hour. A code ends the one before,
@@ -81,6 +85,9 @@ func SendReset(ctx context.Context, tx *db.Tx, u directory.User, err error, a As
 }
 
 func sendReset(ctx context.Context, tx *db.Tx, c authn.Credential[kept], set settings, to string, a Asked) error {
+	if a.Base != "" {
+		return sendLink(ctx, tx, c, set, to, a)
+	}
 	n, err := rand.Int(rand.Reader, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(set.ResetLength)), nil))
 	if err != nil {
 		return err
@@ -96,6 +103,30 @@ func sendReset(ctx context.Context, tx *db.Tx, c authn.Credential[kept], set set
 	}
 	return message.Mail(ctx, tx, a.App, to, message.ResetCode, d)
 }
+
+// sendLink mails a link that holds the token which a code is exchanged for.
+func sendLink(ctx context.Context, tx *db.Tx, c authn.Credential[kept], set settings, to string, a Asked) error {
+	secret, life := rand.Text(), time.Duration(set.ResetMinutes)*time.Minute
+	c.Data.Reset = &reset{Hash: resetHash(tx, byToken, c.Subject.User, secret), To: to, Via: directory.Email, Until: tx.Now().Add(life)}
+	if err := authn.Use(ctx, tx, c); err != nil {
+		return err
+	}
+	token := tokenOf(c.Subject.User, secret)
+	link := a.Base + "/password/reset/" + string(a.App.ID) + "/" + token
+	if a.Return != "" {
+		u, err := url.Parse(a.Return)
+		if err != nil {
+			return err
+		}
+		q := u.Query()
+		q.Set("reset_token", token)
+		u.RawQuery = q.Encode()
+		link = u.String()
+	}
+	return message.Mail(ctx, tx, a.App, to, message.ResetLink, message.Data{Values: map[string]string{"link": link, "minutes": strconv.Itoa(set.ResetMinutes)}, Language: a.Language, Life: life})
+}
+
+func tokenOf(u directory.UserID, secret string) string { return "prt_" + string(u) + "." + secret }
 
 // late is the answer to a right code or token that came too late. It is not
 // charged.
@@ -139,7 +170,7 @@ func Exchange(ctx context.Context, tx *db.Tx, s authn.Subject, code string) (tok
 			return "", err
 		}
 		secret := rand.Text()
-		token = "prt_" + string(s.User) + "." + secret
+		token = tokenOf(s.User, secret)
 		r := *c.Data.Reset
 		r.Hash, r.Until = resetHash(tx, byToken, s.User, secret), tx.Now().Add(time.Duration(set.ResetMinutes)*time.Minute)
 		c.Data.Reset = &r

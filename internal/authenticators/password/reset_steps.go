@@ -3,6 +3,7 @@ package password
 import (
 	"context"
 
+	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/journey"
@@ -14,7 +15,7 @@ func init() {
 		Kind: "password.reset_request", Title: "Send a password reset", Category: "Authenticate",
 		Doc: "Sends a code that lets its reader choose another password. Somebody unknown, or without a password, gets none and the journey goes on all the same.",
 		Config: form.New(user,
-			form.Choice("channel", "Sent by", []string{"email", "sms"}, form.Default("email")),
+			form.Choice("channel", "Sent by", []string{"email", "sms", "link"}, form.Default("email"), form.Help("link: a mail with a link to a page of this server, where the password is chosen.")),
 			form.Text("language", "Language", form.MaxLen(16))),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
 		Run:      request,
@@ -44,7 +45,11 @@ type resetConfig struct {
 
 func request(ctx context.Context, x *journey.Exec, c requestConfig) (journey.Next, error) {
 	u, err := x.User(ctx, c.User)
-	return journey.Judge(x, SendReset(ctx, x.Tx, u, err, Asked{App: appOf(x), Typed: c.User, Via: channels[c.Channel], Language: c.Language}))
+	a := Asked{App: appOf(x), Typed: c.User, Via: channels[c.Channel], Language: c.Language}
+	if c.Channel == "link" {
+		a.Via, a.Base = directory.Email, x.URL
+	}
+	return journey.Judge(x, SendReset(ctx, x.Tx, u, err, a))
 }
 
 // handedIn is the code and the password of this visit, configured or typed.

@@ -201,14 +201,7 @@ func register(ctx context.Context, x *journey.Exec, c registerConfig, temporary 
 		return journey.Judge(x, err)
 	}
 	s := authn.Subject{Kind: Kind, Tenant: x.Tenant(), App: x.App(), User: u.ID}
-	had, err := authn.Credentials[kept](ctx, x.Tx, s)
-	if err != nil {
-		return journey.Next{}, err
-	}
 	id, err := Set(ctx, x.Tx, s, f.Fresh, temporary, false)
-	if err == nil && len(had) == 0 {
-		err = added(ctx, x.Tx, s)
-	}
 	if err != nil {
 		return journey.Judge(x, err)
 	}

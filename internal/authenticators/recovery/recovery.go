@@ -21,7 +21,7 @@ const Kind authn.Kind = "recovery"
 
 func init() {
 	authn.Register(authn.Method{
-		Kind: Kind, Title: "Recovery codes", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, AMR: []string{"otp"},
+		Kind: Kind, Title: "Recovery codes", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, Tells: true, AMR: []string{"otp"},
 		Config: append(form.New(
 			form.Number("count", "Codes", form.Default(10), form.Between(4, 20)),
 		), lockout.Fields(100, lockout.Tier{Failures: 5, Minutes: 1}, lockout.Tier{Failures: 8, Minutes: 15}, lockout.Tier{Failures: 10, Minutes: 60})...),

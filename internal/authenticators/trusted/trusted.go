@@ -28,7 +28,7 @@ const Kind authn.Kind = "trusted_device"
 
 func init() {
 	authn.Register(authn.Method{
-		Kind: Kind, Title: "Trusted device", Lives: authn.PerApp, Counts: authn.PerDevice, Unlock: authn.PerApp, AMR: []string{"swk"}, Beside: true, Lint: lint,
+		Kind: Kind, Title: "Trusted device", Lives: authn.PerApp, Counts: authn.PerDevice, Unlock: authn.PerApp, Tells: true, AMR: []string{"swk"}, Beside: true, Lint: lint,
 		Config: append(form.New(
 			form.Number("days", "Days that a device is trusted", form.Default(30), form.Between(1, 365)),
 			form.Number("max_devices", "Devices per user", form.Default(10), form.Between(1, 50), form.Help("The one trusted longest ago gives way.")),
@@ -255,7 +255,7 @@ func forget(ctx context.Context, x *journey.Exec, c config) (journey.Next, error
 		return journey.Next{}, err
 	}
 	for _, c := range all {
-		if err := authn.Remove(ctx, x.Tx, s, c.ID); err != nil {
+		if err := authn.Revoke(ctx, x.Tx, s, c.ID); err != nil {
 			return journey.Judge(x, err)
 		}
 	}
