@@ -190,7 +190,7 @@ func Lock(ctx context.Context, tx *db.Tx, s Subject, reason string) error {
 	}
 	next := st
 	next.Manual = true
-	return errors.Join(storeLock(ctx, tx, s, st, next), record(ctx, tx, s, "locked", reason))
+	return errors.Join(storeLock(ctx, tx, s, st, next), record(ctx, tx, s, "locked", reason), s.changed(ctx, tx, "", Changed))
 }
 
 // LockFor locks a subject until it has passed, or by hand if it is 0.

@@ -54,7 +54,7 @@ func Enroll[T any](ctx context.Context, tx *db.Tx, s Subject, handle, label stri
 	if err != nil {
 		return "", err
 	}
-	return id, s.tell(ctx, tx, label, true)
+	return id, s.changed(ctx, tx, label, Added)
 }
 
 func credentialPlace(id CredentialID) string { return "credentials/data/" + string(id) }
@@ -161,7 +161,7 @@ func Revoke(ctx context.Context, tx *db.Tx, s Subject, id CredentialID) error {
 	if err := Remove(ctx, tx, s, id); err != nil {
 		return err
 	}
-	return s.tell(ctx, tx, label, false)
+	return s.changed(ctx, tx, label, Removed)
 }
 
 // Enrolled names what binds a user: the ids of credentials of any method and of

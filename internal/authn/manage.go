@@ -121,7 +121,14 @@ func Known(k Kind) bool { _, ok := methods[k]; return ok }
 // Deactivate locks one enrolled authenticator until Reactivate or an unlock of
 // its kind. fault.NotFound if the user has no such one in the application.
 func Deactivate(ctx context.Context, tx *db.Tx, s Subject, id CredentialID, reason string) error {
-	return s.setStatus(ctx, tx, id, string(Deactivated), "authenticator.locked", reason)
+	if err := s.setStatus(ctx, tx, id, string(Deactivated), "authenticator.locked", reason); err != nil {
+		return err
+	}
+	var err error
+	if s.Kind, _, err = kindOf(ctx, tx, s, id); err != nil {
+		return err
+	}
+	return s.changed(ctx, tx, "", Changed)
 }
 
 // Reactivate undoes Deactivate and clears every lock and count that its
@@ -161,6 +168,36 @@ func (s Subject) setStatus(ctx context.Context, tx *db.Tx, id CredentialID, stat
 		return fault.New(fault.NotFound, "no such authenticator")
 	}
 	return errors.Join(err, s.manage(ctx, tx, event, string(id), reason))
+}
+
+// StepUp returns nil if proofs of the last five minutes reach as high as the user
+// can: who has two factors, or one that is two, proves both before anything is
+// added to or taken from the account (security R40, R41). fault.Denied otherwise.
+func StepUp(ctx context.Context, q db.Q, tenant apps.TenantID, app apps.ID, user directory.UserID, ps []Proof) error {
+	var fresh []Proof
+	for _, p := range ps {
+		if q.Now().Sub(p.At()) <= 5*time.Minute {
+			fresh = append(fresh, p)
+		}
+	}
+	if len(fresh) == 0 || Alone(fresh) {
+		return fault.New(fault.Denied, "Sign in again first.")
+	}
+	all, err := Authenticators(ctx, q, tenant, app, user)
+	if err != nil {
+		return err
+	}
+	kinds, both := map[Kind]bool{}, false
+	for _, a := range all {
+		if a.ID != string(a.Kind) && !methods[a.Kind].Beside && a.Status != SwitchedOff {
+			kinds[a.Kind] = true
+			both = both || methods[a.Kind].MultiFactor
+		}
+	}
+	if (both || len(kinds) > 1) && ACR(fresh) != AAL2 {
+		return fault.New(fault.Denied, "Sign in with a second factor first.")
+	}
+	return nil
 }
 
 // Rename gives an authenticator another label, of at most 100 characters.
@@ -208,7 +245,7 @@ func Delete(ctx context.Context, tx *db.Tx, s Subject, id CredentialID, force bo
 	return errors.Join(err, s.manage(ctx, tx, "authenticator.revoked", string(id), ""))
 }
 
-// taken deletes credentials and tells the user of each.
+// taken deletes credentials and makes each known.
 func taken(ctx context.Context, tx *db.Tx, s Subject, where string, args ...any) (int, error) {
 	rows, err := tx.Query(ctx, `DELETE FROM credentials WHERE `+where+` RETURNING kind, label`, args...)
 	if err != nil {
@@ -228,7 +265,7 @@ func taken(ctx context.Context, tx *db.Tx, s Subject, where string, args ...any)
 	}
 	for _, c := range gone {
 		s.Kind = c.Subject.Kind
-		if err := s.tell(ctx, tx, c.Label, false); err != nil {
+		if err := s.changed(ctx, tx, c.Label, Removed); err != nil {
 			return 0, err
 		}
 	}

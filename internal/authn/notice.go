@@ -7,39 +7,53 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 )
 
-// Change is something that was added to or taken from a user's account.
+// What says what became of an authenticator.
+type What int
+
+const (
+	Added   What = iota + 1
+	Removed      // for good
+	Changed      // replaced, or locked by a person
+)
+
+// Change is something that happened to what a user proves themselves with.
 type Change struct {
 	Subject Subject
+	What    What
 	Title   string // of the method
 	Label   string // what the user calls it
-	Added   bool
+	Tell    bool   // the application wants its users told
 }
 
 var watchers []func(ctx context.Context, tx *db.Tx, c Change) error
 
-// Watch has fn told of every change, in the transaction that makes it. Call it
+// Watch has fn hear of every change, in the transaction that makes it. Call it
 // from init.
 func Watch(fn func(ctx context.Context, tx *db.Tx, c Change) error) {
 	watchers = append(watchers, fn)
 }
 
-// tell makes a change known, unless the application has switched that off.
-func (s Subject) tell(ctx context.Context, tx *db.Tx, label string, added bool) error {
+// Replaced makes known that what a user enrolled was changed by its method: a
+// password that is another now.
+func Replaced(ctx context.Context, tx *db.Tx, s Subject) error {
+	return s.changed(ctx, tx, "", Changed)
+}
+
+func (s Subject) changed(ctx context.Context, tx *db.Tx, label string, what What) error {
 	m := methods[s.Kind]
-	if !m.Tells {
-		return nil
-	}
 	var set struct {
 		Notify bool `json:"notify"`
 	}
-	if err := Settings(ctx, tx, s.App, s.Kind, &set); err != nil && !errors.Is(err, Disabled) || !set.Notify {
-		return err
+	if m.Tells {
+		if err := Settings(ctx, tx, s.App, s.Kind, &set); err != nil && !errors.Is(err, Disabled) {
+			return err
+		}
 	}
 	if label == "" {
 		label = m.Title
 	}
 	for _, fn := range watchers {
-		if err := fn(ctx, tx, Change{s, m.Title, label, added}); err != nil {
+		if err := fn(ctx, tx, Change{s, what, m.Title, label, set.Notify}); err != nil {
 			return err
 		}
 	}

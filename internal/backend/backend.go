@@ -14,7 +14,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authn"
@@ -171,16 +170,10 @@ func (x *Exec) Subject(kind authn.Kind, user directory.UserID) authn.Subject {
 	return authn.Subject{Kind: kind, Tenant: x.App.Tenant, App: x.App.ID, User: user}
 }
 
-// Fresh returns nil if the user of the token proved themselves in the last five
-// minutes, which is what adding a way to sign in takes, and fault.Denied
-// otherwise.
-func (x *Exec) Fresh() error {
-	for _, p := range x.Proofs {
-		if x.Kit.DB.Now().Sub(p.At()) <= 5*time.Minute {
-			return nil
-		}
-	}
-	return Code(fault.New(fault.Denied, "Sign in again first."), "reauthentication_required")
+// Fresh returns nil if the user of the token may change what they sign in with
+// (authn.StepUp), and fault.Denied otherwise.
+func (x *Exec) Fresh(ctx context.Context) error {
+	return Code(authn.StepUp(ctx, x.Kit.DB, x.App.Tenant, x.App.ID, x.User, x.Proofs), "reauthentication_required")
 }
 
 // Attempt runs fn in one transaction, which is committed when fn succeeds and

@@ -17,12 +17,15 @@ import (
 func init() { authn.Watch(mail) }
 
 func mail(ctx context.Context, tx *db.Tx, c authn.Change) error {
+	if !c.Tell || c.What == authn.Changed { // what changed a password says so itself
+		return nil
+	}
 	ids, err := directory.Identifiers(ctx, tx, c.Subject.User)
 	if err != nil {
 		return err
 	}
 	name := message.Removed
-	if c.Added {
+	if c.What == authn.Added {
 		name = message.Added
 	}
 	var app apps.App

@@ -199,7 +199,9 @@ func TestTrustedDevice(t *testing.T) {
 	w := newWorld(t)
 	c := w.rest(t)
 	u := c.want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org"})["user_id"].(string)
-	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/trusted_device", map[string]any{"notify": false}) // so that every mail is a code
+	for _, method := range []string{"trusted_device", "totp", "password"} { // so that every mail is a code
+		c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/"+method, map[string]any{"notify": false})
+	}
 	w.publish(t, `{"id": "login", "name": "Login", "kind": "client", "start": "who", "nodes": {
 		"who": {"kind": "get_information", "config": {"form_id": "who", "output": "who", "fields": [{"name": "given"}]}, "next": {"success": "first"}},
 		"first": {"kind": "code.temporary", "config": {"user": "ana@example.org", "code": {"expr": "who.given"}}, "next": {"success": "trusted", "failure": "no", "expired": "no"}},
@@ -232,9 +234,8 @@ func TestTrustedDevice(t *testing.T) {
 		}
 		return r
 	}
-	whole := func(b *simulator.Browser) simulator.Response {
+	finish := func(b *simulator.Browser, r simulator.Response) {
 		t.Helper()
-		r := first(b)
 		if r.Step != "transmit_platform_email_otp_authentication" {
 			t.Fatalf("the second factor was not asked for: %+v", r)
 		}
@@ -244,8 +245,8 @@ func TestTrustedDevice(t *testing.T) {
 			t.Fatalf("%+v, %v", r, err)
 		}
 		w.Pass(time.Minute)
-		return r
 	}
+	whole := func(b *simulator.Browser) { t.Helper(); finish(b, first(b)) }
 	whole(page(0))
 	mails = len(w.Dev.Inbox.List("mail", "ana@example.org", ""))
 	if r := first(page(0)); r.Type != simulator.Success || claimsOf(t, r.Token)["acr"] != "urn:watchword:aal2" {
@@ -253,6 +254,30 @@ func TestTrustedDevice(t *testing.T) {
 	}
 	whole(page(1))
 	whole(page(-1))
+	// Whatever changes how the user signs in ends the trust (security R54).
+	mails = len(w.Dev.Inbox.List("mail", "ana@example.org", ""))
+	for name, change := range map[string]func(){
+		"another factor": func() { c.want(t, 201, "POST /v1/users/"+u+"/totp", map[string]any{"allow_override": true}) },
+		"a first password": func() {
+			c.want(t, 201, "POST /v1/users/"+u+"/password", map[string]any{"password": "tall-otter-crosses-4-rivers"})
+		},
+		"a lock by hand": func() {
+			c.want(t, 204, "POST /v1/users/"+u+"/authenticators/totp/lock", map[string]any{"reason": "lost"})
+		},
+	} {
+		b := page(0)
+		if r := first(b); r.Type != simulator.Success {
+			finish(b, r)
+		}
+		change()
+		if r := first(page(0)); r.Type == simulator.Success {
+			t.Errorf("after %s the browser is still trusted", name)
+		}
+		mails++
+		w.sentCode(t, "mail", "ana@example.org", mails) // the code that nobody answers
+		w.Pass(16 * time.Minute)                        // codes are few in a quarter of an hour
+		c = w.rest(t)
+	}
 	w.Pass(31 * 24 * time.Hour)
 	c = w.rest(t)
 	mails = len(w.Dev.Inbox.List("mail", "ana@example.org", ""))

@@ -36,14 +36,20 @@ func (w *world) waitsForLink(t testing.TB, email string) *person {
 
 var onwards = regexp.MustCompile(`url=([^"]+)"`)
 
-// goesOn follows where a page takes the browser by itself.
-func (p *person) goesOn() *person {
+// next is where a page takes the browser by itself.
+func (p *person) next() string {
 	p.t.Helper()
 	m := onwards.FindStringSubmatch(p.page)
 	if m == nil {
 		p.t.Fatalf("the page leads nowhere:\n%s", p.page)
 	}
-	return p.open(html.UnescapeString(m[1]))
+	return html.UnescapeString(m[1])
+}
+
+// goesOn follows where a page takes the browser by itself.
+func (p *person) goesOn() *person {
+	p.t.Helper()
+	return p.open(p.next())
 }
 
 // TestMagicLink: a link signs in the browser that asked for it, after a click,
@@ -71,8 +77,8 @@ func TestMagicLink(t *testing.T) {
 		t.Fatal("looking at the link signed in")
 	}
 	p.open(link).post("", nil).sees("Signing you in")
-	back := onwards.FindStringSubmatch(p.page)[1]
-	if elsewhere := w.person(t).open(html.UnescapeString(back)); elsewhere.status == http.StatusOK {
+	back := p.next()
+	if elsewhere := w.person(t).open(back); elsewhere.status == http.StatusOK {
 		t.Errorf("another browser with the code: %d", elsewhere.status)
 	}
 	p.goesOn().sees("You are signed in")
@@ -235,7 +241,7 @@ func TestMagicLinkAPI(t *testing.T) {
 	}
 	sent := c.want(t, 200, "POST /cis/v1/auth/link/email/send", ask(map[string]any{"channel": "direct", "generate_request_id": true}))
 	p := w.person(t).open(sent["link"].(string)).post("", nil)
-	back, err := url.Parse(html.UnescapeString(onwards.FindStringSubmatch(p.page)[1]))
+	back, err := url.Parse(p.next())
 	if err != nil || !strings.HasPrefix(back.String(), page) || back.Query().Get("state") != "s1 &x" {
 		t.Fatalf("back to %v, %v", back, err)
 	}

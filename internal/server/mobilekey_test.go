@@ -175,8 +175,8 @@ func TestMobileKeyAPI(t *testing.T) {
 			}
 			begun := mine.want(t, 200, "POST "+base+"register/start", map[string]any{})
 			mine.want(t, 201, "POST "+base+"register", with("challenge", begun["challenge"]))
-			if got, body := mine.do(t, "POST "+base+"register", key); got != 409 {
-				t.Errorf("again: %d %v", got, body)
+			if got, body := mine.do(t, "POST "+base+"register", key); got != 403 {
+				t.Errorf("a second one, by the code that was proven before there was a first: %d %v", got, body)
 			}
 
 			start := func(extra map[string]any) string {
@@ -198,6 +198,9 @@ func TestMobileKeyAPI(t *testing.T) {
 			tokens := c.want(t, 200, "POST "+base+"authenticate", right)
 			if claims := w.offline(t, tokens["id_token"].(string)); claims["sub"] != id || claims["acr"] != "urn:watchword:aal2" {
 				t.Errorf("identity token %v", claims)
+			}
+			if got, body := (rest{w, tokens["access_token"].(string)}).do(t, "POST "+base+"register", key); got != 409 {
+				t.Errorf("the same key again: %d %v", got, body)
 			}
 			if got, body := c.do(t, "POST "+base+"authenticate", right); got != 400 || body["error_code"] != "auth_challenge_expired" {
 				t.Errorf("the same again: %d %v", got, body)
@@ -280,6 +283,18 @@ func TestMobileKeyAPI(t *testing.T) {
 	}
 }
 
+// by is who signs in by a key: what adding another takes.
+func (c rest) by(t testing.TB, base, email string, k *simulator.PIN, digits string) rest {
+	t.Helper()
+	challenge := c.want(t, 200, "POST "+base+"start", map[string]any{"identifier": email})["challenge"].(string)
+	s, err := k.Sign(digits, challenge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := c.want(t, 200, "POST "+base+"authenticate", map[string]any{"publicKeyId": k.ID, "signature": s, "identifier": email})
+	return rest{c.w, tokens["access_token"].(string)}
+}
+
 // TestMobileKeyLimit: a user has no more phones than allowed.
 func TestMobileKeyLimit(t *testing.T) {
 	w := newWorld(t)
@@ -295,6 +310,9 @@ func TestMobileKeyLimit(t *testing.T) {
 		if got, body := mine.do(t, "POST /v1/auth/pin/register", map[string]any{"publicKey": public, "publicKeyId": k.ID, "keyType": "EC"}); got != want || want == 400 && body["error_code"] != "auth_max_authenticators_count_exceeded" {
 			t.Errorf("phone %d: %d %v", i+1, got, body)
 		}
+		if i == 0 {
+			mine = c.by(t, "/v1/auth/pin/", "ana@example.org", k, "1")
+		}
 	}
 }
 
@@ -304,9 +322,15 @@ func TestAttestationPolicy(t *testing.T) {
 	w := newWorld(t)
 	c := w.rest(t)
 	mine, _ := w.own(t, c, "ana@example.org")
+	var first *simulator.PIN
 	register := func() int {
 		t.Helper()
 		k := simulator.NewPIN()
+		if first != nil {
+			mine = c.by(t, "/v1/auth/mobile-biometrics/", "ana@example.org", first, "1")
+		} else {
+			first = k
+		}
 		public, err := k.Public("1")
 		if err != nil {
 			t.Fatal(err)

@@ -81,7 +81,7 @@ type registerBody struct {
 
 // register needs a proof of the last five minutes.
 func (a api) register(ctx context.Context, x *backend.Exec, in registerBody) (backend.Out, error) {
-	if err := x.Fresh(); err != nil {
+	if err := x.Fresh(ctx); err != nil {
 		return backend.Out{}, err
 	}
 	if len(in.Name) > 100 || len(in.DeviceID) > 128 || len(in.Attestation) > maxStatement || len(in.OS) > 32 {

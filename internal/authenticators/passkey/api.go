@@ -204,7 +204,7 @@ type resultBody struct {
 
 // registerOwn needs a proof of the last five minutes.
 func registerOwn(ctx context.Context, x *backend.Exec, in resultBody) (backend.Out, error) {
-	if err := x.Fresh(); err != nil {
+	if err := x.Fresh(ctx); err != nil {
 		return backend.Out{}, err
 	}
 	return registered(ctx, x, in.Result, func(tx *db.Tx, r relying) (directory.UserID, func(c ceremony) (bool, error), error) {

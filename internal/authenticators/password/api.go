@@ -98,7 +98,7 @@ type ownBody struct {
 
 // setOwn needs a proof of the last five minutes, and that there is no password.
 func setOwn(ctx context.Context, x *backend.Exec, in ownBody) (backend.Out, error) {
-	if err := x.Fresh(); err != nil {
+	if err := x.Fresh(ctx); err != nil {
 		return backend.Out{}, err
 	}
 	u, err := directory.Find(ctx, x.Kit.DB, x.App.Tenant, x.User)

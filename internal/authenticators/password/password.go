@@ -363,6 +363,9 @@ func replace(ctx context.Context, tx *db.Tx, c authn.Credential[kept], f Fresh, 
 	if err := authn.Use(ctx, tx, c); err != nil {
 		return err
 	}
+	if err := authn.Replaced(ctx, tx, s); err != nil {
+		return err
+	}
 	if _, err := session.EndAll(ctx, tx, s.Tenant, s.App, s.User); err != nil || !set.Notify {
 		return err
 	}

@@ -31,7 +31,7 @@ type registerBody struct {
 
 // registerOwn needs a proof of the last five minutes.
 func registerOwn(ctx context.Context, x *backend.Exec, in registerBody) (backend.Out, error) {
-	if err := x.Fresh(); err != nil {
+	if err := x.Fresh(ctx); err != nil {
 		return backend.Out{}, err
 	}
 	return enrolFor(ctx, x, in, func(*db.Tx) (directory.UserID, error) { return x.User, nil })

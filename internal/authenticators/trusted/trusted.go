@@ -27,6 +27,7 @@ import (
 const Kind authn.Kind = "trusted_device"
 
 func init() {
+	authn.Watch(distrust)
 	authn.Register(authn.Method{
 		Kind: Kind, Title: "Trusted device", Lives: authn.PerApp, Counts: authn.PerDevice, Unlock: authn.PerApp, Tells: true, AMR: []string{"swk"}, Beside: true, Lint: lint,
 		Config: append(form.New(
@@ -243,6 +244,27 @@ func Verify(ctx context.Context, tx *db.Tx, s authn.Subject, challenge, signatur
 		}
 		return c.ID, authn.Touch(ctx, tx, *c)
 	})
+}
+
+// distrust ends the trust in every device of a user when anything changes that
+// they prove themselves with: another factor, another password, a lock by hand
+// (security R54).
+func distrust(ctx context.Context, tx *db.Tx, c authn.Change) error {
+	if c.Subject.Kind == Kind && c.What != authn.Changed {
+		return nil
+	}
+	s := c.Subject
+	s.Kind, s.Device = Kind, ""
+	all, err := authn.AllCredentials[key](ctx, tx, s)
+	if err != nil {
+		return err
+	}
+	for _, one := range all {
+		if err := authn.Remove(ctx, tx, s, one.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func forget(ctx context.Context, x *journey.Exec, c config) (journey.Next, error) {

@@ -46,12 +46,10 @@ func about(ctx context.Context, x *backend.Exec, q db.Q) (authn.Subject, error) 
 // themselves (authenticators.md 17).
 func recent[In any](run func(ctx context.Context, x *backend.Exec, in In) (backend.Out, error)) func(ctx context.Context, x *backend.Exec, in In) (backend.Out, error) {
 	return func(ctx context.Context, x *backend.Exec, in In) (backend.Out, error) {
-		for _, p := range x.Proofs {
-			if x.Kit.DB.Now().Sub(p.At()) <= 5*time.Minute {
-				return run(ctx, x, in)
-			}
+		if err := x.Fresh(ctx); err != nil {
+			return backend.Out{}, err
 		}
-		return backend.Out{}, backend.Code(fault.New(fault.Denied, "Sign in again first."), "reauthentication_required")
+		return run(ctx, x, in)
 	}
 }
 
