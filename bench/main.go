@@ -32,6 +32,7 @@ type options struct {
 	Samples  int // approvals for each measurement of latency
 	TOTP     int // users with an authenticator app
 	Waiting  int // browsers that wait while memory is measured
+	Crowd    int // users among whom some sign in; 0: not measured
 	Hold     float64
 	Postgres string
 	Binary   string
@@ -78,6 +79,7 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.Users, "users", 200, "users with a phone that answers")
 	f.IntVar(&o.Watchers, "watchers", 200, "browsers that wait while latency is measured")
 	f.IntVar(&o.Samples, "samples", 200, "approvals for each measurement of latency")
+	f.IntVar(&o.Crowd, "crowd", 0, "users among whom a thousand sign in, such as 1000000; 0: not measured, for it takes long")
 	f.IntVar(&o.TOTP, "totp", 2000, "users with an authenticator app, whose codes are used up while single methods are measured")
 	f.IntVar(&o.Waiting, "waiting", 5000, "browsers that wait while memory is measured; 0 leaves it out")
 	f.Float64Var(&o.Hold, "hold", 30, "seconds for which they are watched")
@@ -152,6 +154,11 @@ func run(ctx context.Context, o options) error {
 			if err := s.measure(ctx, t, o); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
+		}
+	}
+	for _, s := range stores {
+		if err := s.crowd(ctx, t, o); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
 	t.print(os.Stdout)

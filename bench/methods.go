@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/argon2"
+
+	"github.com/watchword-auth/watchword/internal/simulator"
 )
 
 // rest is a back end that calls the identity API.
@@ -207,10 +209,12 @@ func (s *store) methods(ctx context.Context, p *process, t *table, o options) er
 	if err != nil {
 		return err
 	}
-	if err := s.totp(ctx, p, t, o, c); err != nil {
-		return err
+	for _, fn := range []func(context.Context, *process, *table, options, rest) error{s.totp, s.journeys, s.passkeys, s.passwords} {
+		if err := fn(ctx, p, t, o, c); err != nil {
+			return err
+		}
 	}
-	return s.passwords(ctx, p, t, o, c)
+	return nil
 }
 
 // totp is sign-ins with a code of an authenticator app, through the back-end
@@ -220,13 +224,91 @@ func (s *store) totp(ctx context.Context, p *process, t *table, o options, c res
 	if err != nil {
 		return err
 	}
-	codes := 2*totpWindow - 1 // the outermost may run out while we measure
-	now := time.Now().Unix() / totpPeriod
-	return s.costs(ctx, p, t, "TOTP sign-ins over REST, 32 at a time", func() ([]time.Duration, error) {
-		return repeat(ctx, 32, seconds(o.Seconds), len(users)*codes, func(i int) error {
-			u, step := users[i%len(users)], now-totpWindow+2+int64(i/len(users))
+	return s.codes(ctx, p, t, o, c, users, "TOTP sign-ins over REST, 32 at a time")
+}
+
+// codes signs users in with one code after the other.
+func (s *store) codes(ctx context.Context, p *process, t *table, o options, c rest, users []totpUser, what string) error {
+	codes, now := unusedCodes(len(users))
+	return s.costs(ctx, p, t, what, func() ([]time.Duration, error) {
+		return repeat(ctx, 32, seconds(o.Seconds), codes, func(i int) error {
+			u := users[i%len(users)]
 			var out map[string]any
-			return c.call(ctx, http.MethodPost, "/cis/v1/auth/totp/authenticate", map[string]any{"identifier": u.email, "totp_code": u.code(step)}, http.StatusOK, &out)
+			return c.call(ctx, http.MethodPost, "/cis/v1/auth/totp/authenticate", map[string]any{"identifier": u.email, "totp_code": u.code(now + int64(i/len(users)))}, http.StatusOK, &out)
+		})
+	})
+}
+
+// unusedCodes is how many sign-ins n users have codes for, and the first step:
+// the outermost of the window may run out while we measure.
+func unusedCodes(n int) (count int, first int64) {
+	return n * (2*totpWindow - 1), time.Now().Unix()/totpPeriod - totpWindow + 2
+}
+
+// journeys is the same through journeys, as a page with the SDK runs them.
+func (s *store) journeys(ctx context.Context, p *process, t *table, o options, c rest) error {
+	users, err := c.enrolTOTP(ctx, o.TOTP)
+	if err != nil {
+		return err
+	}
+	codes, now := unusedCodes(len(users))
+	return s.costs(ctx, p, t, "TOTP sign-ins through journeys, 32 at a time", func() ([]time.Duration, error) {
+		return repeat(ctx, 32, seconds(o.Seconds), codes, func(i int) error {
+			b, err := simulator.NewBrowser(simulator.BrowserOptions{Server: p.url, Client: "demo-web", HTTP: c.client, Now: time.Now})
+			if err != nil {
+				return err
+			}
+			if _, err := b.Start(ctx, "totp_login", nil); err != nil {
+				return busy(err)
+			}
+			u := users[i%len(users)]
+			r, err := b.Submit(ctx, "totp", map[string]any{"username": u.email, "totp_code": u.code(now + int64(i/len(users)))})
+			if err == nil && r.Type != simulator.Success {
+				err = fmt.Errorf("a code was refused: %s %s", r.ErrorText, r.Reason)
+			}
+			return busy(err)
+		})
+	})
+}
+
+// passkeys is sign-ins by a passkey: the challenge and its answer.
+func (s *store) passkeys(ctx context.Context, p *process, t *table, o options, c rest) error {
+	const base = "/v1/auth/webauthn/"
+	run := strings.ToLower(rand.Text()[:8])
+	keys := make([]*simulator.Passkey, 64)
+	email := func(i int) string { return fmt.Sprintf("key-%s-%02d@example.org", run, i) }
+	err := each(8, len(keys), func(i int) error {
+		var made, started map[string]any
+		if err := c.call(ctx, http.MethodPost, "/v1/users", map[string]any{"email": email(i), "external_user_id": email(i)}, http.StatusCreated, &made); err != nil {
+			return err
+		}
+		if err := c.call(ctx, http.MethodPost, base+"register/start", map[string]any{"client_id": "demo-web", "username": email(i)}, http.StatusOK, &started); err != nil {
+			return err
+		}
+		keys[i] = simulator.NewPasskey("http://localhost:3000")
+		result, err := keys[i].Create(started)
+		if err != nil {
+			return err
+		}
+		return c.call(ctx, http.MethodPost, base+"external/register", map[string]any{"external_user_id": email(i), "webauthn_encoded_result": result}, http.StatusCreated, &made)
+	})
+	if err != nil {
+		return err
+	}
+	var turns [64]sync.Mutex // a passkey counts its uses one after the other
+	return s.costs(ctx, p, t, "passkey sign-ins over REST, 32 at a time", func() ([]time.Duration, error) {
+		return repeat(ctx, 32, seconds(o.Seconds), 1<<30, func(i int) error {
+			turns[i%64].Lock()
+			defer turns[i%64].Unlock()
+			var started, out map[string]any
+			if err := c.call(ctx, http.MethodPost, base+"authenticate/start", map[string]any{"client_id": "demo-web", "username": email(i % 64)}, http.StatusOK, &started); err != nil {
+				return err
+			}
+			result, err := keys[i%64].Get(started)
+			if err != nil {
+				return err
+			}
+			return c.call(ctx, http.MethodPost, base+"authenticate", map[string]any{"webauthn_encoded_result": result}, http.StatusOK, &out)
 		})
 	})
 }

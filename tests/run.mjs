@@ -4,6 +4,7 @@
 //   TEST_POSTGRES=…   URL of a PostgreSQL server; empty: SQLite
 
 import { crossSession, flows, origins, otherBrowser, runsOut, unknownClients } from './sdk/flows.mjs';
+import { judges } from './sdk/judges.mjs';
 import { passkeys } from './sdk/passkeys.mjs';
 import { start } from './sdk/server.mjs';
 import { launch } from './sdk/chromium.mjs';
@@ -41,6 +42,7 @@ try {
     await test(where, 'one session waits for another', async () => crossSession(await open(), await open()));
   }
   await test('Chromium', 'passkeys', async () => passkeys(await chromium.machine(w.base)));
+  await test('Chromium', 'passkeys, beside an independent verifier', async () => judges(await chromium.machine(w.base)));
   await test('Chromium', 'origins', () => origins(page, chromium.origins));
   await test('Chromium', 'a browser without the key', () => otherBrowser(page));
   await test('Node', 'an unknown client', () => unknownClients(instance));

@@ -12,7 +12,7 @@ var inboxTemplate = template.Must(template.New("inbox").Parse(`<!doctype html>
 <body class="page"><main class="inbox"><h1>Inbox</h1>
 <p>Every message this development server would have sent, newest first.</p>
 {{range .}}<article class="card"><h2>{{.Subject}}</h2><p>{{.Channel}} to {{.To}} · {{.At.Format "15:04:05"}}</p><p>{{.Text}}</p>
-{{if .Data}}<dl>{{range $k, $v := .Data}}<dt>{{$k}}</dt><dd><code>{{$v}}</code></dd>{{end}}</dl>{{end}}</article>
+{{if .Data}}<dl>{{range $k, $v := .Data}}<dt>{{$k}}</dt><dd>{{if eq $k "link"}}<a href="{{$v}}">{{$v}}</a>{{else}}<code>{{$v}}</code>{{end}}</dd>{{end}}</dl>{{end}}</article>
 {{else}}<p>Nothing yet. Sign in at the <a href="/playground/">playground</a> and a push shows up here.</p>{{end}}
 </main></body></html>
 `))
