@@ -45,8 +45,13 @@ func (s *store) crowd(ctx context.Context, t *table, o options) error {
 			return err
 		}
 	}
-	bytes, err := s.size(ctx)
-	t.add(fmt.Sprintf("database, %d users with 3 authenticators: per user", o.Crowd), s.name, "bytes", bytes/float64(o.Crowd))
+	d, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	bytes, err := d.Size(ctx)
+	t.add(fmt.Sprintf("database, %d users with 3 authenticators: per user", o.Crowd), s.name, "bytes", float64(bytes)/float64(o.Crowd))
 	return err
 }
 
@@ -155,23 +160,4 @@ func (s *store) open(ctx context.Context) (*db.DB, error) {
 		at = "sqlite:" + filepath.Join(s.dir, "watchword.db")
 	}
 	return db.Open(ctx, at, vault, time.Now)
-}
-
-// size is that of the database.
-func (s *store) size(ctx context.Context) (float64, error) {
-	if s.database == "" {
-		info, err := os.Stat(filepath.Join(s.dir, "watchword.db"))
-		if err != nil {
-			return 0, err
-		}
-		return float64(info.Size()), nil
-	}
-	d, err := s.open(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer d.Close()
-	var n int64
-	err = d.QueryRow(ctx, `SELECT pg_database_size(current_database())`).Scan(&n)
-	return float64(n), err
 }

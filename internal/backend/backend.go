@@ -52,6 +52,7 @@ type Call[In any] struct {
 	Title string
 	Who   Who
 	Needs string // the permission a client must have: "auth:execute", "users:edit"
+	Page  bool   // people use it in a browser: it answers with a Page, and no other site may post to it
 	// Run does it. It opens its own transactions (x.Kit.DB). A *fault.Error is
 	// the caller's answer; anything else is an outage.
 	Run func(ctx context.Context, x *Exec, in In) (Out, error)
@@ -100,6 +101,7 @@ type Page struct {
 type Info struct {
 	Route, Title, Needs string
 	Who                 Who
+	Page                bool
 	In                  reflect.Type
 	Run                 func(ctx context.Context, x *Exec, decode func(v any) error) (Out, error)
 }
@@ -112,7 +114,7 @@ func Register[In any](c Call[In]) {
 	if _, taken := calls[c.Route]; taken || !ok || method == "" || !strings.HasPrefix(path, "/") || c.Title == "" || c.Who == Client && c.Needs == "" {
 		panic("backend: a call cannot be " + c.Route)
 	}
-	calls[c.Route] = Info{c.Route, c.Title, c.Needs, c.Who, reflect.TypeFor[In](), func(ctx context.Context, x *Exec, decode func(v any) error) (Out, error) {
+	calls[c.Route] = Info{c.Route, c.Title, c.Needs, c.Who, c.Page, reflect.TypeFor[In](), func(ctx context.Context, x *Exec, decode func(v any) error) (Out, error) {
 		var in In
 		if err := decode(&in); err != nil {
 			return Out{}, err

@@ -202,3 +202,14 @@ func Text(v any) string {
 	}
 	return string(b)
 }
+
+// Size is how large the database is, in bytes, what is free inside it included.
+func (d *DB) Size(ctx context.Context) (int64, error) {
+	query := sizeOfSQLite
+	if d.writer == nil {
+		query = sizeOfPostgres
+	}
+	var n int64
+	err := d.read.QueryRowContext(ctx, query).Scan(&n)
+	return n, err
+}

@@ -454,3 +454,19 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 }
+
+func TestSize(t *testing.T) {
+	w := kittest.New(t)
+	size := func() int64 {
+		n, err := w.DB.Size(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := size()
+	w.Do(t, func(tx *db.Tx) error { return put(t.Context(), tx, "large", strings.Repeat("x", 1<<20)) })
+	if grown := size() - before; before <= 0 || !w.Shared() && grown < 1<<20 {
+		t.Errorf("%d bytes, and %d more with a megabyte in it", before, grown)
+	}
+}

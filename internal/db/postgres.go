@@ -158,3 +158,5 @@ func late(caller, ctx context.Context, err error) error {
 	}
 	return fault.New(fault.Unavailable, "temporarily unavailable, try again").After(2 * time.Second).Because(err)
 }
+
+const sizeOfPostgres = `SELECT pg_database_size(current_database())`

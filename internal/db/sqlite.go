@@ -357,6 +357,8 @@ func (w *writer) Close() error {
 	return w.conn.Close()
 }
 
+const sizeOfSQLite = `SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()`
+
 // Backup writes a consistent copy of an SQLite database to path, which must not
 // exist, while the server goes on. A PostgreSQL database is copied with its own
 // tools, and Backup says so.

@@ -2,7 +2,6 @@ package magiclink
 
 import (
 	"context"
-	"net/url"
 
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/backend"
@@ -12,8 +11,8 @@ import (
 )
 
 func init() {
-	backend.Register(backend.Call[struct{}]{Route: "GET /link/{token}", Title: "The page behind a mailed link", Who: backend.Public, Run: show})
-	backend.Register(backend.Call[backend.Raw]{Route: "POST /link/{token}", Title: "Its button", Who: backend.Public, Run: push})
+	backend.Register(backend.Call[struct{}]{Route: "GET /link/{token}", Title: "The page behind a mailed link", Who: backend.Public, Page: true, Run: show})
+	backend.Register(backend.Call[backend.Raw]{Route: "POST /link/{token}", Title: "Its button", Who: backend.Public, Page: true, Run: push})
 }
 
 // show draws the page and changes nothing, however often it is fetched.
@@ -34,12 +33,8 @@ func question(c authn.Challenge[link], problem string) backend.Page {
 	return p
 }
 
-// push is the button. It is the page's own: no other site can press it for a
-// person.
+// push is the button.
 func push(ctx context.Context, x *backend.Exec, in backend.Raw) (backend.Out, error) {
-	if x.Origin != "" && x.Origin != origin(x.Kit.URL) {
-		return over(fault.New(fault.Denied, "This has to be pressed on its own page."))
-	}
 	var address, app string
 	var wrong error
 	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
@@ -63,14 +58,6 @@ func push(ctx context.Context, x *backend.Exec, in backend.Raw) (backend.Out, er
 		return backend.Out{Body: backend.Page{App: app, Title: "Signing you in", Text: "You are taken back to where you began.", Next: address, Button: "Go on"}}, nil
 	}
 	return backend.Out{Body: backend.Page{App: app, Title: "Done", Text: "Go back to the page where you are signing in. You can close this one.", Verdict: "yes"}}, nil
-}
-
-func origin(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
 }
 
 // over is the page of a refusal; outages stay errors.

@@ -36,6 +36,11 @@ type Door struct {
 func Routes(mux *http.ServeMux, d Door) {
 	for _, c := range backend.Calls() {
 		h := d.serve(c)
+		if c.Page {
+			guard := http.NewCrossOriginProtection()
+			guard.SetDenyHandler(http.HandlerFunc(d.elsewhere))
+			h = guard.Handler(h)
+		}
 		method, path, _ := strings.Cut(c.Route, " ")
 		mux.Handle(c.Route, h)
 		if strings.HasPrefix(path, "/v1/") {
@@ -56,7 +61,9 @@ func Routes(mux *http.ServeMux, d Door) {
 func (d Door) serve(c backend.Info) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &backend.Exec{Kit: d.Kit, Address: web.Address(r, d.Trusted).String(), Agent: r.UserAgent(), Origin: r.Header.Get("Origin"), Values: values(r)}
-		if c.Who == backend.Public {
+		if c.Page {
+			// nobody else reads it
+		} else if c.Who == backend.Public {
 			shared(w, x.Origin)
 		} else if err := d.admit(r, c, x); err != nil {
 			refuse(w, r, err)
@@ -76,6 +83,11 @@ func (d Door) serve(c backend.Info) http.Handler {
 		}
 		answer(w, out)
 	})
+}
+
+// elsewhere is the page for a form that another site posted.
+func (d Door) elsewhere(w http.ResponseWriter, r *http.Request) {
+	d.Page(w, r, http.StatusForbidden, backend.Page{App: "Watchword", Title: "This cannot go on", Text: "This has to be pressed on its own page.", Verdict: "no"})
 }
 
 // values reads a wildcard of the route, else a parameter of the query.
