@@ -2,46 +2,41 @@ package main
 
 import (
 	"context"
-	"encoding/base32"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/watchword-auth/watchword/internal/authenticators/mobilekey"
-	"github.com/watchword-auth/watchword/internal/authenticators/recovery"
-	"github.com/watchword-auth/watchword/internal/authenticators/totp"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/secret"
+	_ "github.com/watchword-auth/watchword/internal/server" // knows every method
 )
 
 const (
-	few   = 1000 // users of the small crowd, and those of the large one who sign in
+	few   = 1000 // users who sign in, and all there are of the small crowd
 	batch = 500  // users in one transaction
 )
 
 // crowd measures the same sign-ins among a thousand users and among many, each
-// with three authenticators, and how large the database is then. Everybody is put
-// into the database directly, with the server down.
+// with three authenticators, and how large the database is then. Who does not sign
+// in is put into the database directly, with the server down.
 func (s *store) crowd(ctx context.Context, t *table, o options) error {
 	if o.Crowd == 0 {
 		return nil
 	}
-	var sample []totpUser
+	have := 0
 	for _, n := range []int{few, o.Crowd} {
 		note("%s: %d users", s.name, n)
-		more, err := s.fill(ctx, len(sample), n)
-		if err != nil {
+		if err := s.fill(ctx, have, n-few); err != nil {
 			return err
 		}
-		sample = append(sample, more...)
-		if err := s.among(ctx, t, o, sample[len(sample)-few:], n); err != nil {
+		have = n - few
+		if err := s.among(ctx, t, o, n); err != nil {
 			return err
 		}
 	}
@@ -55,8 +50,8 @@ func (s *store) crowd(ctx context.Context, t *table, o options) error {
 	return err
 }
 
-// among measures sign-ins of some of n users.
-func (s *store) among(ctx context.Context, t *table, o options, users []totpUser, n int) error {
+// among measures sign-ins of a few of n users, who enrol now.
+func (s *store) among(ctx context.Context, t *table, o options, n int) error {
 	p, err := s.start(ctx)
 	if err != nil {
 		return err
@@ -64,9 +59,9 @@ func (s *store) among(ctx context.Context, t *table, o options, users []totpUser
 	h := client()
 	defer h.CloseIdleConnections()
 	c, err := s.backend(ctx, p, h)
+	var users []totpUser
 	if err == nil {
-		var none map[string]any
-		err = c.call(ctx, http.MethodPatch, "/cis/v1/applications/demo/auth-methods/totp", map[string]any{"window": totpWindow}, http.StatusOK, &none)
+		users, err = c.enrolTOTP(ctx, few)
 	}
 	if err == nil {
 		err = s.codes(ctx, p, t, o, c, users, fmt.Sprintf("TOTP sign-ins among %d users, 32 at a time", n))
@@ -74,36 +69,27 @@ func (s *store) among(ctx context.Context, t *table, o options, users []totpUser
 	return errors.Join(err, p.stop())
 }
 
-// fill makes users until there are n; it returns the few of them who can sign in.
-func (s *store) fill(ctx context.Context, have, n int) ([]totpUser, error) {
+// fill makes users until there are n.
+func (s *store) fill(ctx context.Context, have, n int) error {
 	d, err := s.open(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer d.Close()
-	var out []totpUser
-	every := max(1, (n-have)/few)
 	for at := have; at < n; at += batch {
-		var made []totpUser
 		err := d.Move(ctx, func(tx *db.Tx) error {
-			made = nil
 			for i := at; i < min(at+batch, n); i++ {
-				u, err := resident(ctx, tx, fmt.Sprintf("resident-%d-%07d@example.org", n, i), (i-have)%every == 0 && len(out)+len(made) < few)
-				if err != nil {
+				if err := resident(ctx, tx, fmt.Sprintf("resident-%07d@example.org", i)); err != nil {
 					return err
-				}
-				if u.secret != nil {
-					made = append(made, u)
 				}
 			}
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		out = append(out, made...)
 	}
-	return out, nil
+	return nil
 }
 
 // stored is what a credential of nobody who signs in holds: about as much as a
@@ -113,32 +99,18 @@ type stored struct {
 }
 
 // resident is a user with an authenticator app, recovery codes and biometrics.
-func resident(ctx context.Context, tx *db.Tx, email string, signsIn bool) (totpUser, error) {
+func resident(ctx context.Context, tx *db.Tx, email string) error {
 	id, err := directory.Create(ctx, tx, "default", directory.NewUser{Email: email})
 	if err != nil {
-		return totpUser{}, err
+		return err
 	}
-	u := totpUser{email: email}
-	s := authn.Subject{Tenant: "default", App: "demo", User: id}
-	if signsIn {
-		made, err := totp.Enrol(ctx, tx, s, "Demo", "", false)
-		if err != nil {
-			return u, err
-		}
-		if u.secret, err = base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.TrimRight(made.Secret, "=")); err != nil {
-			return u, err
-		}
-	}
-	for kind, size := range map[authn.Kind]int{totp.Kind: 60, recovery.Kind: 500, mobilekey.Biometric: 170} {
-		if kind == totp.Kind && signsIn {
-			continue
-		}
-		s.Kind = kind
+	for kind, size := range map[authn.Kind]int{"totp": 60, "recovery": 500, "biometric": 170} {
+		s := authn.Subject{Kind: kind, Tenant: "default", App: "demo", User: id}
 		if _, err := authn.Enroll(ctx, tx, s, string(kind)+"/"+string(id), "", stored{make([]byte, size)}); err != nil {
-			return u, err
+			return err
 		}
 	}
-	return u, nil
+	return nil
 }
 
 // open opens the database beside the server, which must be down.

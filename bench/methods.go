@@ -229,6 +229,7 @@ func (s *store) totp(ctx context.Context, p *process, t *table, o options, c res
 
 // codes signs users in with one code after the other.
 func (s *store) codes(ctx context.Context, p *process, t *table, o options, c rest, users []totpUser, what string) error {
+	users = distinct(users)
 	codes, now := unusedCodes(len(users))
 	return s.costs(ctx, p, t, what, func() ([]time.Duration, error) {
 		return repeat(ctx, 32, seconds(o.Seconds), codes, func(i int) error {
@@ -237,6 +238,24 @@ func (s *store) codes(ctx context.Context, p *process, t *table, o options, c re
 			return c.call(ctx, http.MethodPost, "/cis/v1/auth/totp/authenticate", map[string]any{"identifier": u.email, "totp_code": u.code(now + int64(i/len(users)))}, http.StatusOK, &out)
 		})
 	})
+}
+
+// distinct are the users none of whose next codes are the same: of two equal ones
+// the server takes the newer, and the codes between them are used up with it.
+func distinct(users []totpUser) []totpUser {
+	now := time.Now().Unix() / totpPeriod
+	var out []totpUser
+	for _, u := range users {
+		seen, twice := map[string]bool{}, false
+		for step := now - 2*totpWindow; step <= now+4*totpWindow; step++ {
+			twice = twice || seen[u.code(step)]
+			seen[u.code(step)] = true
+		}
+		if !twice {
+			out = append(out, u)
+		}
+	}
+	return out
 }
 
 // unusedCodes is how many sign-ins n users have codes for, and the first step:
@@ -251,6 +270,7 @@ func (s *store) journeys(ctx context.Context, p *process, t *table, o options, c
 	if err != nil {
 		return err
 	}
+	users = distinct(users)
 	codes, now := unusedCodes(len(users))
 	return s.costs(ctx, p, t, "TOTP sign-ins through journeys, 32 at a time", func() ([]time.Duration, error) {
 		return repeat(ctx, 32, seconds(o.Seconds), codes, func(i int) error {

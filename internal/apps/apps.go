@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/db"
@@ -64,28 +63,6 @@ type Client struct {
 	Kind     Kind
 	Settings ClientSettings
 	secret   string // hash; empty for public clients
-}
-
-// ClientSettings is what an operator sets of a client. Its zero value is the
-// strictest: no origin but the server's own, no redirect.
-type ClientSettings struct {
-	// Origins are the exact web origins (scheme://host[:port]) that may call
-	// the SDK doors from a browser.
-	Origins []string `json:"origins,omitempty"`
-	// LoopbackOrigins lets any port of 127.0.0.1, [::1] and localhost call,
-	// over http or https. For development.
-	LoopbackOrigins bool `json:"loopback_origins,omitempty"`
-	// RedirectURIs are where an authorization may return to, matched exactly.
-	RedirectURIs []string `json:"redirect_uris,omitempty"`
-	// Permissions are what a backend client may do through the identity API:
-	// "resource:verb", or "resource:*".
-	Permissions []string `json:"permissions,omitempty"`
-}
-
-// May reports whether a permission was given, by itself or by its resource.
-func (s ClientSettings) May(permission string) bool {
-	resource, _, _ := strings.Cut(permission, ":")
-	return slices.Contains(s.Permissions, permission) || slices.Contains(s.Permissions, resource+":*")
 }
 
 // CreateTenant stores a tenant. It is idempotent: an existing one is renamed.
@@ -147,6 +124,9 @@ func List(ctx context.Context, q db.Q, tenant TenantID) ([]App, error) {
 func SaveClient(ctx context.Context, tx *db.Tx, c Client) error {
 	if c.ID == "" || c.App == "" || !slices.Contains([]Kind{Web, Native, Backend}, c.Kind) {
 		return fault.New(fault.Invalid, "A client needs an id, an application, and a kind of web, native or backend.")
+	}
+	if err := c.check(); err != nil {
+		return err
 	}
 	n, err := tx.Exec(ctx, `INSERT INTO clients (id, app_id, name, kind, secret_hash, settings, created_at, updated_at) VALUES ($1, $2, $3, $4, '', $5, $6, $6)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, settings = excluded.settings, updated_at = excluded.updated_at
@@ -213,13 +193,6 @@ func Clients(ctx context.Context, q db.Q, app ID) ([]Client, error) {
 		out = append(out, c)
 	}
 	return out, rows.Err()
-}
-
-// MayRedirect reports whether a client of the application may be sent to an
-// address.
-func MayRedirect(ctx context.Context, q db.Q, app ID, address string) (bool, error) {
-	list, err := Clients(ctx, q, app)
-	return slices.ContainsFunc(list, func(c Client) bool { return slices.Contains(c.Settings.RedirectURIs, address) }), err
 }
 
 // HasSecret reports whether a backend client has this secret.

@@ -234,7 +234,23 @@ func move[T any](ctx context.Context, tx *db.Tx, c *Challenge[T], to State, proo
 		return Gone
 	}
 	tx.Signal(c.ID.Topic())
+	if c.State.Open() {
+		return nil
+	}
+	for _, fn := range deciders {
+		if err := fn(ctx, tx, c.ID); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+var deciders []func(ctx context.Context, tx *db.Tx, id ChallengeID) error
+
+// OnDecided has fn hear of every challenge that was approved, denied or
+// cancelled by a move, in the transaction that does it. Call it from init.
+func OnDecided(fn func(ctx context.Context, tx *db.Tx, id ChallengeID) error) {
+	deciders = append(deciders, fn)
 }
 
 // Redeem spends an approved challenge and returns the proof it holds, once and

@@ -91,6 +91,9 @@ const (
 type Page struct {
 	App, Title, Text string
 	Button           string // posts Fields back to where the page is, or leads to Next
+	Post             string // where it posts instead
+	Refuse           string // a second button, which posts option=refuse
+	Leads            string // an origin outside, to which a button may lead
 	Fields           form.Form
 	Next             string // where the browser goes by itself; http or https
 	Problem          string

@@ -30,6 +30,15 @@ type Door struct {
 	Engine  *journey.Engine
 	Trusted []netip.Prefix // proxies whose X-Forwarded-For counts
 	Token   func(ctx context.Context, end journey.End) (string, error)
+	// Back answers a browser whose run has ended and that came for something else
+	// (Return.Handle). It answers with an address of the client's, or a page.
+	Back func(w http.ResponseWriter, r *http.Request, handle string) error
+}
+
+// Return is what a browser came for before it was to sign in.
+type Return struct {
+	Handle string // of what waits for the run; nobody but this browser has it
+	Leads  string // the origin to which it will lead
 }
 
 // Routes adds the pages.
@@ -73,11 +82,22 @@ func (d Door) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return notHere(err)
 	}
-	reply, err := d.Engine.Start(r.Context(), journey.StartRequest{App: app, Client: client, Journey: r.PathValue("journey"), Kind: journey.KindClient, Caller: d.caller(r)})
+	return d.Begin(w, r, journey.StartRequest{App: app, Client: client, Journey: r.PathValue("journey"), Kind: journey.KindClient}, Return{})
+}
+
+// Begin starts a run on these pages and sends the browser to them. When it has
+// ended, the browser goes on to what it came for.
+func (d Door) Begin(w http.ResponseWriter, r *http.Request, s journey.StartRequest, back Return) error {
+	s.Caller = d.caller(r)
+	reply, err := d.Engine.Start(r.Context(), s)
 	if err != nil {
 		return notHere(err)
 	}
-	d.keep(w, string(reply.Run), ticket{reply.Session, client.ID, app.Name, r.URL.Path, rand.Text()})
+	again := r.URL.Path
+	if back.Handle != "" {
+		again = ""
+	}
+	d.keep(w, string(reply.Run), ticket{reply.Session, s.Client.ID, s.App.Name, again, rand.Text(), back.Handle, back.Leads})
 	http.Redirect(w, r, "/login/run/"+string(reply.Run), http.StatusSeeOther)
 	return nil
 }
@@ -96,6 +116,8 @@ type ticket struct {
 	App     string        `json:"a"`
 	Again   string        `json:"g"` // where to start anew
 	Salt    string        `json:"n"`
+	Handle  string        `json:"h,omitempty"`
+	Leads   string        `json:"l,omitempty"`
 }
 
 // cookie is the name of a run's cookie. Over https it is bound to this host and
@@ -153,6 +175,9 @@ func (d Door) show(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	if now.End != nil && t.Handle != "" && !r.URL.Query().Has("wait") {
+		return d.Back(w, r, t.Handle)
+	}
 	if r.URL.Query().Has("wait") {
 		web.Write(w, http.StatusOK, map[string]any{"new": now.Visit != before.Visit || now.Turn != before.Turn || now.End != nil}, 0)
 		return nil
@@ -183,9 +208,12 @@ const linkCode = "magic_link_code"
 
 // Page draws a page of a method's own.
 func (d Door) Page(w http.ResponseWriter, r *http.Request, status int, p backend.Page) {
-	v := view{App: p.App, Title: p.Title, Text: p.Text, Problem: p.Problem, Ended: p.Verdict, Next: p.Next, Button: p.Button}
+	v := view{App: p.App, Title: p.Title, Text: p.Text, Problem: p.Problem, Ended: p.Verdict, Next: p.Next, Button: p.Button, Post: p.Post, Leads: p.Leads}
 	if p.Button != "" && p.Next == "" {
 		v.Forms = []formView{{Button: p.Button, Primary: true, Inputs: inputs("", p.Fields, nil)}}
+	}
+	if p.Refuse != "" {
+		v.Quiet = []formView{{Option: "refuse", Button: p.Refuse}}
 	}
 	d.render(w, r, status, v)
 }
@@ -259,9 +287,18 @@ func (d Door) render(w http.ResponseWriter, r *http.Request, status int, v view)
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'"+leading(v.Leads)+"; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'")
 	w.WriteHeader(status)
 	if err := templates.ExecuteTemplate(w, "page", v); err != nil {
 		d.Kit.Log.WarnContext(r.Context(), "hosted page", slog.Any("err", err))
 	}
+}
+
+// leading lets a form of the page lead to one other origin, which it does by
+// redirects: browsers hold these to the page's policy as well.
+func leading(origin string) string {
+	if origin == "" || strings.ContainsAny(origin, " ;,'\"\r\n") {
+		return ""
+	}
+	return " " + origin
 }

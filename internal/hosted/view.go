@@ -58,6 +58,8 @@ type view struct {
 	Button           string // leads there, too
 	Mail             bool   // waits for a link, not for a phone
 	Token            string
+	Post             string // where forms go; empty: back to the page
+	Leads            string // another origin that a form may lead to
 
 	typed url.Values
 }
@@ -103,7 +105,7 @@ func text(data map[string]any, name string) string {
 
 // describe makes the page of a reply.
 func describe(t ticket, r journey.Reply, now time.Time) view {
-	v := view{App: t.App, Visit: r.Visit, Turn: r.Turn, Again: t.Again}
+	v := view{App: t.App, Visit: r.Visit, Turn: r.Turn, Again: t.Again, Leads: t.Leads}
 	if r.Problem != nil {
 		v.Problem = r.Problem.Message
 	}

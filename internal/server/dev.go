@@ -3,17 +3,21 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // of a random secret, once
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
 	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -76,7 +80,10 @@ func (d *Dev) Seed(ctx context.Context, dataDir string, pushLimit int) error {
 		return err
 	}
 	base := d.s.config.URL
-	redirects := []string{"http://127.0.0.1:*/callback", "http://localhost:*/callback", base + "/playground/"}
+	redirects := []string{"http://127.0.0.1:*/callback", "http://localhost:*/callback"}
+	if apps.Returnable(base + "/playground/") {
+		redirects = append(redirects, base+"/playground/")
+	}
 	err = d.s.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
 		if err := seedApp(ctx, tx, redirects, secrets, pushLimit); err != nil {
 			return err
@@ -89,6 +96,9 @@ func (d *Dev) Seed(ctx context.Context, dataDir string, pushLimit int) error {
 		}
 		return seedJourneys(ctx, tx)
 	})
+	if err == nil {
+		err = d.seedPassword(ctx, secrets.Password)
+	}
 	if err != nil {
 		return err
 	}
@@ -135,7 +145,7 @@ func seedApp(ctx context.Context, tx *db.Tx, redirects []string, s devSecrets, p
 		return err
 	}
 	for _, c := range []apps.Client{
-		{ID: "demo-web", App: demo, Name: "Northwind web shop", Kind: apps.Web, Settings: apps.ClientSettings{LoopbackOrigins: true, RedirectURIs: redirects}},
+		{ID: "demo-web", App: demo, Name: "Northwind web shop", Kind: apps.Web, Settings: apps.ClientSettings{LoopbackOrigins: true, RedirectURIs: redirects, Cidaas: true}},
 		{ID: "demo-native", App: demo, Name: "Northwind phone app", Kind: apps.Native, Settings: apps.ClientSettings{LoopbackOrigins: true}},
 		{ID: "demo-backend", App: demo, Name: "Northwind back end", Kind: apps.Backend, Settings: apps.ClientSettings{
 			Permissions: []string{"apps:*", "auth:*", "authenticators:*", "devices:*", "users:*"}}},
@@ -162,6 +172,34 @@ func seedUser(ctx context.Context, tx *db.Tx) error {
 	}
 	_, err = directory.Create(ctx, tx, tenant, directory.NewUser{Email: demoEmail, Username: "ada"})
 	return err
+}
+
+// seedPassword gives the demo user a password, unless they have one.
+func (d *Dev) seedPassword(ctx context.Context, text string) error {
+	q := d.s.Kit.DB
+	u, err := directory.Lookup(ctx, q, tenant, demoEmail)
+	if err != nil {
+		return err
+	}
+	app := apps.App{ID: demo, Tenant: tenant, Name: demoName, Audience: apps.B2C}
+	have, err := authn.Authenticators(ctx, q, tenant, demo, u.ID)
+	if err != nil || !authn.Known("password") || slices.ContainsFunc(have, func(a authn.Authenticator) bool { return a.Kind == "password" }) {
+		return err
+	}
+	x := &backend.Exec{Kit: d.s.Kit, App: app}
+	set, err := backend.Credentials(ctx, x, json.RawMessage(db.Text(map[string]any{"password": "", "password_hash": ssha(text), "force_replace": false})))
+	if err != nil {
+		return err
+	}
+	return q.Tx(ctx, func(tx *db.Tx) error { return set(ctx, tx, u) })
+}
+
+// ssha is a salted hash as directories keep it, which is quick to make; the first
+// sign-in replaces it. What it is of has 130 random bits.
+func ssha(text string) string {
+	salt := rand.Text()[:8]
+	h := sha1.Sum([]byte(text + salt)) //nolint:gosec // see above
+	return "{SSHA}" + base64.StdEncoding.EncodeToString(append(h[:], salt...))
 }
 
 func seedJourneys(ctx context.Context, tx *db.Tx) error {

@@ -64,15 +64,12 @@ type appFile struct {
 }
 
 type clientFile struct {
-	ID              string   `yaml:"id"`
-	Name            string   `yaml:"name"`
-	Kind            string   `yaml:"kind"`
-	Origins         []string `yaml:"origins,omitempty"`
-	LoopbackOrigins bool     `yaml:"loopback_origins,omitempty"`
-	RedirectURIs    []string `yaml:"redirect_uris,omitempty"`
-	Permissions     []string `yaml:"permissions,omitempty"`
-	SecretFile      string   `yaml:"secret_file,omitempty"`
-	SecretEnv       string   `yaml:"secret_env,omitempty"`
+	ID         string              `yaml:"id"`
+	Name       string              `yaml:"name"`
+	Kind       string              `yaml:"kind"`
+	Settings   apps.ClientSettings `yaml:",inline"`
+	SecretFile string              `yaml:"secret_file,omitempty"`
+	SecretEnv  string              `yaml:"secret_env,omitempty"`
 }
 
 // ReadFiles reads a folder. Errors name the file and what is wrong in it.
@@ -206,8 +203,7 @@ func currentApp(ctx context.Context, q db.Q, a apps.App) (appFile, error) {
 		return out, err
 	}
 	for _, c := range clients {
-		out.Clients = append(out.Clients, clientFile{ID: string(c.ID), Name: c.Name, Kind: string(c.Kind), Origins: c.Settings.Origins,
-			LoopbackOrigins: c.Settings.LoopbackOrigins, RedirectURIs: c.Settings.RedirectURIs, Permissions: c.Settings.Permissions})
+		out.Clients = append(out.Clients, clientFile{ID: string(c.ID), Name: c.Name, Kind: string(c.Kind), Settings: c.Settings})
 	}
 	for _, m := range authn.Methods() {
 		doc, err := authn.Configured(ctx, q, a.ID, m.Kind)
@@ -446,7 +442,7 @@ func applyApp(ctx context.Context, tx *db.Tx, tenant apps.TenantID, a appFile, d
 
 func applyClient(ctx context.Context, tx *db.Tx, app apps.ID, c clientFile, dir string) error {
 	err := apps.SaveClient(ctx, tx, apps.Client{ID: apps.ClientID(c.ID), App: app, Name: c.Name, Kind: apps.Kind(c.Kind),
-		Settings: apps.ClientSettings{Origins: c.Origins, LoopbackOrigins: c.LoopbackOrigins, RedirectURIs: c.RedirectURIs, Permissions: c.Permissions}})
+		Settings: c.Settings})
 	if err != nil || c.SecretFile == "" && c.SecretEnv == "" {
 		return err
 	}

@@ -30,7 +30,8 @@ var floors = [][]string{
 	{"internal/session", "internal/notice"},
 	{"internal/journey", "internal/backend"},
 	{"internal/authenticators/code", "internal/authenticators/face", "internal/authenticators/magiclink", "internal/authenticators/mobilekey", "internal/authenticators/passkey", "internal/authenticators/password", "internal/authenticators/push", "internal/authenticators/recovery", "internal/authenticators/totp", "internal/authenticators/trusted", "internal/journey/steps"},
-	{"internal/wire/mosaic", "internal/wire/identity", "internal/deviceapi", "internal/hosted"},
+	{"internal/oidc"},
+	{"internal/wire/mosaic", "internal/wire/identity", "internal/wire/oauth", "internal/wire/cidaas", "internal/deviceapi", "internal/hosted"},
 	{"ui"},
 	{"internal/server"},
 	{"internal/simulator"}, // a client: it imports nothing of the house

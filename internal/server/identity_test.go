@@ -99,7 +99,7 @@ func TestClientToken(t *testing.T) {
 	if got := w.token(t, c.ID, "wws_wrong", ""); got["status"] != 401 || got["error"] != "invalid_client" {
 		t.Errorf("a wrong secret: %v", got)
 	}
-	if got := w.token(t, "demo-web", "", ""); got["status"] != 401 {
+	if got := w.token(t, "demo-web", "", ""); got["error"] != "unauthorized_client" {
 		t.Errorf("a public client: %v", got)
 	}
 	if got := w.token(t, c.ID, c.Secret, "users:read orgs:read"); got["scope"] != "users:read" {
@@ -233,9 +233,9 @@ func TestUsersPaging(t *testing.T) {
 // TestAuthenticatorsAPI: listing, locking and unlocking what a phone enrolled.
 func TestAuthenticatorsAPI(t *testing.T) {
 	w := newWorld(t)
-	p := w.registered(t, "ada@example.org", 0)
+	p := w.registered(t, "amy@example.org", 0)
 	c := w.rest(t)
-	u := c.want(t, 200, "GET /v1/users/identifier?identifier_name=email&identifier_value=ada@example.org", nil)
+	u := c.want(t, 200, "GET /v1/users/identifier?identifier_name=email&identifier_value=amy@example.org", nil)
 	at := "/v1/users/" + u["user_id"].(string)
 	list := func() []any {
 		t.Helper()
@@ -263,7 +263,7 @@ func TestAuthenticatorsAPI(t *testing.T) {
 	if got := find("mobile_biometric"); got["status"] != "deactivated" || got["name"] != "My phone" {
 		t.Errorf("locked: %v", got)
 	}
-	_, shown := w.asked(t, "ada@example.org")
+	_, shown := w.asked(t, "amy@example.org")
 	number := shown.Text("number")
 	if err := p.Approve(t.Context(), pending(t, p).ID, number); err == nil {
 		t.Error("a locked authenticator approved")

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -30,12 +31,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 	_ "github.com/watchword-auth/watchword/internal/notice"
 	"github.com/watchword-auth/watchword/internal/notify"
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
 	"github.com/watchword-auth/watchword/internal/wire/identity"
 	"github.com/watchword-auth/watchword/internal/wire/mosaic"
+	"github.com/watchword-auth/watchword/internal/wire/oauth"
 	"github.com/watchword-auth/watchword/ui"
 
 	// Crafts: one import a method, one for the steps.
@@ -77,6 +80,7 @@ type Server struct {
 	Kit    *kit.Kit
 	Engine *journey.Engine
 	Keys   *token.Keys
+	OIDC   *oidc.Provider
 	Dev    *Dev // nil outside development
 
 	config   Config
@@ -104,6 +108,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s.Engine = journey.NewEngine(s.Kit, journey.Options{HeldPerAddress: c.HeldPerAddress})
 	s.Engine.OnEnd(string(push.Kind), push.Settle)
 	s.Keys = token.New(d)
+	s.provider()
 	if err := s.assemble(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -126,17 +131,44 @@ func (s *Server) assemble(ctx context.Context) error {
 	return nil
 }
 
+// outgoing is the client for everything the server calls out to.
+func (s *Server) outgoing() *http.Client {
+	if s.config.Outgoing != nil {
+		return s.config.Outgoing
+	}
+	return web.Egress(web.EgressOptions{})
+}
+
+// provider wires the OpenID provider: what it fetches, whom it tells, and the
+// runs that it waits for.
+func (s *Server) provider() {
+	client := s.outgoing()
+	s.OIDC = &oidc.Provider{Kit: s.Kit, Keys: s.Keys, Fetch: func(ctx context.Context, address string) ([]byte, error) { return web.Get(ctx, client, address, nil) }}
+	s.Engine.OnEnd(oidc.WaiterKind, s.OIDC.Settle)
+	jobs.Handle(s.Kit.Jobs, oidc.LogoutJob, func(ctx context.Context, f oidc.Farewell) error {
+		address, jwt, err := s.OIDC.LogoutToken(ctx, f)
+		if err != nil || address == "" {
+			return err
+		}
+		return web.PostForm(ctx, client, address, url.Values{"logout_token": {jwt}})
+	})
+	jobs.Handle(s.Kit.Jobs, oidc.CIBAJob, func(ctx context.Context, d oidc.Decided) error {
+		n, err := s.OIDC.Notify(ctx, d)
+		if err != nil || n == nil {
+			return err
+		}
+		return web.Post(ctx, client, n.At, map[string]string{"Authorization": "Bearer " + n.Token}, n.Body, nil)
+	})
+}
+
 // messages wires what carries push messages out.
 func (s *Server) messages() {
 	o := notify.Options{
-		Client: s.config.Outgoing, Subject: s.config.URL, Gone: directory.DropTarget, Endpoints: s.config.Providers,
+		Client: s.outgoing(), Subject: s.config.URL, Gone: directory.DropTarget, Endpoints: s.config.Providers,
 		Sent: func(kind, outcome string) { s.meters.pushes.WithLabelValues(kind, outcome).Inc() },
 		Trouble: func(ctx context.Context, request, _ string) error {
 			return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return push.Fail(ctx, tx, authn.ChallengeID(request)) })
 		},
-	}
-	if o.Client == nil {
-		o.Client = web.Egress(web.EgressOptions{})
 	}
 	if s.Dev != nil {
 		o.Capture = s.Dev.Inbox
@@ -157,6 +189,7 @@ func (s *Server) housekeeping() {
 	sweep("sweep.challenges", authn.Sweep)
 	sweep("sweep.strangers", authn.SweepStrangers)
 	sweep("sweep.sessions", session.Sweep)
+	sweep("sweep.grants", oidc.Sweep)
 	sweep("sweep.messages", journey.SweepMessages)
 	sweep("sweep.counters", limit.Sweep)
 	sweep("sweep.keys", token.Sweep)
@@ -258,6 +291,12 @@ func (s *Server) routes() http.Handler {
 	door := mosaic.Door{Kit: s.Kit, Engine: s.Engine, Token: s.journeyToken, Trusted: s.config.Trusted}
 	mosaic.Routes(mux, door)
 	people := hosted.Door{Kit: s.Kit, Engine: s.Engine, Trusted: s.config.Trusted, Token: s.journeyToken}
+	parties := oauth.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Page: people.Page,
+		SignIn: func(w http.ResponseWriter, r *http.Request, start journey.StartRequest, handle, leads string) error {
+			return people.Begin(w, r, start, hosted.Return{Handle: handle, Leads: leads})
+		}}
+	people.Back = parties.Finish
+	oauth.Routes(mux, parties)
 	hosted.Routes(mux, people)
 	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Page: people.Page})
 	pages(mux, "/login-assets/", ui.Files, "login")

@@ -89,7 +89,8 @@ var keys = sync.OnceValue(func() []*simulator.Keys {
 // phone is an unregistered phone with the i-th keys.
 func (w *world) phone(t testing.TB, email string, i int) *simulator.Phone {
 	t.Helper()
-	p, err := simulator.New(simulator.Options{Server: w.URL, Client: "demo-native", Email: email, DeviceName: "Pixel 9", Keys: keys()[i], Now: w.Now})
+	p, err := simulator.New(simulator.Options{Server: w.URL, Client: "demo-native", Email: email, DeviceName: "Pixel 9", Keys: keys()[i], Now: w.Now,
+		Code: func(context.Context) (string, error) { return w.sentCode(t, "mail", email, 1), nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

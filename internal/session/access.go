@@ -40,7 +40,7 @@ type Tokens struct {
 func UserTokens(ctx context.Context, keys *token.Keys, issuer string, s Session, now time.Time, extra map[string]any) (Tokens, error) {
 	who := map[string]any{
 		"iss": issuer, "sub": string(s.User), "iat": now.Unix(), "exp": now.Add(AccessLife).Unix(), "tid": string(s.Tenant), "app_id": string(s.App), "sid": s.ID,
-		"amr": authn.AMR(s.Proofs), "acr": authn.ACR(s.Proofs), "auth_time": latest(s.Proofs).Unix(),
+		"amr": authn.AMR(s.Proofs), "acr": authn.ACR(s.Proofs), "auth_time": AuthTime(s.Proofs).Unix(),
 	}
 	access := merged(who, map[string]any{"aud": issuer, "client_id": string(s.Client), "jti": "jti_" + rand.Text()})
 	id := merged(extra, merged(who, map[string]any{"aud": string(s.Client), "azp": string(s.Client)}))
@@ -54,8 +54,9 @@ func UserTokens(ctx context.Context, keys *token.Keys, issuer string, s Session,
 }
 
 // ClientToken signs an access token of a client itself (RFC 6749 4.4) for the
-// permissions it has of those it asks for; none asked means all it has.
-func ClientToken(ctx context.Context, keys *token.Keys, issuer string, c apps.Client, app apps.App, now time.Time, scope string) (Tokens, error) {
+// permissions it has of those it asks for; none asked means all it has. extra are
+// its audience and the key it is bound to, if other than none.
+func ClientToken(ctx context.Context, keys *token.Keys, issuer string, c apps.Client, app apps.App, now time.Time, scope string, extra map[string]any) (Tokens, error) {
 	granted := c.Settings.Permissions
 	if scope != "" {
 		granted = nil
@@ -67,10 +68,10 @@ func ClientToken(ctx context.Context, keys *token.Keys, issuer string, c apps.Cl
 	}
 	t := Tokens{Type: "Bearer", ExpiresIn: int(AccessLife / time.Second), Scope: strings.Join(granted, " ")}
 	var err error
-	t.Access, err = keys.Sign(ctx, "ES256", AccessType, map[string]any{
+	t.Access, err = keys.Sign(ctx, "ES256", AccessType, merged(map[string]any{
 		"iss": issuer, "aud": issuer, "sub": string(c.ID), "client_id": string(c.ID), "app_id": string(app.ID), "tid": string(app.Tenant), "scope": t.Scope,
 		"iat": now.Unix(), "exp": now.Add(AccessLife).Unix(), "jti": "jti_" + rand.Text(),
-	})
+	}, extra))
 	return t, err
 }
 
@@ -91,6 +92,9 @@ func Authorize(ctx context.Context, q db.Q, keys *token.Keys, issuer, jwt string
 	claims, err := keys.Verify(ctx, jwt, token.Want{Issuer: issuer, Typ: AccessType, Audience: issuer})
 	if err != nil {
 		return Caller{}, hidden(err, refused)
+	}
+	if claims["cnf"] != nil { // bound to a key that nobody showed here
+		return Caller{}, refused
 	}
 	text := func(name string) string { s, _ := claims[name].(string); return s }
 	client, app, err := apps.FindClient(ctx, q, apps.ClientID(text("client_id")))
@@ -141,7 +145,7 @@ func merged(a, b map[string]any) map[string]any {
 func dropped(extra map[string]any) map[string]any {
 	out := map[string]any{}
 	for name, v := range extra {
-		if !isReserved(name) {
+		if !Reserved(name) {
 			out[name] = v
 		}
 	}

@@ -39,10 +39,11 @@ type Facts struct {
 
 // reserved are the claims that an author cannot set (mosaic-protocol 2.11,
 // security R82).
-var reserved = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "acr", "amr", "auth_time", "sid", "did", "pid", "pvid", "params", "ted", "tid", "cnf", "client_id", "app_id", "registered",
+var reserved = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "acr", "amr", "auth_time", "sid", "did", "pid", "pvid", "params", "ted", "tid", "cnf", "client_id", "scope", "nonce", "at_hash", "c_hash", "s_hash", "gid", "authorization_details", "act", "may_act", "app_id", "registered",
 	"approval_id", "approval_data", "approval_hash", "approval_receipt"}
 
-func isReserved(name string) bool { return slices.Contains(reserved, name) }
+// Reserved reports whether a claim is ours alone to make.
+func Reserved(name string) bool { return slices.Contains(reserved, name) }
 
 // JourneyToken signs the token of a run that ended well: valid ten minutes, for
 // the client that ran it.
@@ -56,7 +57,7 @@ func JourneyToken(ctx context.Context, keys *token.Keys, issuer string, f Facts)
 		claims["sub"] = string(f.Proofs[0].User())
 		claims["amr"] = authn.AMR(f.Proofs)
 		claims["acr"] = authn.ACR(f.Proofs)
-		claims["auth_time"] = latest(f.Proofs).Unix()
+		claims["auth_time"] = AuthTime(f.Proofs).Unix()
 	} else {
 		claims["registered"] = true
 	}
@@ -96,7 +97,8 @@ func (r Receipt) sign(ctx context.Context, keys *token.Keys, issuer string, f Fa
 	})
 }
 
-func latest(ps []authn.Proof) time.Time {
+// AuthTime is when the newest of proofs was made.
+func AuthTime(ps []authn.Proof) time.Time {
 	var t time.Time
 	for _, p := range ps {
 		if p.At().After(t) {
@@ -140,4 +142,10 @@ func Introspect(ctx context.Context, q db.Q, keys *token.Keys, issuer string, ca
 		return nil, false, err
 	}
 	return claims, true, nil
+}
+
+// Sign signs the receipt of something that was approved for a client outside a
+// journey.
+func (r Receipt) Sign(ctx context.Context, keys *token.Keys, issuer string, client apps.ClientID, app apps.App, ps []authn.Proof) (string, error) {
+	return r.sign(ctx, keys, issuer, Facts{Client: client, App: app, Proofs: ps})
 }

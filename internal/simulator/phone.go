@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,6 +41,9 @@ type Options struct {
 	// Notice is told, during Register, that another phone of the user must
 	// approve first, and which number to enter there ("" when none is shown).
 	Notice func(device, number string)
+	// Code reads, during Register, the code that was mailed to the user, who has
+	// something enrolled but no phone. nil: from the inbox of a development server.
+	Code func(ctx context.Context) (string, error)
 }
 
 // PushConfig is the push_config of the device header, and the app that it is for.
@@ -168,6 +174,12 @@ func (p *Phone) enrol(ctx context.Context, c *conversation, r Response) (Respons
 		return c.submit(ctx, ClientInput, nil)
 	case stepMobileApprove:
 		return p.askOther(ctx, c, r)
+	case stepMailCode:
+		code, err := p.mailed(ctx)
+		if err != nil {
+			return r, err
+		}
+		return c.submit(ctx, ClientInput, map[string]any{"passcode": code})
 	case stepRegisterBio:
 		id, spki, err := keyID(&p.o.Keys.Biometric.PublicKey)
 		if err != nil {
@@ -189,6 +201,53 @@ func (p *Phone) askOther(ctx context.Context, c *conversation, r Response) (Resp
 		p.o.Notice(r.Text("device_display_name"), r.Text("number"))
 	}
 	return c.await(ctx)
+}
+
+// mailed is the code that the user got by mail.
+func (p *Phone) mailed(ctx context.Context) (string, error) {
+	if p.o.Code != nil {
+		return p.o.Code(ctx)
+	}
+	for range 50 {
+		code, err := p.newestCode(ctx)
+		if code != "" || err != nil {
+			return code, err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	return "", errors.New("no mail with a code came")
+}
+
+// newestCode looks into the inbox of a development server.
+func (p *Phone) newestCode(ctx context.Context) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.server+"/dev/inbox/messages?channel=mail&to="+url.QueryEscape(p.o.Email), nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := p.http.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var inbox struct {
+		Messages []struct{ Data map[string]string }
+	}
+	if resp.StatusCode != http.StatusOK {
+		return "", errors.New("a code was mailed to the user, and this phone cannot read it")
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(&inbox); err != nil {
+		return "", err
+	}
+	for _, m := range slices.Backward(inbox.Messages) {
+		if m.Data["code"] != "" {
+			return m.Data["code"], nil
+		}
+	}
+	return "", nil
 }
 
 // Pending returns what waits on this phone, and waits for it up to wait; 0

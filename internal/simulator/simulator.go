@@ -44,6 +44,7 @@ const (
 	stepRegisterBio    = "transmit_platform_mobile_biometrics_registration"
 	stepBio            = "transmit_platform_mobile_biometrics_authentication"
 	stepValidateOTP    = "transmit_platform_validate_otp"
+	stepMailCode       = "transmit_platform_email_otp_authentication"
 	stepRegisterTOTP   = "transmit_platform_totp_registration"
 )
 

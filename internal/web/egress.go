@@ -279,7 +279,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 func (b *bounded) Close() error { return b.r.Close() }
 
 // Post sends a document of JSON to somebody the server calls out to and reads the
-// answer into out. Anything but a 2xx is an error that quotes up to 500 bytes of
+// answer into out, unless that is nil. Anything but a 2xx is an error that quotes up to 500 bytes of
 // what was answered.
 func Post(ctx context.Context, c *http.Client, address string, header map[string]string, in, out any) error {
 	body, err := json.Marshal(in)
@@ -294,6 +294,20 @@ func Post(ctx context.Context, c *http.Client, address string, header map[string
 	for name, value := range header {
 		r.Header.Set(name, value)
 	}
+	return send(c, r, out)
+}
+
+// PostForm is Post of a form, whose answer is not read.
+func PostForm(ctx context.Context, c *http.Client, address string, in url.Values) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(in.Encode()))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return send(c, r, nil)
+}
+
+func send(c *http.Client, r *http.Request, out any) error {
 	resp, err := c.Do(r)
 	if err != nil {
 		return err
@@ -305,6 +319,9 @@ func Post(ctx context.Context, c *http.Client, address string, header map[string
 	}
 	if resp.StatusCode/100 != 2 {
 		return fmt.Errorf("%s answered %s: %.500s", r.URL.Host, resp.Status, answer)
+	}
+	if out == nil {
+		return nil
 	}
 	return json.Unmarshal(answer, out)
 }

@@ -111,8 +111,9 @@ type Asked struct {
 	Mode    string           // empty: the application's setting
 	Title   string
 	Body    string
-	Echo    bool    // show the message to a capture even if no channel carries it
-	Request Request // app, client, place, browser, journey, approval data
+	Life    time.Duration // shorter than the application's setting; 0: that
+	Echo    bool          // show the message to a capture even if no channel carries it
+	Request Request       // app, client, place, browser, journey, approval data
 }
 
 // Begin poses a request and tells the phone, both or neither. Whatever open
@@ -140,7 +141,11 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 	if err := req.draw(); err != nil {
 		return Challenge{}, err
 	}
-	c, fresh, err := authn.Pose(ctx, tx, authn.Opening{Subject: a.Subject, Once: a.Once, Slot: slot, Life: time.Duration(set.Life) * time.Second}, req)
+	life := time.Duration(set.Life) * time.Second
+	if a.Life > 0 && a.Life < life {
+		life = a.Life
+	}
+	c, fresh, err := authn.Pose(ctx, tx, authn.Opening{Subject: a.Subject, Once: a.Once, Slot: slot, Life: life}, req)
 	if err != nil || !fresh || req.Decoy {
 		return c, err
 	}
@@ -226,6 +231,12 @@ func record(c Challenge) string {
 	}
 	h := sha256.Sum256(b)
 	return base64.RawURLEncoding.EncodeToString(h[:])
+}
+
+// Evidence is what an approval can show to others: what its challenge committed
+// to, and what the phone signed.
+func Evidence(c Challenge) map[string]any {
+	return map[string]any{"request": string(c.ID), "commitment": record(c), "device_key": c.Data.DeviceKey, "phone": filled(c.Data.Evidence)}
 }
 
 func purpose(r Request) string {

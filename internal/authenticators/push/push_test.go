@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/code"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/mobilekey"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
 	"github.com/watchword-auth/watchword/internal/authn"

@@ -357,8 +357,7 @@ func (s asking) redeem(ctx context.Context, ch Challenge) (journey.Next, error) 
 	err := s.Redeem(ctx, ch.ID)
 	if err == nil && len(ch.Data.Approval) > 0 {
 		ps := s.Proofs()
-		evidence := map[string]any{"request": string(ch.ID), "commitment": record(ch), "device_key": ch.Data.DeviceKey, "phone": filled(ch.Data.Evidence)}
-		s.Approve(ps[len(ps)-1], ch.Data.Approval, evidence)
+		s.Approve(ps[len(ps)-1], ch.Data.Approval, Evidence(ch))
 	}
 	return journey.Judge(s.Exec, err)
 }

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
@@ -31,8 +30,7 @@ type Door struct {
 	Page    func(w http.ResponseWriter, r *http.Request, status int, p backend.Page)
 }
 
-// Routes adds every call of the table, the token endpoint for clients, and the
-// description of both.
+// Routes adds every call of the table, and its description.
 func Routes(mux *http.ServeMux, d Door) {
 	for _, c := range backend.Calls() {
 		h := d.serve(c)
@@ -53,8 +51,6 @@ func Routes(mux *http.ServeMux, d Door) {
 			}
 		}
 	}
-	mux.HandleFunc("POST /oidc/token", d.token)
-	mux.HandleFunc("POST /cis/oidc/token", d.token)
 	mux.HandleFunc("GET /openapi.json", openAPI(d.Kit.URL))
 }
 
@@ -163,39 +159,4 @@ func (d Door) signIn(ctx context.Context, x *backend.Exec, out backend.Out) (any
 	}
 	extra, _ := out.Body.(map[string]any)
 	return session.UserTokens(ctx, d.Keys, d.Kit.URL, s, d.Kit.DB.Now(), extra)
-}
-
-// token answers the client credentials grant (RFC 6749 4.4). The client says
-// who it is by Basic authentication or in the form.
-func (d Door) token(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, web.MaxBody)
-	if err := r.ParseForm(); err != nil {
-		oauthError(w, http.StatusBadRequest, "invalid_request")
-		return
-	}
-	id, secret, basic := r.BasicAuth()
-	if !basic {
-		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
-	}
-	client, app, err := apps.Authenticate(r.Context(), d.Kit.DB, apps.ClientID(id), secret)
-	switch {
-	case fault.Is(err, fault.Denied):
-		w.Header().Set("WWW-Authenticate", `Basic realm="watchword"`)
-		oauthError(w, http.StatusUnauthorized, "invalid_client")
-	case err != nil:
-		refuse(w, r, err)
-	case r.PostForm.Get("grant_type") != "client_credentials":
-		oauthError(w, http.StatusBadRequest, "unsupported_grant_type")
-	default:
-		t, err := session.ClientToken(r.Context(), d.Keys, d.Kit.URL, client, app, d.Kit.DB.Now(), r.PostForm.Get("scope"))
-		if err != nil {
-			refuse(w, r, err)
-			return
-		}
-		web.Write(w, http.StatusOK, t, 0)
-	}
-}
-
-func oauthError(w http.ResponseWriter, status int, word string) {
-	web.Write(w, status, map[string]any{"error": word}, 0)
 }

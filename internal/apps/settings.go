@@ -1,0 +1,251 @@
+package apps
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/fault"
+)
+
+// ClientSettings is what an operator sets of a client. Its zero value is the
+// strictest: no origin but the server's own, no redirect, no grant beyond those
+// of its kind.
+type ClientSettings struct {
+	// Origins are the exact web origins (scheme://host[:port]) that may call
+	// the SDK doors from a browser.
+	Origins []string `json:"origins,omitempty" yaml:"origins,omitempty"`
+	// LoopbackOrigins lets any port of 127.0.0.1, [::1] and localhost call,
+	// over http or https. For development.
+	LoopbackOrigins bool `json:"loopback_origins,omitempty" yaml:"loopback_origins,omitempty"`
+	// RedirectURIs are where an authorization may return to, matched exactly. The
+	// port of a loopback address may be "*"; a native client's loopback address
+	// without a port stands for any (RFC 8252 7.3).
+	RedirectURIs []string `json:"redirect_uris,omitempty" yaml:"redirect_uris,omitempty"`
+	// PostLogoutURIs are where a browser may go after it was signed out.
+	PostLogoutURIs []string `json:"post_logout_redirect_uris,omitempty" yaml:"post_logout_redirect_uris,omitempty"`
+	// LogoutURI is told when a session ends (OpenID Connect Back-Channel Logout).
+	LogoutURI string `json:"backchannel_logout_uri,omitempty" yaml:"backchannel_logout_uri,omitempty"`
+	// Permissions are what a backend client may do through the identity API:
+	// "resource:verb", or "resource:*".
+	Permissions []string `json:"permissions,omitempty" yaml:"permissions,omitempty"`
+	// Grants are what a client may ask tokens by; empty means those of its kind:
+	// authorization_code and refresh_token and, for a backend client,
+	// client_credentials.
+	Grants []string `json:"grants,omitempty" yaml:"grants,omitempty"`
+	// Scopes are what may be asked for; empty: openid, profile, email, phone and
+	// offline_access.
+	Scopes []string `json:"scopes,omitempty" yaml:"scopes,omitempty"`
+	// Resources are the audiences that a client may ask tokens for (RFC 8707).
+	Resources []string `json:"resources,omitempty" yaml:"resources,omitempty"`
+	// DetailTypes are the types of authorization_details it may ask for (RFC 9396).
+	DetailTypes []string `json:"authorization_details_types,omitempty" yaml:"authorization_details_types,omitempty"`
+	// Auth is how a client says who it is at the token endpoint; empty: by its
+	// secret if it is a backend, else not at all.
+	Auth string `json:"token_endpoint_auth_method,omitempty" yaml:"token_endpoint_auth_method,omitempty"`
+	// JWKS is the client's key set, JWKSURI where it is fetched from.
+	JWKS    string `json:"jwks,omitempty" yaml:"jwks,omitempty"`
+	JWKSURI string `json:"jwks_uri,omitempty" yaml:"jwks_uri,omitempty"`
+	// Certificates are the SHA-256 thumbprints (base64url) of the certificates of
+	// a client that shows one (RFC 8705).
+	Certificates []string `json:"certificates,omitempty" yaml:"certificates,omitempty"`
+	// Alg signs this client's identity tokens; empty: ES256, or RS256 for cidaas.
+	Alg string `json:"id_token_signed_response_alg,omitempty" yaml:"id_token_signed_response_alg,omitempty"`
+	// PAR, SignedRequest and DPoP refuse requests that were not pushed, not signed
+	// and tokens that are not bound to a key.
+	PAR           bool `json:"require_pushed_authorization_requests,omitempty" yaml:"require_pushed_authorization_requests,omitempty"`
+	SignedRequest bool `json:"require_signed_request_object,omitempty" yaml:"require_signed_request_object,omitempty"`
+	DPoP          bool `json:"dpop_bound_access_tokens,omitempty" yaml:"dpop_bound_access_tokens,omitempty"`
+	// ThirdParty asks every user for consent.
+	ThirdParty bool `json:"third_party,omitempty" yaml:"third_party,omitempty"`
+	// Journey signs users in at the authorization endpoint; empty: sign_in.
+	// Journeys replace it for an acr that is asked for.
+	Journey  string            `json:"journey,omitempty" yaml:"journey,omitempty"`
+	Journeys map[string]string `json:"acr_journeys,omitempty" yaml:"acr_journeys,omitempty"`
+	// Claims are more members of the identity token and userinfo: a name, and the
+	// custom datum of the user that it shows. Reserved names are refused.
+	Claims map[string]string `json:"claims,omitempty" yaml:"claims,omitempty"`
+	// CIBA is how the client learns of a backchannel request's end: poll, ping or
+	// push, the latter two at Notification.
+	CIBA         string `json:"backchannel_token_delivery_mode,omitempty" yaml:"backchannel_token_delivery_mode,omitempty"`
+	Notification string `json:"backchannel_client_notification_endpoint,omitempty" yaml:"backchannel_client_notification_endpoint,omitempty"`
+	// UserCode makes backchannel requests carry the user's own code, which is the
+	// custom datum ciba_user_code.
+	UserCode bool `json:"backchannel_user_code,omitempty" yaml:"backchannel_user_code,omitempty"`
+	// Cidaas is set for clients that the SDKs of that vendor speak for (DESIGN
+	// 2.20.7): PKCE is optional, codes may be asked for without it.
+	Cidaas bool `json:"cidaas,omitempty" yaml:"cidaas,omitempty"`
+	// Methods are what users of a cidaas client may sign in with there, in the
+	// words of that protocol; empty: all.
+	Methods []string `json:"allowed_methods,omitempty" yaml:"allowed_methods,omitempty"`
+	// LoginURI is a page of the client's own that signs users in; it gets
+	// requestId. Empty: ours.
+	LoginURI string `json:"login_uri,omitempty" yaml:"login_uri,omitempty"`
+	// Implicit allows response_type=token to a cidaas client. It is what OAuth 2.1
+	// took away, and the linter says so.
+	Implicit bool `json:"implicit,omitempty" yaml:"implicit,omitempty"`
+}
+
+// The grants that a client may be given.
+const (
+	GrantCode     = "authorization_code"
+	GrantRefresh  = "refresh_token"
+	GrantClient   = "client_credentials"
+	GrantDevice   = "urn:ietf:params:oauth:grant-type:device_code"
+	GrantCIBA     = "urn:openid:params:grant-type:ciba"
+	GrantExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+)
+
+// Grants are all of them.
+var Grants = []string{GrantCode, GrantRefresh, GrantClient, GrantDevice, GrantCIBA, GrantExchange}
+
+// MayGrant reports whether the client may ask for tokens that way.
+func (c Client) MayGrant(grant string) bool {
+	if len(c.Settings.Grants) > 0 {
+		return slices.Contains(c.Settings.Grants, grant)
+	}
+	return grant == GrantCode || grant == GrantRefresh || grant == GrantClient && c.Kind == Backend
+}
+
+// AuthMethod is how the client says who it is.
+func (c Client) AuthMethod() string {
+	switch {
+	case c.Settings.Auth != "":
+		return c.Settings.Auth
+	case c.Kind == Backend:
+		return "client_secret"
+	}
+	return "none"
+}
+
+// MayScope reports whether a scope may be asked for.
+func (c Client) MayScope(scope string) bool {
+	if len(c.Settings.Scopes) > 0 {
+		return slices.Contains(c.Settings.Scopes, scope)
+	}
+	return slices.Contains([]string{"openid", "profile", "email", "phone", "offline_access"}, scope) || c.Settings.Cidaas && strings.HasPrefix(scope, "cidaas:")
+}
+
+// IDAlg signs the client's identity tokens.
+func (c Client) IDAlg() string {
+	switch {
+	case c.Settings.Alg != "":
+		return c.Settings.Alg
+	case c.Settings.Cidaas:
+		return "RS256"
+	}
+	return "ES256"
+}
+
+// May reports whether a permission was given, by itself or by its resource.
+func (s ClientSettings) May(permission string) bool {
+	resource, _, _ := strings.Cut(permission, ":")
+	return slices.Contains(s.Permissions, permission) || slices.Contains(s.Permissions, resource+":*")
+}
+
+// Redirects reports whether an authorization of the client may return to an
+// address: exactly one that is registered, but for the port of a loopback one.
+func (c Client) Redirects(address string) bool {
+	return Returnable(address) && !strings.Contains(address, ":*") && slices.ContainsFunc(c.Settings.RedirectURIs, func(have string) bool {
+		return have == address || sameLoopback(have, address, c.Kind == Native)
+	})
+}
+
+// sameLoopback reports whether address is have with another port, which have
+// leaves open by "*", or by none if a native client registered it.
+func sameLoopback(have, address string, native bool) bool {
+	open := strings.Replace(have, ":*/", "/", 1)
+	if open == have && !native {
+		return false
+	}
+	h, err := url.Parse(open)
+	if err != nil || h.Scheme != "http" || h.Port() != "" || !isLoopback(h.Hostname()) {
+		return false
+	}
+	a, err := url.Parse(address)
+	if err != nil || a.Hostname() != h.Hostname() {
+		return false
+	}
+	port := a.Port()
+	if port != "" {
+		port = ":" + port
+	}
+	host := h.Host
+	return address == "http://"+host+port+strings.TrimPrefix(open, "http://"+host)
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && (a == netip.MustParseAddr("127.0.0.1") || a == netip.IPv6Loopback())
+}
+
+// Returnable reports whether a browser may be sent to an address at all: https,
+// http on this very machine, or a private scheme of a native app, which has a dot
+// in its name (RFC 8252 7.1); no fragment, no userinfo (security R60, R61).
+func Returnable(address string) bool {
+	if strings.ContainsAny(address, " \\\t\r\n#") {
+		return false
+	}
+	u, err := url.Parse(strings.Replace(address, ":*/", "/", 1))
+	if err != nil || u.User != nil || !u.IsAbs() {
+		return false
+	}
+	switch u.Scheme {
+	case "https":
+		return u.Host != ""
+	case "http":
+		return isLoopback(u.Hostname())
+	}
+	return strings.Contains(u.Scheme, ".") && u.Scheme == strings.ToLower(u.Scheme)
+}
+
+// check returns fault.Invalid for settings that no client may have.
+func (c Client) check() error {
+	s := c.Settings
+	for _, address := range slices.Concat(s.RedirectURIs, s.PostLogoutURIs) {
+		if !Returnable(address) {
+			return fault.New(fault.Invalid, "A browser cannot return to %q: https, or http on this very machine, without a fragment.", address)
+		}
+	}
+	for _, g := range s.Grants {
+		if !slices.Contains(Grants, g) {
+			return fault.New(fault.Invalid, "There is no grant called %q.", g)
+		}
+		if (g == GrantClient || g == GrantCIBA || g == GrantExchange) && c.AuthMethod() == "none" {
+			return fault.New(fault.Invalid, "A client that cannot say who it is may not have the grant %s.", g)
+		}
+	}
+	if !slices.Contains([]string{"none", "client_secret", "private_key_jwt", "self_signed_tls_client_auth"}, c.AuthMethod()) || c.AuthMethod() == "client_secret" && c.Kind != Backend {
+		return fault.New(fault.Invalid, "A client cannot say who it is by %q.", c.AuthMethod())
+	}
+	if c.AuthMethod() == "private_key_jwt" && s.JWKS == "" && s.JWKSURI == "" {
+		return fault.New(fault.Invalid, "private_key_jwt needs jwks or jwks_uri.")
+	}
+	if s.JWKS != "" && !json.Valid([]byte(s.JWKS)) {
+		return fault.New(fault.Invalid, "jwks is not JSON.")
+	}
+	if !slices.Contains([]string{"", "ES256", "RS256"}, s.Alg) {
+		return fault.New(fault.Invalid, "Identity tokens are signed by ES256 or RS256.")
+	}
+	if !slices.Contains([]string{"", "poll", "ping", "push"}, s.CIBA) || (s.CIBA == "ping" || s.CIBA == "push") && s.Notification == "" {
+		return fault.New(fault.Invalid, "backchannel_token_delivery_mode is poll, or ping or push with a backchannel_client_notification_endpoint.")
+	}
+	if s.Implicit && !s.Cidaas {
+		return fault.New(fault.Invalid, "Tokens in an address are for cidaas clients only.")
+	}
+	return nil
+}
+
+// MayRedirect reports whether a client of the application may be sent to an
+// address.
+func MayRedirect(ctx context.Context, q db.Q, app ID, address string) (bool, error) {
+	list, err := Clients(ctx, q, app)
+	return slices.ContainsFunc(list, func(c Client) bool { return c.Redirects(address) }), err
+}

@@ -1,0 +1,128 @@
+package steps
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/form"
+	"github.com/watchword-auth/watchword/internal/journey"
+)
+
+func init() {
+	journey.Register(journey.Step[chooseMethod]{
+		Kind: "choose_method", Title: "Choose a method", Category: "Ask",
+		Doc: "Offers somebody the methods they have, of those drawn here. Somebody unknown is offered what somebody known might have, always the same.",
+		Config: form.New(
+			userField(),
+			form.Text("title", "Title", form.Default("How do you want to sign in?")),
+			form.Choices("methods", "Methods", choiceNames(), form.Help("Each becomes an outcome.")),
+			form.Text("output", "Keep the answer as", form.Default("how")),
+		),
+		Outcomes: []journey.Outcome{"back", journey.Cancel},
+		Role:     journey.Identifies,
+		More: func(doc map[string]any) []journey.Outcome {
+			var out []journey.Outcome
+			for _, name := range choiceNames() {
+				if chosen(doc["methods"], name) {
+					out = append(out, journey.Outcome(name))
+				}
+			}
+			return out
+		},
+		Run: runChooseMethod,
+	})
+}
+
+type chooseMethod struct {
+	User    string   `json:"user"`
+	Title   string   `json:"title"`
+	Methods []string `json:"methods"`
+	Output  string   `json:"output"`
+}
+
+// choices are the methods that can be offered, in the order of their strength,
+// with what each asks for at once.
+var choices = []journey.Option{
+	{ID: "push", Label: "Approve on your phone"},
+	{ID: "password", Label: "Password", Fields: form.New(form.Secret("password", "Password", form.Required))},
+	{ID: "totp", Label: "Authenticator app", Fields: form.New(form.Text("totp_code", "Code", form.Required, form.MaxLen(16)))},
+	{ID: "email_otp", Label: "Code by e-mail"},
+	{ID: "sms_otp", Label: "Code by text message"},
+}
+
+func choiceNames() []string {
+	var out []string
+	for _, c := range choices {
+		out = append(out, c.ID)
+	}
+	return out
+}
+
+func runChooseMethod(ctx context.Context, x *journey.Exec, c chooseMethod) (journey.Next, error) {
+	have, err := c.have(ctx, x)
+	if err != nil {
+		return journey.Next{}, err
+	}
+	if x.Answer == nil {
+		var options []journey.Option
+		for _, o := range choices {
+			if slices.Contains(c.Methods, o.ID) && slices.Contains(have, o.ID) {
+				options = append(options, o)
+			}
+		}
+		options = append(options, journey.Option{ID: "back", Label: "Somebody else"}, journey.Option{ID: "cancel", Label: "Cancel"})
+		return journey.Ask(journey.Prompt{Kind: "login_form", Form: "choose_method", Title: c.Title, Text: c.User, Options: options, Data: map[string]any{"username": c.User}}, nil), nil
+	}
+	x.Set(c.Output, said(x.Answer))
+	return journey.Go(journey.Outcome(x.Answer.Option)), nil
+}
+
+// have are the methods that a user can be offered.
+func (c chooseMethod) have(ctx context.Context, x *journey.Exec) ([]string, error) {
+	u, err := x.User(ctx, c.User)
+	if fault.Is(err, fault.NotFound) || err == nil && u.Status != directory.Active {
+		return decoys(x, c.User), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	list, err := authn.Authenticators(ctx, x.Q, x.Tenant(), x.App(), u.ID)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, a := range list {
+		if a.Status != authn.SwitchedOff && a.Status != authn.Deactivated {
+			out = append(out, string(a.Kind))
+		}
+	}
+	phones, err := directory.Devices(ctx, x.Q, x.App(), u.ID)
+	if len(phones) > 0 {
+		out = append(out, "push")
+	}
+	return out, err
+}
+
+// decoys are what somebody unknown is offered: by a keyed hash of the name, so
+// that it never changes and nobody can tell (security R31).
+func decoys(x *journey.Exec, typed string) []string {
+	h := x.Q.Vault().Hash("decoy_methods", string(x.App())+"/"+directory.NameKey(typed))
+	var out []string
+	if strings.Contains(typed, "@") {
+		out = append(out, "email_otp")
+	}
+	if h[0]%4 != 0 || len(out) == 0 {
+		out = append(out, "password")
+	}
+	if h[1]%2 == 0 {
+		out = append(out, "push")
+	}
+	if h[2]%8 == 0 {
+		out = append(out, "totp")
+	}
+	return out
+}

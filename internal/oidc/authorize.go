@@ -1,0 +1,434 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/session"
+)
+
+// WaiterKind marks runs whose end an authorization waits for.
+const WaiterKind = "oidc"
+
+// Held is the session that a browser holds.
+type Held struct {
+	Session session.Session
+	At      time.Time // of its newest proof
+}
+
+// HeldBy returns the session of a bearer in an application, nil if there is none.
+func (p *Provider) HeldBy(ctx context.Context, app apps.App, bearer string) (*Held, error) {
+	if bearer == "" {
+		return nil, nil
+	}
+	s, err := session.Held(ctx, p.Kit.DB, app, bearer)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	return &Held{s, session.AuthTime(s.Proofs)}, err
+}
+
+// Reply is an answer to an authorization request, for the client's address.
+type Reply struct {
+	To     string
+	Mode   string // query, fragment, form_post
+	Values url.Values
+	// Session is the bearer of a session that was opened; the browser keeps it.
+	Session string
+	App     apps.ID
+}
+
+// Address is the reply as an address, for the modes query and fragment.
+func (r Reply) Address() string {
+	mark := "?"
+	if r.Mode == "fragment" {
+		mark = "#"
+	} else if strings.Contains(r.To, "?") {
+		mark = "&"
+	}
+	return r.To + mark + r.Values.Encode()
+}
+
+// Refused is the reply of a refusal.
+func (p *Provider) Refused(a Ask, e *Error) Reply {
+	v := url.Values{"error": {e.Word}, "error_description": {e.Text}, "iss": {p.Kit.URL}}
+	return p.reply(a.Params, v)
+}
+
+func (p *Provider) reply(m Params, v url.Values) Reply {
+	if m.State != "" {
+		v.Set("state", m.State)
+	}
+	mode := m.Mode
+	if mode == "" {
+		mode = "query"
+	}
+	return Reply{To: m.RedirectURI, Mode: mode, Values: v}
+}
+
+// Grant answers a request on a session that already stands.
+func (p *Provider) Grant(ctx context.Context, a Ask, h Held) (Reply, error) {
+	var r Reply
+	err := p.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+		if _, err = session.Named(ctx, tx, a.App, h.Session.ID); err != nil {
+			return refused(err, refuse("login_required", "The session has ended."))
+		}
+		r, err = p.grant(ctx, tx, a, h.Session, "")
+		return err
+	})
+	return p.implicit(ctx, a, r, err)
+}
+
+// grant makes the grant and its code, in tx.
+func (p *Provider) grant(ctx context.Context, tx *db.Tx, a Ask, s session.Session, receipt string) (Reply, error) {
+	g := newGrant(s, a.Client, a.Params)
+	g.Receipt = receipt
+	state, life := codeState, CodeLife
+	if a.Params.Type != "code" {
+		state, life = activeState, TokenLife
+	}
+	if err := g.put(ctx, tx, state, life); err != nil {
+		return Reply{}, err
+	}
+	r := p.reply(a.Params, url.Values{"iss": {p.Kit.URL}})
+	if state == codeState {
+		r.Values.Set("code", artefact(tx, codeMark, g.ID, 0))
+	} else {
+		r.Values.Set("grant", g.ID) // implicit makes tokens of it
+	}
+	if a.Params.Vendor {
+		r.Values.Del("iss") // its SDKs know no such parameter
+	}
+	return r, g.record(ctx, tx, "grant.made", "")
+}
+
+// implicit puts tokens into a reply without a code, for the cidaas clients that
+// may ask for that.
+func (p *Provider) implicit(ctx context.Context, a Ask, r Reply, err error) (Reply, error) {
+	id := r.Values.Get("grant")
+	if err != nil || id == "" {
+		return r, err
+	}
+	r.Values.Del("grant")
+	g, err := findGrant(ctx, p.Kit.DB, id)
+	if err != nil {
+		return r, err
+	}
+	t, err := p.issue(ctx, g, a.Client, nil, false)
+	if err != nil {
+		return r, err
+	}
+	if strings.Contains(" "+a.Params.Type, " token") {
+		r.Values.Set("access_token", t.Access)
+		r.Values.Set("token_type", t.Type)
+		r.Values.Set("expires_in", "600")
+	}
+	if strings.Contains(a.Params.Type, "id_token") && t.ID != "" {
+		r.Values.Set("id_token", t.ID)
+	}
+	return r, nil
+}
+
+// Hold stores a request until somebody signed in for it, and returns its handle.
+// uuid makes the handle a UUID, which cidaas clients expect.
+func (p *Provider) Hold(ctx context.Context, a Ask, handle string) error {
+	return p.Kit.DB.Move(ctx, func(tx *db.Tx) error { return p.HoldIn(ctx, tx, a, handle) })
+}
+
+// HoldIn is Hold in the caller's transaction.
+func (p *Provider) HoldIn(ctx context.Context, tx *db.Tx, a Ask, handle string) error {
+	r := record{Kind: kindAuthorize, Client: a.Client.ID, Body: body{Params: a.Params}}
+	return r.put(ctx, tx, handle, RequestLife)
+}
+
+// NewHandle names a request that will be held.
+func (p *Provider) NewHandle() string { return newHandle() }
+
+// Waiter is what a run is started with that shall grant the request of a handle.
+func (p *Provider) Waiter(handle string) journey.Waiter {
+	return journey.Waiter{Kind: WaiterKind, ID: named(p.Kit.DB, handle)}
+}
+
+// SignIn is the journey that signs users in for a request.
+func (a Ask) SignIn() string {
+	for _, acr := range a.Params.ACR {
+		if j := a.Client.Settings.Journeys[acr]; j != "" {
+			return j
+		}
+	}
+	if a.Client.Settings.Journey != "" {
+		return a.Client.Settings.Journey
+	}
+	return "sign_in"
+}
+
+// Find returns the request of a handle that is still open or granted.
+func (p *Provider) Find(ctx context.Context, handle string) (Ask, error) {
+	_, a, err := p.find(ctx, p.Kit.DB, handle)
+	return a, err
+}
+
+func (p *Provider) find(ctx context.Context, q db.Q, handle string) (record, Ask, error) {
+	r, err := heldBy(ctx, q, kindAuthorize, handle)
+	if err != nil {
+		return r, Ask{}, err
+	}
+	a := Ask{Params: r.Body.Params, Returnable: true}
+	if r.State == spent {
+		return r, a, gone
+	}
+	if a.Client, a.App, err = apps.FindClient(ctx, q, r.Client); err == nil && !a.Client.Redirects(a.Params.RedirectURI) {
+		err = gone // it was taken from the client meanwhile
+	}
+	if err != nil {
+		return r, a, refused(err, gone)
+	}
+	return r, a, nil
+}
+
+// Settle grants or denies what waited for a run, in the transaction that ends
+// it. It is granted by proofs only.
+func (p *Provider) Settle(ctx context.Context, tx *db.Tx, id string, end journey.End) error {
+	r, err := find(ctx, tx, "id", id)
+	if err == nil && r.State == open && (r.Kind == kindAuthorize || r.Kind == kindDevice) {
+		return p.decide(ctx, tx, &r, end.Proofs, end)
+	}
+	if e := Refusal(err); e != nil {
+		return fault.New(fault.Expired, "%s", e.Text).Because(err)
+	}
+	return err
+}
+
+func (p *Provider) decide(ctx context.Context, tx *db.Tx, r *record, ps []authn.Proof, end journey.End) error {
+	m := r.Body.Params
+	switch {
+	case !end.OK || len(ps) == 0:
+		r.Body.Reason = "access_denied"
+		if end.OK {
+			r.Body.Reason = "login_required" // a registration signs nobody in
+		}
+		return r.move(ctx, tx, denied)
+	case m.User != "" && m.User != string(ps[0].User()):
+		r.Body.Reason = "login_required"
+		return r.move(ctx, tx, denied)
+	case !reaches(authn.ACR(ps), m.ACR):
+		r.Body.Reason = "unmet_authentication_requirements"
+		return r.move(ctx, tx, denied)
+	}
+	r.Proofs, r.Body.User = ps, ps[0].User()
+	return r.move(ctx, tx, granted)
+}
+
+// Consented is what a user said to the question what a client may know.
+type Consented int
+
+const (
+	NotAsked Consented = iota
+	Agreed
+	Declined
+)
+
+// Finish answers a request that was decided, once. old is the session that the
+// browser had; it ends, and what it granted goes on in the new one if it is the
+// same user's. need is Consent if that has to be asked first.
+func (p *Provider) Finish(ctx context.Context, handle string, old *Held, c Consented) (reply Reply, ask Ask, need Need, err error) {
+	err = p.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+		reply, need = Reply{}, Nothing
+		var r record
+		if r, ask, err = p.find(ctx, tx, handle); err != nil {
+			return err
+		}
+		if r.State == denied || c == Declined {
+			reply = p.Refused(ask, &Error{Word: first(r.Body.Reason, "access_denied"), Text: "Nobody signed in."})
+			return spend(ctx, tx, &r)
+		}
+		if r.State != granted {
+			return gone
+		}
+		if c == NotAsked {
+			if need, err = p.consent(ctx, tx, ask, r.Body.User); err != nil || need == Consent {
+				return err
+			}
+		}
+		s, err := p.open(ctx, tx, ask, &r, old)
+		if err != nil {
+			return err
+		}
+		if c == Agreed {
+			if err := agree(ctx, tx, s.User, ask); err != nil {
+				return err
+			}
+		}
+		if err := spend(ctx, tx, &r); err != nil {
+			return err
+		}
+		if reply, err = p.grant(ctx, tx, ask, s, r.Body.Receipt); err != nil {
+			return err
+		}
+		reply.Session, reply.App = s.Bearer, ask.App.ID
+		return nil
+	})
+	if need == Nothing {
+		reply, err = p.implicit(ctx, ask, reply, err)
+	}
+	return reply, ask, need, err
+}
+
+func spend(ctx context.Context, tx *db.Tx, r *record) error {
+	err := r.move(ctx, tx, spent)
+	if errors.Is(err, errMoved) {
+		return gone
+	}
+	return err
+}
+
+// open opens the session of whom a request was granted by, and ends the one that
+// the browser had before. Every proof is judged again (security R25).
+func (p *Provider) open(ctx context.Context, tx *db.Tx, a Ask, r *record, old *Held) (session.Session, error) {
+	if r.Body.Session != "" {
+		return session.Named(ctx, tx, a.App, r.Body.Session)
+	}
+	if err := recheck(ctx, tx, r.Proofs); err != nil {
+		return session.Session{}, err
+	}
+	s, err := session.Open(ctx, tx, a.App, a.Client.ID, r.Proofs...)
+	if err != nil || old == nil {
+		return s, err
+	}
+	if old.Session.User == s.User {
+		if _, err := tx.Exec(ctx, `UPDATE grants SET session_id = $1 WHERE session_id = $2`, s.ID, old.Session.ID); err != nil {
+			return s, err
+		}
+	}
+	if err := session.End(ctx, tx, old.Session); err != nil && !fault.Is(err, fault.NotFound) {
+		return s, err
+	}
+	return s, nil
+}
+
+func recheck(ctx context.Context, q db.Q, ps []authn.Proof) error {
+	for _, proof := range ps {
+		if err := authn.Recheck(ctx, q, proof); err != nil {
+			return refused(err, refuse("access_denied", "This sign-in does not count any more. Start again."))
+		}
+	}
+	return nil
+}
+
+// GrantHeld marks a held request as granted by a session that stands, so that
+// consent can be asked for it.
+func (p *Provider) GrantHeld(ctx context.Context, a Ask, h Held, handle string) error {
+	return p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		r := record{Kind: kindAuthorize, Client: a.Client.ID, Body: body{Params: a.Params}}
+		if err := r.put(ctx, tx, handle, RequestLife); err != nil {
+			return err
+		}
+		r.Body.Session, r.Body.User = h.Session.ID, h.Session.User
+		return r.move(ctx, tx, granted)
+	})
+}
+
+// GrantBy grants a held request by proofs that were made for it elsewhere: by
+// the moves of a protocol that has no journeys.
+func (p *Provider) GrantBy(ctx context.Context, tx *db.Tx, handle string, ps []authn.Proof) error {
+	r, _, err := p.find(ctx, tx, handle)
+	if err != nil {
+		return err
+	}
+	if r.State != open {
+		return gone
+	}
+	return p.decide(ctx, tx, &r, ps, journey.End{OK: true})
+}
+
+func agree(ctx context.Context, tx *db.Tx, user directory.UserID, a Ask) error {
+	list := slices.Clone(a.Params.Scope)
+	var before string
+	err := tx.QueryRow(ctx, `SELECT scopes FROM consents WHERE user_id = $1 AND client_id = $2`, user, a.Client.ID).Scan(&before)
+	if err != nil && !fault.Is(db.None(err, "consent"), fault.NotFound) {
+		return err
+	}
+	list = append(list, strings.Fields(before)...)
+	slices.Sort(list)
+	_, err = tx.Exec(ctx, `INSERT INTO consents (user_id, client_id, scopes, created_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (user_id, client_id) DO UPDATE SET scopes = excluded.scopes, created_at = excluded.created_at`, user, a.Client.ID, strings.Join(slices.Compact(list), " "), tx.Now())
+	if err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, audit.Event{Tenant: string(a.App.Tenant), App: string(a.App.ID), Client: string(a.Client.ID), Type: "consent.given", Outcome: "success",
+		Actor: string(user), Target: string(user), Data: map[string]any{"scope": strings.Join(a.Params.Scope, " ")}})
+}
+
+// Push stores a pushed authorization request (RFC 9126) and returns the address
+// that stands for it, once.
+func (p *Provider) Push(ctx context.Context, c apps.Client, q url.Values) (string, error) {
+	if q.Get("request_uri") != "" {
+		return "", refuse("invalid_request", "A pushed request carries no request_uri.")
+	}
+	if id := q.Get("client_id"); id != "" && id != string(c.ID) {
+		return "", refuse("invalid_request", "client_id is another client's.")
+	}
+	q.Set("client_id", string(c.ID))
+	if _, err := p.Read(ctx, q, Pushed); err != nil {
+		return "", err
+	}
+	handle := newHandle()
+	form := url.Values{}
+	for name, list := range q {
+		if !strings.HasPrefix(name, "client_secret") && !strings.HasPrefix(name, "client_assertion") {
+			form[name] = list
+		}
+	}
+	err := p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		r := record{Kind: kindPushed, Client: c.ID, Body: body{Form: form}}
+		return r.put(ctx, tx, handle, PushedLife)
+	})
+	return pushedURN + handle, err
+}
+
+const pushedURN = "urn:ietf:params:oauth:request_uri:"
+
+// pushed takes a pushed request of a client, which is gone then.
+func (p *Provider) pushed(ctx context.Context, c apps.Client, at string) (url.Values, error) {
+	bad := refuse("invalid_request_uri", "The pushed request was used, has run out, or never was.")
+	handle, ok := strings.CutPrefix(at, pushedURN)
+	if !ok {
+		return nil, bad
+	}
+	var form url.Values
+	err := p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		r, err := heldBy(ctx, tx, kindPushed, handle)
+		if err == nil && (r.Client != c.ID || r.State != open) {
+			err = bad
+		}
+		if err != nil {
+			return err
+		}
+		form = r.Body.Form
+		return spend(ctx, tx, &r)
+	})
+	if err != nil {
+		return nil, refused(err, bad)
+	}
+	return form, nil
+}
+
+func first(list ...string) string {
+	for _, s := range list {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}

@@ -1,0 +1,251 @@
+// Package oauth is the door for relying parties: the HTTP of OAuth 2 and OpenID
+// Connect. It reads requests, keeps the cookies of a browser, and renders what
+// internal/oidc decided; it decides nothing.
+package oauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/backend"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/web"
+)
+
+// Door is what the door needs of the house.
+type Door struct {
+	Kit      *kit.Kit
+	Provider *oidc.Provider
+	Trusted  []netip.Prefix // proxies whose Client-Cert and X-Forwarded-For count
+	// SignIn starts a run on the hosted pages; the browser comes back with handle,
+	// to an address of the origin leads.
+	SignIn func(w http.ResponseWriter, r *http.Request, s journey.StartRequest, handle, leads string) error
+	Page   func(w http.ResponseWriter, r *http.Request, status int, p backend.Page)
+}
+
+// Routes adds the endpoints, each also where the cidaas SDKs expect it.
+func Routes(mux *http.ServeMux, d Door) {
+	guard := http.NewCrossOriginProtection()
+	metadata := d.Provider.Metadata()
+	for _, at := range []string{"GET /.well-known/openid-configuration", "GET /.well-known/oauth-authorization-server", "GET /cis/oidc/.well-known/openid-configuration"} {
+		mux.HandleFunc(at, func(w http.ResponseWriter, r *http.Request) {
+			shared(w, r)
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Cache-Control", "public, max-age=300")
+			w.Write(metadata)
+		})
+	}
+	mux.HandleFunc("GET /authorize", d.page(d.authorize))
+	mux.HandleFunc("POST /authorize", d.page(d.authorize))
+	mux.HandleFunc("GET /authorize/consent", d.page(d.askConsent))
+	mux.Handle("POST /authorize/consent", guard.Handler(d.page(d.consent)))
+	mux.HandleFunc("GET /device", d.page(d.device))
+	mux.Handle("POST /device", guard.Handler(d.page(d.pair)))
+	mux.HandleFunc("GET /session/end_session", d.page(d.leave))
+	mux.Handle("POST /session/end_session", d.page(d.leave))
+	mux.Handle("POST /session/end_session/confirmed", guard.Handler(d.page(d.confirmed)))
+	for path, fn := range map[string]endpoint{
+		"/oidc/token": d.token, "/cis/oidc/token": d.token, "/token-srv/token": d.token, "/oidc/par": d.push, "/oidc/device_authorization": d.deviceCode,
+		"/oidc/bc-authorize": d.backchannel, "/authz-srv/ciba": d.backchannel, "/oidc/introspect": d.introspect, "/token-srv/introspect": d.introspectVendor,
+		"/oidc/revoke": d.revoke, "/token-srv/revoke": d.revoke,
+	} {
+		mux.HandleFunc("POST "+path, d.serve(fn))
+		mux.HandleFunc("OPTIONS "+path, preflight)
+	}
+	for _, path := range []string{"/userinfo", "/users-srv/userinfo"} {
+		mux.HandleFunc("GET "+path, d.serve(d.userinfo))
+		mux.HandleFunc("POST "+path, d.serve(d.userinfo))
+		mux.HandleFunc("OPTIONS "+path, preflight)
+	}
+	mux.HandleFunc("OPTIONS /.well-known/openid-configuration", preflight)
+	mux.HandleFunc("OPTIONS /.well-known/jwks.json", preflight)
+}
+
+// endpoint answers a request of a client; nil is an empty answer.
+type endpoint func(r *http.Request, in call) (any, error)
+
+// call is what every endpoint for clients reads first.
+type call struct {
+	form url.Values
+	cred oidc.Credentials
+	path string
+}
+
+func (d Door) serve(fn endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		shared(w, r)
+		in, err := d.read(w, r)
+		var out any
+		if err == nil {
+			out, err = fn(r, in)
+		}
+		if err != nil {
+			refuse(w, r, err, in)
+			return
+		}
+		w.Header().Set("Pragma", "no-cache")
+		status := http.StatusOK
+		if c, ok := out.(created); ok {
+			status, out = http.StatusCreated, c.body
+		}
+		if out == nil {
+			out = map[string]any{}
+		}
+		web.Write(w, status, out, 0)
+	}
+}
+
+// read takes the parameters of a form or, where SDKs send that, of flat JSON, and
+// what the client says of itself. It says so in one way only (RFC 6749 2.3).
+func (d Door) read(w http.ResponseWriter, r *http.Request) (call, error) {
+	in := call{form: url.Values{}, path: r.URL.Path}
+	if r.Method == http.MethodPost {
+		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+			var doc map[string]any
+			if err := web.DecodeLoose(w, r, &doc); err != nil {
+				return in, err
+			}
+			for name, v := range doc {
+				switch v := v.(type) {
+				case string:
+					in.form.Set(name, v)
+				case []any:
+					for _, each := range v {
+						if s, ok := each.(string); ok {
+							in.form.Add(name, s)
+						}
+					}
+				}
+			}
+		} else {
+			r.Body = http.MaxBytesReader(w, r.Body, web.MaxBody)
+			if err := r.ParseForm(); err != nil {
+				return in, fault.New(fault.Invalid, "The form cannot be read.").Because(err)
+			}
+			in.form = r.PostForm
+		}
+	}
+	in.cred = oidc.Credentials{ID: in.form.Get("client_id"), Secret: in.form.Get("client_secret"), Certificate: d.certificate(r)}
+	if in.cred.Secret != "" && strings.TrimSpace(in.cred.Secret) == "" {
+		in.cred.Secret = "" // what a mobile SDK sends of a client that has none
+	}
+	if in.form.Get("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+		in.cred.Assertion = in.form.Get("client_assertion")
+	}
+	if id, secret, ok := r.BasicAuth(); ok {
+		if in.cred.Secret != "" || in.cred.Assertion != "" {
+			return in, &oidc.Error{Word: "invalid_request", Text: "The client says twice who it is."}
+		}
+		id, secret = unescaped(id), unescaped(secret)
+		if in.cred.ID != "" && in.cred.ID != id {
+			return in, &oidc.Error{Word: "invalid_request", Text: "The client says who it is in two ways that differ."}
+		}
+		in.cred.ID, in.cred.Secret = id, secret
+	}
+	return in, nil
+}
+
+// unescaped undoes the form encoding within Basic (RFC 6749 2.3.1). What is no
+// such encoding is taken as it is: many clients leave it out.
+func unescaped(s string) string {
+	if out, err := url.QueryUnescape(s); err == nil && !strings.Contains(s, "+") {
+		return out
+	}
+	return s
+}
+
+// certificate is the thumbprint of the client certificate that a trusted proxy
+// verified the possession of (RFC 9440).
+func (d Door) certificate(r *http.Request) string {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	list := r.Header.Values("Client-Cert")
+	if err != nil || len(list) != 1 {
+		return ""
+	}
+	trusted := false
+	for _, p := range d.Trusted {
+		trusted = trusted || p.Contains(ap.Addr().Unmap())
+	}
+	text, ok := strings.CutPrefix(strings.TrimSuffix(list[0], ":"), ":")
+	der, err := base64.StdEncoding.DecodeString(text)
+	if !trusted || !ok || err != nil {
+		return ""
+	}
+	h := sha256.Sum256(der)
+	return base64.RawURLEncoding.EncodeToString(h[:])
+}
+
+// bound is the key that a request shows it holds, if it shows one.
+func (d Door) bound(r *http.Request, access string) (string, error) {
+	list := r.Header.Values("DPoP")
+	switch len(list) {
+	case 0:
+		return "", nil
+	case 1:
+		return d.Provider.Proven(r.Context(), list[0], r.Method, d.Kit.URL+r.URL.Path, access)
+	}
+	return "", &oidc.Error{Word: "invalid_dpop_proof", Text: "There is more than one DPoP proof."}
+}
+
+func (d Door) client(ctx context.Context, in call) (apps.Client, apps.App, error) {
+	return d.Provider.Authenticate(ctx, in.cred)
+}
+
+// refuse renders an error as RFC 6749 5.2 wants it.
+func refuse(w http.ResponseWriter, r *http.Request, err error, in call) {
+	e := oidc.Refusal(err)
+	if e == nil {
+		f := web.Report(r, err)
+		word := "server_error"
+		if f.Code == fault.Unavailable {
+			word = "temporarily_unavailable"
+		}
+		web.Write(w, web.Status(f.Code), map[string]any{"error": word, "error_description": "Something is broken on our side. Try again in a moment."}, f.RetryAfter)
+		return
+	}
+	status := http.StatusBadRequest
+	switch e.Word {
+	case "invalid_client":
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Basic realm="watchword"`)
+	case "invalid_token":
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", DPoP error="invalid_token"`)
+	case "insufficient_scope", "access_denied":
+		if strings.HasSuffix(in.path, "userinfo") {
+			status = http.StatusForbidden
+			w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope"`)
+		}
+	case "invalid_dpop_proof":
+		if strings.HasSuffix(in.path, "userinfo") {
+			status = http.StatusUnauthorized
+			w.Header().Set("WWW-Authenticate", `DPoP error="invalid_dpop_proof"`)
+		}
+	}
+	web.Write(w, status, map[string]any{"error": e.Word, "error_description": e.Text}, e.Wait)
+}
+
+// shared lets any page read an answer. No cookie counts at these endpoints.
+func shared(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Origin") != "" {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
+	}
+}
+
+func preflight(w http.ResponseWriter, r *http.Request) {
+	shared(w, r)
+	w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
+	w.Header().Set("Access-Control-Allow-Headers", "authorization, content-type, dpop, access_token")
+	w.Header().Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+}

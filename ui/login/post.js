@@ -1,0 +1,2 @@
+// Posts the answer of an authorization to the client that asked.
+document.forms[0]?.submit();
