@@ -135,6 +135,19 @@ func Calls() []Info {
 	return out
 }
 
+// Do runs the call of a route for another door, as if in had come in its body.
+// fault.NotFound if there is no such call.
+func Do(ctx context.Context, route string, x *Exec, in map[string]any) (Out, error) {
+	c, ok := calls[route]
+	if !ok {
+		return Out{}, fault.New(fault.NotFound, "There is no such method.")
+	}
+	if x.Values == nil {
+		x.Values = func(string) string { return "" }
+	}
+	return c.Run(ctx, x, func(v any) error { return json.Unmarshal([]byte(db.Text(in)), v) })
+}
+
 // Path returns what stood in the place of a {wildcard} of the route, or a query
 // parameter of that name.
 func (x *Exec) Path(name string) string { return x.Values(name) }

@@ -216,7 +216,7 @@ func TestCheckTarget(t *testing.T) {
 		{"fcm space", FCM, "a b", "", false},
 		{"fcm NUL", FCM, "a\x00b", "", false},
 		{"fcm huge", FCM, strings.Repeat("x", 4097), "", false},
-		{"none", None, "whatever", "", true},
+		{"none", None, "whatever", "whatever", true},
 		{"kind", "pigeon", "x", "", false},
 		{"web", WebPush, goodSubscription, goodSubscription, true},
 		{"web base64", WebPush, strings.Replace(goodSubscription, "tJ_aSIgg", "tJ/aSIgg==", 1), strings.Replace(goodSubscription, "tJ_aSIgg", "tJ/aSIgg==", 1), true},

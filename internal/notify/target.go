@@ -19,7 +19,7 @@ type Target struct {
 }
 
 // CheckTarget returns t in the form that is stored and sent: an APNs token in
-// lower-case hex, nothing for kind none. What no provider could ever deliver to
+// lower-case hex. What no provider could ever deliver to
 // is fault.Invalid. Where a Web Push endpoint leads is judged at each send.
 func CheckTarget(t Target) (Target, error) {
 	bad := fault.New(fault.Invalid, "This is not a push target that can be used.")
@@ -28,8 +28,7 @@ func CheckTarget(t Target) (Target, error) {
 	}
 	switch t.Kind {
 	case None:
-		t.Address = ""
-		return t, nil
+		return t, nil // nothing is sent there; it is what the phone is known by elsewhere
 	case APNs:
 		token, err := apnsToken(t.Address)
 		t.Address = token

@@ -243,11 +243,22 @@ const (
 // browser had; it ends, and what it granted goes on in the new one if it is the
 // same user's. need is Consent if that has to be asked first.
 func (p *Provider) Finish(ctx context.Context, handle string, old *Held, c Consented) (reply Reply, ask Ask, need Need, err error) {
+	return p.FinishBy(ctx, handle, old, c, nil)
+}
+
+// FinishBy is Finish for a request that is granted now, by the proofs that prove
+// returns: nobody has them unless the request is answered.
+func (p *Provider) FinishBy(ctx context.Context, handle string, old *Held, c Consented, prove func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error)) (reply Reply, ask Ask, need Need, err error) {
 	err = p.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
 		reply, need = Reply{}, Nothing
 		var r record
 		if r, ask, err = p.find(ctx, tx, handle); err != nil {
 			return err
+		}
+		if prove != nil {
+			if need, err = p.prove(ctx, tx, &r, prove); err != nil || need != Nothing {
+				return err
+			}
 		}
 		if r.State == denied || c == Declined {
 			reply = p.Refused(ask, &Error{Word: first(r.Body.Reason, "access_denied"), Text: "Nobody signed in."})
@@ -339,18 +350,36 @@ func (p *Provider) GrantHeld(ctx context.Context, a Ask, h Held, handle string) 
 	})
 }
 
-// GrantBy grants a held request by proofs that were made for it elsewhere: by
-// the moves of a protocol that has no journeys.
-func (p *Provider) GrantBy(ctx context.Context, tx *db.Tx, handle string, ps []authn.Proof) error {
-	r, _, err := p.find(ctx, tx, handle)
-	if err != nil {
-		return err
-	}
+// prove adds proofs to an open request. Login is what is still needed if they do
+// not reach what was asked for; the request keeps them.
+func (p *Provider) prove(ctx context.Context, tx *db.Tx, r *record, fn func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error)) (Need, error) {
 	if r.State != open {
-		return gone
+		return Nothing, gone
 	}
-	return p.decide(ctx, tx, &r, ps, journey.End{OK: true})
+	ps, err := fn(ctx, tx)
+	if err != nil {
+		return Nothing, err
+	}
+	if r.Body.User != "" && r.Body.User != ps[0].User() {
+		return Nothing, refuse("access_denied", "Somebody else began to sign in here.")
+	}
+	all := append(slices.Clone(r.Proofs), ps...)
+	if !reaches(authn.ACR(all), r.Body.Params.ACR) {
+		r.Proofs, r.Body.User = all, ps[0].User()
+		return Login, r.move(ctx, tx, open)
+	}
+	return Nothing, p.decide(ctx, tx, r, all, journey.End{OK: true})
 }
+
+// Halfway is who has proven something for a request that needs more; "" for
+// nobody.
+func (p *Provider) Halfway(ctx context.Context, handle string) (directory.UserID, error) {
+	r, _, err := p.find(ctx, p.Kit.DB, handle)
+	return r.Body.User, err
+}
+
+// Party names a request in what was asked for it; it opens nothing.
+func (p *Provider) Party(handle string) string { return named(p.Kit.DB, handle) }
 
 func agree(ctx context.Context, tx *db.Tx, user directory.UserID, a Ask) error {
 	list := slices.Clone(a.Params.Scope)

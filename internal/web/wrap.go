@@ -69,7 +69,7 @@ func Report(r *http.Request, err error) *fault.Error {
 // resolved. A folder of pages keeps its slash: "/playground/" stays.
 func Normalise(p string) string {
 	clean := path.Clean("/" + p)
-	if strings.HasSuffix(p, "/") && clean != "/" && !strings.HasPrefix(clean, "/ido/") && !strings.HasPrefix(clean, "/device/") && !strings.HasPrefix(clean, "/cis/") && !strings.HasPrefix(clean, "/.well-known/") {
+	if strings.HasSuffix(p, "/") && clean != "/" && !strings.Contains(clean, "-srv/") && !strings.HasPrefix(clean, "/ido/") && !strings.HasPrefix(clean, "/device/") && !strings.HasPrefix(clean, "/cis/") && !strings.HasPrefix(clean, "/.well-known/") {
 		return clean + "/"
 	}
 	return clean

@@ -97,6 +97,10 @@ type Request struct {
 	Extra     map[string]any     `json:"additional_data,omitempty"`
 	Reason    string             `json:"reason,omitempty"`  // why it was denied
 	Trouble   bool               `json:"trouble,omitempty"` // the push channel failed
+	Here      bool               `json:"here,omitempty"`    // the phone itself asked: it need not be told
+	Party     string             `json:"party,omitempty"`   // the authorization request that it was asked for
+	Masked    string             `json:"masked,omitempty"`  // how that request calls the user
+	As        string             `json:"as,omitempty"`      // what the asking protocol calls the method
 }
 
 // Challenge is an approval request in flight.
@@ -146,7 +150,7 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 		life = a.Life
 	}
 	c, fresh, err := authn.Pose(ctx, tx, authn.Opening{Subject: a.Subject, Once: a.Once, Slot: slot, Life: life}, req)
-	if err != nil || !fresh || req.Decoy {
+	if err != nil || !fresh || req.Decoy || req.Here {
 		return c, err
 	}
 	return c, tell(ctx, tx, c, a, first(a.Title, set.Title), first(a.Body, set.Body))

@@ -20,18 +20,21 @@ import (
 // page draws what went wrong for a person.
 func (d Door) page(fn func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		err := fn(w, r)
-		if err == nil {
-			return
+		if err := fn(w, r); err != nil {
+			d.Fail(w, r, err)
 		}
-		p := backend.Page{App: "Watchword", Title: "This cannot go on", Text: "Something is broken on our side. Try again in a moment.", Verdict: "no"}
-		if e := oidc.Refusal(err); e != nil {
-			p.Text = e.Text
-			d.Page(w, r, http.StatusBadRequest, p)
-			return
-		}
-		d.Page(w, r, web.Status(web.Report(r, err).Code), p)
 	}
+}
+
+// Fail draws what went wrong for a person.
+func (d Door) Fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := backend.Page{App: "Watchword", Title: "This cannot go on", Text: "Something is broken on our side. Try again in a moment.", Verdict: "no"}
+	if e := oidc.Refusal(err); e != nil {
+		p.Text = e.Text
+		d.Page(w, r, http.StatusBadRequest, p)
+		return
+	}
+	d.Page(w, r, web.Status(web.Report(r, err).Code), p)
 }
 
 // authorize answers an authorization request (RFC 6749 4.1.1): at once on the
@@ -45,7 +48,7 @@ func (d Door) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return d.told(w, r, a, err)
 	}
-	held, err := d.held(r, a.App)
+	held, err := d.Held(r, a.App)
 	if err != nil {
 		return err
 	}
@@ -60,11 +63,11 @@ func (d Door) authorize(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return d.told(w, r, a, err)
 		}
-		return d.send(w, r, reply)
+		return d.Send(w, r, reply)
 	case silent && need == oidc.Consent:
-		return d.send(w, r, d.Provider.Refused(a, &oidc.Error{Word: "consent_required", Text: "The user has to be asked."}))
+		return d.Send(w, r, d.Provider.Refused(a, &oidc.Error{Word: "consent_required", Text: "The user has to be asked."}))
 	case silent:
-		return d.send(w, r, d.Provider.Refused(a, &oidc.Error{Word: "login_required", Text: "Nobody is signed in."}))
+		return d.Send(w, r, d.Provider.Refused(a, &oidc.Error{Word: "login_required", Text: "Nobody is signed in."}))
 	case need == oidc.Consent:
 		handle := d.Provider.NewHandle()
 		if err := d.Provider.GrantHeld(r.Context(), a, *held, handle); err != nil {
@@ -109,7 +112,7 @@ func (d Door) told(w http.ResponseWriter, r *http.Request, a oidc.Ask, err error
 	if e == nil || !a.Returnable {
 		return err
 	}
-	return d.send(w, r, d.Provider.Refused(a, e))
+	return d.Send(w, r, d.Provider.Refused(a, e))
 }
 
 // Finish answers a browser that was sent away to sign in.
@@ -122,7 +125,7 @@ func (d Door) finish(w http.ResponseWriter, r *http.Request, handle string, said
 	if err != nil {
 		return err
 	}
-	old, err := d.held(r, a.App)
+	old, err := d.Held(r, a.App)
 	if err != nil {
 		return err
 	}
@@ -138,7 +141,7 @@ func (d Door) finish(w http.ResponseWriter, r *http.Request, handle string, said
 	if reply.Session != "" {
 		d.Keep(w, a.App.ID, reply.Session)
 	}
-	return d.send(w, r, reply)
+	return d.Send(w, r, reply)
 }
 
 // askConsent asks whether a third party may learn what it wants to.
@@ -182,8 +185,8 @@ func (d Door) consent(w http.ResponseWriter, r *http.Request) error {
 	return d.finish(w, r, handle, said)
 }
 
-// send answers the browser with a reply for the client.
-func (d Door) send(w http.ResponseWriter, r *http.Request, reply oidc.Reply) error {
+// Send answers the browser with a reply for the client.
+func (d Door) Send(w http.ResponseWriter, r *http.Request, reply oidc.Reply) error {
 	w.Header().Set("Cache-Control", "no-store")
 	if reply.Mode != "form_post" {
 		http.Redirect(w, r, reply.Address(), http.StatusSeeOther)
@@ -320,7 +323,7 @@ func (d Door) signOut(w http.ResponseWriter, r *http.Request, app apps.App, user
 // end ends the session that the browser has in an application; user, if given,
 // must be whose it is.
 func (d Door) end(w http.ResponseWriter, r *http.Request, app apps.App, user string) error {
-	held, err := d.held(r, app)
+	held, err := d.Held(r, app)
 	if err != nil || held == nil {
 		return err
 	}
@@ -392,7 +395,8 @@ func (d Door) Keep(w http.ResponseWriter, app apps.ID, bearer string) {
 
 func (d Door) forget(w http.ResponseWriter, app apps.ID) { d.set(w, sessionCookie+string(app), "", -1) }
 
-func (d Door) held(r *http.Request, app apps.App) (*oidc.Held, error) {
+// Held is the session that a browser has in an application, nil if none.
+func (d Door) Held(r *http.Request, app apps.App) (*oidc.Held, error) {
 	c, err := r.Cookie(d.name(sessionCookie + string(app.ID)))
 	if errors.Is(err, http.ErrNoCookie) {
 		return nil, nil

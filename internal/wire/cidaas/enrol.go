@@ -1,0 +1,364 @@
+package cidaas
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authenticators/push"
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/backend"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/session"
+)
+
+// enrolment is what the challenge of an enrolment keeps (cidaas-protocol 1.1).
+type enrolment struct {
+	flow
+	Setup   bool          `json:"setup,omitempty"`
+	Number  string        `json:"number,omitempty"`
+	Choices []string      `json:"choices,omitempty"`
+	Client  apps.ClientID `json:"client,omitempty"` // the app that the phone has
+	Device  string        `json:"phone,omitempty"`
+	PushID  string        `json:"push_id,omitempty"`
+	Reason  string        `json:"reason,omitempty"`
+}
+
+// setupWords are the states of an enrolment; before the scan there is none.
+var setupWords = map[authn.State]string{authn.Acknowledged: "SCANNED", authn.Allowed: "ENROLLED", authn.Cancelled: "CANCELLED", authn.Denied: "CANCELLED", authn.Expired: "CANCELLED"}
+
+const setupLife = 10 * time.Minute
+
+// user is whom the access token of a call speaks for.
+func (d Door) user(r *http.Request) (oidc.Bearer, error) {
+	kind, access, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(kind, "Bearer") {
+		access = r.Header.Get("Access_token")
+	}
+	b, err := d.Provider.Check(r.Context(), strings.TrimSpace(access), "", "")
+	if oidc.Refusal(err) != nil {
+		err = notSignedIn.because(err)
+	}
+	return b, err
+}
+
+// fresh returns the session of somebody who may change what they sign in with.
+func (d Door) fresh(ctx context.Context, b oidc.Bearer, app apps.App) (session.Session, error) {
+	s, err := session.Named(ctx, d.Kit.DB, app, b.Session)
+	if err == nil {
+		err = authn.StepUp(ctx, d.Kit.DB, app.Tenant, app.ID, s.User, s.Proofs)
+	}
+	if fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
+		err = signInAgain.because(err)
+	}
+	return s, err
+}
+
+// beginSetup begins to enrol a method for the user of a token. A phone is shown
+// a code to scan and a number to choose; other methods end here or with a code.
+func (d Door) beginSetup(r *http.Request, in body) (any, error) {
+	ctx := r.Context()
+	b, err := d.user(r)
+	if err != nil {
+		return nil, err
+	}
+	client, app, err := apps.FindClient(ctx, d.Kit.DB, b.Client)
+	if err != nil {
+		return nil, err
+	}
+	m, err := methodOf(r.PathValue("method"), client)
+	if err != nil {
+		return nil, err
+	}
+	s, err := d.fresh(ctx, b, app)
+	if err != nil {
+		return nil, err
+	}
+	e := enrolment{flow: flow{As: m.Type, Masked: string(b.User)}, Setup: true, Client: client.ID}
+	out := map[string]any{"sub": string(b.User)}
+	switch {
+	case m.Kind == push.Kind:
+		if e.Client, err = d.phoneClient(ctx, app, in, client); err != nil {
+			return nil, err
+		}
+		if e.Number, e.Choices, err = draw(); err != nil {
+			return nil, err
+		}
+		out["push_selected_number"], out["authenticator_client_id"] = e.Number, string(e.Client)
+	case m.setup != "":
+		if err := d.setUp(r, m, client, app, s, out); err != nil {
+			return nil, err
+		}
+	case m.always:
+		return nil, configured
+	default:
+		return nil, inactive
+	}
+	ch, err := d.pose(ctx, app, b.User, m, e)
+	if err != nil {
+		return nil, err
+	}
+	out["exchange_id"], out["status_id"] = held(d.Kit.DB, ch.ID, ch.Turn, ch.Expires), string(ch.ID)
+	if m.Kind == push.Kind {
+		out["qr_code"] = db.Text(map[string]any{"baseurl": d.Kit.URL, "exchange_id": exchange(d.Kit.DB, ch.ID, ch.Turn), "sub": string(b.User), "verification_type": m.Type, "authenticator_client_id": string(e.Client)})
+	}
+	return out, nil
+}
+
+func (d Door) pose(ctx context.Context, app apps.App, user directory.UserID, m method, e enrolment) (ch authn.Challenge[enrolment], err error) {
+	err = d.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+		ch, _, err = authn.Pose(ctx, tx, authn.Opening{Subject: authn.Subject{Kind: m.Kind, Tenant: app.Tenant, App: app.ID, User: user}, Once: "cidaas/" + rand.Text(), Life: setupLife}, e)
+		return err
+	})
+	return ch, err
+}
+
+// phoneClient is the client that the user's phone shall speak as: the one that
+// asks, if it is a phone, else the application's own.
+func (d Door) phoneClient(ctx context.Context, app apps.App, in body, c apps.Client) (apps.ClientID, error) {
+	if c.Kind == apps.Native || in.get("device_id") != "" {
+		return c.ID, nil
+	}
+	list, err := apps.Clients(ctx, d.Kit.DB, app.ID)
+	for _, each := range list {
+		if each.Kind == apps.Native {
+			return each.ID, err
+		}
+	}
+	return c.ID, err
+}
+
+// setUp enrols a method that needs no phone.
+func (d Door) setUp(r *http.Request, m method, c apps.Client, app apps.App, s session.Session, out map[string]any) error {
+	x := d.exec(r, c, app)
+	x.User, x.Proofs = s.User, s.Proofs
+	x.Values = func(name string) string {
+		if name == "user_id" {
+			return "me"
+		}
+		return ""
+	}
+	made, err := backend.Do(r.Context(), m.setup, x, map[string]any{})
+	if fault.Is(err, fault.Conflict) {
+		return configured.because(err)
+	}
+	if err != nil {
+		return err
+	}
+	doc, _ := made.Body.(map[string]any)
+	if m.Type == "TOTP" {
+		out["totp_secret"] = doc["uri"]
+		return nil
+	}
+	var list []map[string]any
+	codes, _ := doc["codes"].([]string)
+	for _, code := range codes {
+		list = append(list, map[string]any{"code": code, "used": false, "sub": string(s.User)})
+	}
+	out["backup_codes"], out["enrolled"] = list, true
+	return nil
+}
+
+// draw makes four numbers, and chooses one.
+func draw() (chosen string, all []string, err error) {
+	for len(all) < 4 {
+		n, err := rand.Int(rand.Reader, big.NewInt(90))
+		if err != nil {
+			return "", nil, err
+		}
+		if s := fmt.Sprint(n.Int64() + 10); !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	chosen = all[0]
+	slices.Sort(all)
+	return chosen, all, nil
+}
+
+// recall reads the enrolment that a phone's call is about.
+func (d Door) recall(ctx context.Context, q db.Q, in body) (authn.Challenge[enrolment], error) {
+	id, turn, err := parted(q, in.get("exchange_id"))
+	if err != nil {
+		return authn.Challenge[enrolment]{}, err
+	}
+	ch, err := authn.Recall[enrolment](ctx, q, id)
+	switch {
+	case fault.Is(err, fault.NotFound) || err == nil && !ch.Data.Setup:
+		return ch, badExchange
+	case err != nil:
+		return ch, err
+	case !ch.State.Open():
+		return ch, lateExchange
+	case ch.Play(turn) != nil:
+		return ch, badExchange
+	}
+	return ch, nil
+}
+
+// scan is a phone that read the code. It is the one from here on.
+func (d Door) scan(r *http.Request, in body) (any, error) {
+	ctx := r.Context()
+	if in.get("exchange_id") == "" || in.get("device_id") == "" || in.get("push_id") == "" || in.get("client_id") == "" {
+		return nil, missing
+	}
+	var ch authn.Challenge[enrolment]
+	err := d.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+		if ch, err = d.recall(ctx, tx, in); err != nil {
+			return err
+		}
+		if ch.State != authn.Created || ch.Data.As != "PUSH" {
+			return wrongStage
+		}
+		if string(ch.Data.Client) != in.get("client_id") {
+			return wrongDevice
+		}
+		taken, err := bound(ctx, tx, ch.Subject, in)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return sameDevice
+		}
+		ch.Data.Device, ch.Data.PushID = in.get("device_id"), in.get("push_id")
+		return authn.Move(ctx, tx, &ch, authn.Acknowledged)
+	})
+	if err != nil {
+		return nil, said(err)
+	}
+	info, err := d.userInfo(ctx, ch.Subject)
+	return map[string]any{"exchange_id": held(d.Kit.DB, ch.ID, ch.Turn, ch.Expires), "sub": string(ch.Subject.User), "status_id": string(ch.ID), "push_random_numbers": ch.Data.Choices, "user_info": info}, err
+}
+
+// bound reports whether a phone is enrolled for a user already.
+func bound(ctx context.Context, q db.Q, s authn.Subject, in body) (bool, error) {
+	media, err := push.Media(ctx, q, s)
+	if err != nil {
+		return false, err
+	}
+	for _, m := range media {
+		ok, err := m.Is(ctx, q, tripleOf(in), false)
+		if ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+func tripleOf(in body) push.Triple {
+	return push.Triple{Client: apps.ClientID(in.get("client_id")), Device: in.get("device_id"), PushID: in.get("push_id")}
+}
+
+func (d Door) userInfo(ctx context.Context, s authn.Subject) (map[string]any, error) {
+	u, err := directory.Find(ctx, d.Kit.DB, s.Tenant, s.User)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{"sub": string(s.User), "email": "", "mobile_number": "", "picture": "", "profile": "", "providerUserId": ""}
+	for _, name := range []string{"given_name", "family_name", "name"} {
+		out[name], _ = u.Custom[name].(string)
+	}
+	ids, err := directory.Identifiers(ctx, d.Kit.DB, s.User)
+	for _, i := range ids {
+		if i.Kind == directory.Email && (i.Primary || out["email"] == "") {
+			out["email"] = i.Shown
+		}
+	}
+	return out, err
+}
+
+// enrol ends an enrolment: a phone by the number that the web shows, an
+// authenticator app by its first code.
+func (d Door) enrol(r *http.Request, in body) (any, error) {
+	ctx := r.Context()
+	ch, err := d.recall(ctx, d.Kit.DB, in)
+	if err != nil {
+		return nil, err
+	}
+	code := in.get("pass_code", "passcode")
+	if code == "" {
+		return nil, missingCode
+	}
+	if ch.Data.As != "PUSH" {
+		return d.confirm(r, ch, code)
+	}
+	var wrong error
+	err = d.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+		wrong = nil
+		if ch, err = d.recall(ctx, tx, in); err != nil {
+			return err
+		}
+		if ch.State != authn.Acknowledged {
+			return wrongStage
+		}
+		t := tripleOf(in)
+		if string(ch.Data.Client) != string(t.Client) || ch.Data.Device != t.Device || ch.Data.PushID != t.PushID {
+			return wrongDevice
+		}
+		if code != ch.Data.Number { // one guess in four, once: whoever scanned has to begin anew
+			wrong = wrongCode
+			return authn.Move(ctx, tx, &ch, authn.Denied)
+		}
+		if err := directory.MaySignIn(ctx, tx, ch.Subject.Tenant, ch.Subject.User); err != nil {
+			return err
+		}
+		_, err = push.Enrol(ctx, tx, ch.Subject, push.Carried{Client: t.Client, Device: t.Device, PushID: t.PushID, Name: clip(in.get("friendly_name")), Make: clip(r.Header.Get("Devicemake")), Model: clip(r.Header.Get("Devicemodel"))})
+		if fault.Is(err, fault.Conflict) {
+			return sameDevice.because(err)
+		}
+		if err != nil {
+			return err
+		}
+		return authn.Move(ctx, tx, &ch, authn.Allowed)
+	})
+	if err = errors.Join(err, wrong); err != nil {
+		return nil, unjoined(err)
+	}
+	return d.enrolled(ch), nil
+}
+
+// unjoined is the one refusal among errors that were joined.
+func unjoined(err error) error {
+	if v, ok := errors.AsType[*ver](err); ok {
+		return v
+	}
+	return said(err)
+}
+
+func (d Door) enrolled(ch authn.Challenge[enrolment]) map[string]any {
+	return map[string]any{"exchange_id": held(d.Kit.DB, ch.ID, ch.Turn, ch.Expires), "sub": string(ch.Subject.User), "status_id": string(ch.ID), "enrolled": true}
+}
+
+// confirm is the first code of an authenticator app.
+func (d Door) confirm(r *http.Request, ch authn.Challenge[enrolment], code string) (any, error) {
+	ctx := r.Context()
+	app, err := apps.Find(ctx, d.Kit.DB, ch.Subject.App)
+	if err != nil {
+		return nil, err
+	}
+	m, err := methodOf(ch.Data.As, apps.Client{})
+	if err != nil || m.Type != "TOTP" {
+		return nil, errors.Join(err, wrongStage)
+	}
+	if _, err := m.call(ctx, d.exec(r, apps.Client{}, app), m.judge, ch.Subject.User, map[string]any{m.code: code}); err != nil {
+		return nil, err
+	}
+	err = d.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		next := ch
+		if err := authn.Move(ctx, tx, &next, authn.Allowed); err != nil {
+			return err
+		}
+		ch = next
+		return nil
+	})
+	return d.enrolled(ch), said(err)
+}

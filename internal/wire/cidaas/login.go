@@ -1,0 +1,269 @@
+package cidaas
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+// page draws what went wrong for a person.
+func (d Door) page(fn func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := fn(w, r); err != nil {
+			d.Fail(w, r, err)
+		}
+	}
+}
+
+// generate begins an authorization without a browser (cidaas-protocol 2.1).
+func (d Door) generate(r *http.Request, in body) (any, error) {
+	q := url.Values{}
+	for _, name := range []string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "nonce", "state", "ui_locales", "code_challenge", "code_challenge_method", "acr_values", "max_age"} {
+		if v := in.get(name); v != "" {
+			q.Set(name, v)
+		}
+	}
+	if q.Get("response_type") == "" {
+		q.Set("response_type", "code")
+	}
+	id, err := d.hold(r.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"requestId": id, "groupname": "default", "lang": first(in.get("ui_locales"), "en-US"), "view_type": first(in.get("view_type"), "login")}, nil
+}
+
+func (d Door) hold(ctx context.Context, q url.Values) (string, error) {
+	a, err := d.Provider.Read(ctx, q, oidc.Vendor)
+	if err != nil {
+		return "", err
+	}
+	id := d.Provider.NewUUID()
+	return id, d.Provider.Hold(ctx, a, id)
+}
+
+// authorize begins an authorization in a browser and sends it to the page that
+// signs in: the client's own, or ours.
+func (d Door) authorize(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	id, err := d.hold(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	a, err := d.Provider.Find(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	to := "/identity/login"
+	mark := "?"
+	if a.Client.Settings.LoginURI != "" {
+		to = a.Client.Settings.LoginURI
+		if strings.Contains(to, "?") {
+			mark = "&"
+		}
+	}
+	http.Redirect(w, r, to+mark+url.Values{"requestId": {id}, "view_type": {first(q.Get("view_type"), "login")}}.Encode(), http.StatusFound)
+	return nil
+}
+
+// signInPage signs somebody in on our own pages.
+func (d Door) signInPage(w http.ResponseWriter, r *http.Request) error {
+	id := r.URL.Query().Get("requestId")
+	a, err := d.Provider.Find(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return d.SignIn(w, r, a, id)
+}
+
+// finished are the fields of a finished flow (cidaas-protocol 2.10).
+type finished struct{ request, status, as, sub string }
+
+func (in body) finished(track string) finished {
+	return finished{first(in.get("requestId", "request_id"), track), in.get("status_id", "statusId"), in.get("verificationType", "verification_type"), in.get("sub", "q")}
+}
+
+// prove spends the flow that was authenticated for this very request.
+func (d Door) prove(f finished) func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error) {
+	return func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error) {
+		id := authn.ChallengeID(f.status)
+		ch, err := authn.Recall[flow](ctx, tx, id)
+		if fault.Is(err, fault.NotFound) {
+			return nil, notFinished
+		}
+		if err != nil {
+			return nil, err
+		}
+		if ch.Data.Party == "" || ch.Data.Party != d.Provider.Party(f.request) || ch.Data.Masked != f.sub || !strings.EqualFold(ch.Data.As, f.as) {
+			return nil, notFinished
+		}
+		p, err := authn.Redeem(ctx, tx, id)
+		if err != nil {
+			return nil, notFinished.because(err)
+		}
+		return []authn.Proof{p}, nil
+	}
+}
+
+var notFinished = &ver{400, "VER_0003", "invalid_action", "Nobody was authenticated for this request, or it was used.", nil}
+
+// login finishes in a browser: it goes back to the client with a code, or to the
+// page that asks for another factor.
+func (d Door) login(w http.ResponseWriter, r *http.Request) error {
+	in, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	f := in.finished(r.PathValue("track"))
+	a, err := d.Provider.Find(r.Context(), f.request)
+	if err != nil {
+		return err
+	}
+	old, err := d.Old(r, a.App)
+	if err != nil {
+		return err
+	}
+	reply, a, need, err := d.Provider.FinishBy(r.Context(), f.request, old, oidc.NotAsked, d.prove(f))
+	if err != nil {
+		return d.toError(w, r, err)
+	}
+	switch need {
+	case oidc.Login:
+		return d.precheck(w, r, a, f.request)
+	case oidc.Consent:
+		return d.SignIn(w, r, a, f.request)
+	}
+	if reply.Session != "" {
+		d.Keep(w, a.App.ID, reply.Session)
+	}
+	return d.Send(w, r, reply)
+}
+
+// precheck sends a browser to the page that asks for another factor.
+func (d Door) precheck(w http.ResponseWriter, r *http.Request, a oidc.Ask, request string) error {
+	half, err := d.Provider.Halfway(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	to := first(a.Client.Settings.LoginURI, d.Kit.URL+"/identity/login")
+	mark := "?"
+	if strings.Contains(to, "?") {
+		mark = "&"
+	}
+	http.Redirect(w, r, to+mark+url.Values{"requestId": {request}, "track_id": {request}, "view_type": {"mfa_required"}, "sub": {masked(d.Kit.DB, request, string(half))}}.Encode(), http.StatusFound)
+	return nil
+}
+
+// toError sends a browser to the page that says what went wrong.
+func (d Door) toError(w http.ResponseWriter, r *http.Request, err error) error {
+	if v, ok := err.(*ver); ok {
+		return fault.New(fault.Denied, "%s", v.text).Because(err)
+	}
+	return err
+}
+
+// nativeLogin finishes for an app, which redeems the code itself.
+func (d Door) nativeLogin(r *http.Request, in body) (any, error) {
+	f := in.finished(r.PathValue("track"))
+	if f.request == "" || f.status == "" {
+		return nil, missing
+	}
+	reply, _, need, err := d.Provider.FinishBy(r.Context(), f.request, nil, oidc.NotAsked, d.prove(f))
+	if oidc.Refusal(err) != nil {
+		if v, ok := err.(*ver); ok {
+			return nil, v
+		}
+		return nil, badRequest.because(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if need == oidc.Login {
+		half, err := d.Provider.Halfway(r.Context(), f.request)
+		return map[string]any{"viewtype": "mfa_required", "track_id": f.request, "requestId": f.request, "sub": masked(d.Kit.DB, f.request, string(half))}, err
+	}
+	if need == oidc.Consent {
+		return map[string]any{"viewtype": "consent", "track_id": f.request, "requestId": f.request}, nil
+	}
+	return map[string]any{"code": reply.Values.Get("code"), "viewtype": "login", "grant_type": "login"}, nil
+}
+
+// passwordLogin signs in by a password that a page of the client's posts.
+func (d Door) passwordLogin(w http.ResponseWriter, r *http.Request) error {
+	in, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	request := in.get("requestId", "request_id")
+	a, err := d.Provider.Find(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	m, err := methodOf("PASSWORD", a.Client)
+	if err != nil {
+		return err
+	}
+	x := d.exec(r, a.Client, a.App)
+	user := directory.UserID("?")
+	if u, err := directory.Lookup(r.Context(), d.Kit.DB, a.App.Tenant, in.get("username")); err == nil {
+		user = u.ID
+	} else if !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	out, err := m.call(r.Context(), x, m.judge, user, map[string]any{m.code: in.get("password")})
+	if err != nil {
+		return fault.New(fault.Wrong, "That did not match. Go back and try again.").Because(err)
+	}
+	old, err := d.Old(r, a.App)
+	if err != nil {
+		return err
+	}
+	reply, a, need, err := d.Provider.FinishBy(r.Context(), request, old, oidc.NotAsked, func(context.Context, *db.Tx) ([]authn.Proof, error) { return []authn.Proof{out.Proof}, nil })
+	if err != nil {
+		return err
+	}
+	if need == oidc.Login {
+		return d.precheck(w, r, a, request)
+	}
+	if need == oidc.Consent {
+		return d.SignIn(w, r, a, request)
+	}
+	if reply.Session != "" {
+		d.Keep(w, a.App.ID, reply.Session)
+	}
+	return d.Send(w, r, reply)
+}
+
+// tenant is what a page of a client's shows of us.
+func (d Door) tenant(*http.Request, body) (any, error) {
+	return map[string]any{"tenant_name": "Watchword", "tenant_key": "default", "allowLoginWith": []string{"EMAIL", "MOBILE", "USER_NAME"}}, nil
+}
+
+// public is what a page of a client's shows of the client.
+func (d Door) public(r *http.Request, _ body) (any, error) {
+	a, err := d.Provider.Find(r.Context(), r.PathValue("request"))
+	if oidc.Refusal(err) != nil {
+		return nil, badRequest.because(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"client_id": string(a.Client.ID), "client_name": a.Client.Name, "app_name": a.App.Name, "logo_uri": "", "passwordless_enabled": true, "login_providers": []any{}, "policy_uri": "", "tos_uri": "",
+		"allow_login_with": []string{"EMAIL", "MOBILE", "USER_NAME"}}, nil
+}
+
+func first(list ...string) string {
+	for _, s := range list {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}

@@ -1,0 +1,167 @@
+package cidaas
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authenticators/push"
+	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/backend"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/web"
+)
+
+// method is a type of the protocol and what it is here (cidaas-protocol 6).
+type method struct {
+	Type   string
+	Kind   authn.Kind
+	begin  string // the call that sends something first
+	judge  string // the call that judges an answer
+	code   string // the member of judge that holds the answer
+	extra  map[string]any
+	amr    string
+	setup  string // the call that enrols
+	always bool   // needs no enrolment
+}
+
+// methods are those that we have, in the order in which they are offered. What is
+// not here answers VER_0028.
+var methods = []method{
+	{Type: "PUSH", Kind: push.Kind},
+	{Type: "TOTP", Kind: "totp", judge: "POST /v1/auth/totp/authenticate", code: "totp_code", setup: "POST /v1/users/me/totp"},
+	{Type: "EMAIL", Kind: "email_otp", begin: "POST /v1/auth/otp/send", judge: "POST /v1/auth/otp/authenticate", code: "passcode", extra: map[string]any{"channel": "email"}, always: true},
+	{Type: "SMS", Kind: "sms_otp", begin: "POST /v1/auth/otp/send", judge: "POST /v1/auth/otp/authenticate", code: "passcode", extra: map[string]any{"channel": "sms"}, always: true},
+	{Type: "BACKUPCODE", Kind: "recovery", judge: "POST /v1/auth/recovery-code/authenticate", code: "recovery_code", setup: "POST /v1/users/{user_id}/recovery-codes"},
+	{Type: "PASSWORD", Kind: "password", judge: "POST /v1/auth/password/authenticate", code: "password"},
+}
+
+// foreign are types of the protocol that we know of and do not have.
+var foreign = []string{"PATTERN", "VOICE", "TOUCHID", "FACE", "FIDO2", "FIDOU2F", "IVR", "IRIS", "SECURITY_QUESTION", "CHAT"}
+
+// methodOf finds the method of a path, in any case, that a client may use.
+func methodOf(word string, c apps.Client) (method, error) {
+	word = strings.ToUpper(word)
+	for _, m := range methods {
+		if m.Type == word {
+			if !allowed(c, m) {
+				return m, inactive
+			}
+			return m, nil
+		}
+	}
+	if slices.Contains(foreign, word) {
+		return method{}, inactive
+	}
+	return method{}, badMethod
+}
+
+func allowed(c apps.Client, m method) bool {
+	return authn.Known(m.Kind) && (len(c.Settings.Methods) == 0 || slices.ContainsFunc(c.Settings.Methods, func(s string) bool { return strings.EqualFold(s, m.Type) }))
+}
+
+// medium is one thing to use a method with.
+type medium struct {
+	ID   string `json:"id"`
+	Name string `json:"key_name"`
+}
+
+// entry is a method that a user has.
+type entry struct {
+	Type    string   `json:"type"`
+	Mediums []medium `json:"mediums"`
+}
+
+// has are the methods that a user has of those that the client allows.
+func has(ctx context.Context, q db.Q, c apps.Client, app apps.App, user directory.UserID) ([]entry, error) {
+	media, err := push.Media(ctx, q, authn.Subject{Tenant: app.Tenant, App: app.ID, User: user})
+	if err != nil {
+		return nil, err
+	}
+	all, err := authn.Authenticators(ctx, q, app.Tenant, app.ID, user)
+	if err != nil {
+		return nil, err
+	}
+	var out []entry
+	for _, m := range methods {
+		if !allowed(c, m) {
+			continue
+		}
+		e := entry{Type: m.Type}
+		if m.Kind == push.Kind {
+			for _, phone := range media {
+				e.Mediums = append(e.Mediums, medium{phone.ID, phone.Name})
+			}
+		} else {
+			for _, a := range all {
+				if a.Kind == m.Kind && a.Status != authn.SwitchedOff && a.Status != authn.Deactivated {
+					e.Mediums = append(e.Mediums, medium{mediumID(m, a), nameOf(m, a)})
+				}
+			}
+		}
+		if len(e.Mediums) > 0 {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+func mediumID(m method, a authn.Authenticator) string {
+	if m.Type == "PASSWORD" {
+		return "PASSWORD"
+	}
+	return a.ID
+}
+
+func nameOf(m method, a authn.Authenticator) string {
+	if a.Label == "" || m.Type == "PASSWORD" {
+		return m.Type
+	}
+	return a.Label
+}
+
+// decoy is the list of somebody unknown: by a keyed hash of the name, always the
+// same (security R31).
+func decoy(q db.Q, c apps.Client, app apps.App, typed string) []entry {
+	h := q.Vault().Hash("cidaas_decoy", string(app.ID)+"/"+directory.NameKey(typed))
+	phones := []string{"Phone", "Pixel 9", "iPhone 16", "Galaxy S25"}
+	var out []entry
+	for _, m := range methods {
+		if !allowed(c, m) {
+			continue
+		}
+		switch {
+		case m.Type == "PUSH" && h[0]%2 == 0:
+			out = append(out, entry{m.Type, []medium{{"dev_" + h[8:28], phones[h[1]%4]}}})
+		case m.Type == "EMAIL" && strings.Contains(typed, "@"):
+			out = append(out, entry{m.Type, []medium{{string(m.Kind), directory.Masked(directory.Identifier{Kind: directory.Email, Shown: typed, Value: typed})}}})
+		case m.Type == "PASSWORD" && h[2]%4 != 0:
+			out = append(out, entry{m.Type, []medium{{"PASSWORD", "PASSWORD"}}})
+		}
+	}
+	return out
+}
+
+// exec is what the calls of a method run with.
+func (d Door) exec(r *http.Request, c apps.Client, app apps.App) *backend.Exec {
+	return &backend.Exec{Kit: d.Kit, App: app, Client: c.ID, Address: web.Address(r, d.Trusted).String(), Agent: r.UserAgent()}
+}
+
+// call runs a call of a method about a user.
+func (m method) call(ctx context.Context, x *backend.Exec, route string, user directory.UserID, more map[string]any) (backend.Out, error) {
+	in := map[string]any{"identifier": string(user), "identifier_type": "user_id"}
+	for _, add := range []map[string]any{m.extra, more} {
+		for name, v := range add {
+			in[name] = v
+		}
+	}
+	out, err := backend.Do(ctx, route, x, in)
+	if fault.Is(err, fault.NotFound) {
+		err = insufficient.because(err)
+	}
+	return out, err
+}
