@@ -6,6 +6,8 @@
 import { crossSession, flows, origins, otherBrowser, runsOut, unknownClients } from './sdk/flows.mjs';
 import { judges } from './sdk/judges.mjs';
 import { passkeys } from './sdk/passkeys.mjs';
+import { parties, signerKeys } from './oidc/parties.mjs';
+import { pages } from './oidc/pages.mjs';
 import { start } from './sdk/server.mjs';
 import { launch } from './sdk/chromium.mjs';
 import * as node from './sdk/node.mjs';
@@ -17,13 +19,19 @@ if (!bin) {
 }
 const store = process.env.TEST_POSTGRES ? 'PostgreSQL' : 'SQLite';
 const chromium = await launch();
-const w = await start({ bin, postgres: process.env.TEST_POSTGRES, origins: [chromium.origins.listed] });
+const signer = await signerKeys();
+const w = await start({ bin, postgres: process.env.TEST_POSTGRES, origins: [chromium.origins.listed], keys: signer.set });
 let failed = 0;
+
+/** Ends a test that would wait for ever. */
+function tooLong() {
+  return new Promise((_, reject) => { setTimeout(() => reject(new Error('took longer than two minutes')), 120_000).unref(); });
+}
 
 async function test(where, name, fn) {
   const begun = performance.now();
   try {
-    const remark = await fn();
+    const remark = await Promise.race([fn(), tooLong()]);
     console.log(`ok   ${store} ${where}: ${name} (${Math.round(performance.now() - begun)} ms)${remark ? `: ${remark}` : ''}`);
   } catch (e) {
     failed++;
@@ -45,6 +53,8 @@ try {
   await test('Chromium', 'passkeys, beside an independent verifier', async () => judges(await chromium.machine(w.base)));
   await test('Chromium', 'origins', () => origins(page, chromium.origins));
   await test('Chromium', 'a browser without the key', () => otherBrowser(page));
+  for (const [name, flow] of Object.entries(parties)) await test('Chromium', `relying party: ${name}`, async () => flow(await chromium.fresh(), w, signer));
+  for (const [name, flow] of Object.entries(pages)) await test('Chromium', `pages: ${name}`, async () => flow(chromium.fresh, w));
   await test('Node', 'an unknown client', () => unknownClients(instance));
   await late;
 } finally {

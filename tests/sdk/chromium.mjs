@@ -91,5 +91,7 @@ export async function launch() {
     }, [base, clientId]);
     return { run: (fn, arg) => page.evaluate(`(${fn})(globalThis.sdk, ${JSON.stringify(arg ?? null)})`) };
   };
-  return { open, machine, origins, stop: async () => { await browser.close(); site.close(); } };
+  /** A browser that has nothing stored. */
+  const fresh = () => browser.newContext();
+  return { open, machine, fresh, origins, stop: async () => { await browser.close(); site.close(); } };
 }

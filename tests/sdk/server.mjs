@@ -3,6 +3,7 @@
 
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +43,19 @@ clients:
   - {id: shop-web, name: Shop, kind: web, origins: ${JSON.stringify(origins)}}
 `;
 
+/** Clients of the demo application for what relying parties do; keys are a client's own, public. */
+const parties = (keys) => JSON.stringify({
+  id: 'demo', name: 'Northwind Coffee', audience: 'b2c', clients: [
+    { id: 'party', name: 'Party', kind: 'backend', secret_file: 'party.secret', redirect_uris: ['http://127.0.0.1:*/callback'], post_logout_redirect_uris: ['http://127.0.0.1:*/bye'].map((u) => u.replace(':*', ':9')),
+      grants: ['authorization_code', 'refresh_token', 'client_credentials', 'urn:openid:params:grant-type:ciba', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+      resources: ['https://api.example/'], authorization_details_types: ['payment'], permissions: ['users:read'] },
+    { id: 'signer', name: 'Signer', kind: 'web', redirect_uris: ['http://127.0.0.1:*/callback'], token_endpoint_auth_method: 'private_key_jwt', jwks: JSON.stringify(keys),
+      grants: ['authorization_code', 'refresh_token', 'client_credentials'], require_pushed_authorization_requests: true, require_signed_request_object: true, dpop_bound_access_tokens: true },
+    { id: 'tv', name: 'Living room TV', kind: 'native', grants: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'] },
+    { id: 'guest', name: 'Guest & Co', kind: 'web', redirect_uris: ['http://127.0.0.1:*/callback'], third_party: true },
+  ],
+});
+
 export function freePort() {
   return new Promise((resolve) => {
     const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
@@ -49,10 +63,10 @@ export function freePort() {
 }
 
 /**
- * @param {{bin: string, postgres?: string, origins: string[]}} _ origins are those of the client shop-web
- * @returns {Promise<{base: string, facts: any, phone: Function, stop: Function}>}
+ * @param {{bin: string, postgres?: string, origins: string[], keys: object}} _ origins are those of the client shop-web, keys the key set of the client signer
+ * @returns {Promise<{base: string, facts: any, secret: string, phone: Function, stop: Function}>}
  */
-export async function start({ bin, postgres, origins }) {
+export async function start({ bin, postgres, origins, keys }) {
   const dir = mkdtempSync(join(tmpdir(), 'watchword-sdk-'));
   const data = join(dir, 'data');
   const config = join(dir, 'config');
@@ -62,6 +76,9 @@ export async function start({ bin, postgres, origins }) {
   writeFileSync(join(config, 'apps/hasty.yaml'), HASTY);
   for (const [id, number] of [['six', 'type-6'], ['four', 'choose-4'], ['plain', '"off"']]) writeFileSync(join(config, `apps/${id}.yaml`), mode(id, number));
   writeFileSync(join(config, 'apps/shop.yaml'), shop(origins));
+  const secret = randomBytes(24).toString('hex');
+  writeFileSync(join(config, 'party.secret'), secret);
+  writeFileSync(join(config, 'apps/demo.yaml'), parties(keys));
   cpSync(join(root, 'examples/journeys'), join(config, 'journeys'), { recursive: true });
   const name = `sdk_${process.pid}_${Date.now()}`;
   if (postgres) sql(postgres, `CREATE DATABASE ${name}`);
@@ -97,7 +114,7 @@ export async function start({ bin, postgres, origins }) {
     rmSync(dir, { recursive: true, force: true });
     if (code !== 0) throw new Error(`the server ended with ${code} when it was asked to stop`);
   };
-  return { base: facts.base, facts, phone, stop };
+  return { base: facts.base, facts, secret, phone, stop };
 }
 
 const sql = (url, text) => execFileSync('psql', [`${url}/postgres`, '-qc', text]);

@@ -24,7 +24,6 @@ type method struct {
 	judge  string // the call that judges an answer
 	code   string // the member of judge that holds the answer
 	extra  map[string]any
-	amr    string
 	setup  string // the call that enrols
 	always bool   // needs no enrolment
 }
