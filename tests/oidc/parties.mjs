@@ -29,6 +29,7 @@ async function callback() {
     const chunks = [];
     req.on('data', (b) => chunks.push(b)).on('end', () => {
       res.setHeader('content-type', 'text/html');
+      res.setHeader('connection', 'close');
       res.end('<!doctype html><title>back</title>');
       if (!req.url.startsWith('/callback')) return;
       const url = new URL(req.url, `http://127.0.0.1:${s.address().port}`);
@@ -40,8 +41,11 @@ async function callback() {
   await new Promise((resolve) => { s.listen(0, '127.0.0.1', resolve); });
   return {
     uri: `http://127.0.0.1:${s.address().port}/callback`,
-    got: () => (came.length ? Promise.resolve(came.shift()) : new Promise((resolve) => { waiting.push(resolve); })),
-    stop: () => s.close(),
+    got: () => (came.length ? Promise.resolve(came.shift()) : new Promise((resolve, reject) => {
+      waiting.push(resolve);
+      setTimeout(() => reject(new Error('nobody came back within 20 s')), 20_000).unref();
+    })),
+    stop: () => { s.close(); s.closeAllConnections(); },
   };
 }
 
@@ -52,7 +56,7 @@ export async function passes(page, w) {
   await page.waitForSelector('text=How do you want to sign in?');
   if (!await page.isVisible('input[name=password]')) await page.click('summary:has-text("Password")');
   await page.fill('input[name=password]', w.facts.user.password);
-  await page.click('form:has(input[name=password]) button');
+  await page.click('form:has(input[name=password]) button', { noWaitAfter: true });
 }
 
 const party = (w) => client.discovery(new URL(w.base), 'party', w.secret, undefined, insecure);
@@ -69,7 +73,7 @@ async function flow(context, w, config, back, more = {}, build = client.buildAut
   await page.goto((await build(config, parameters)).href);
   if (await page.title() !== 'back') await passes(page, w);
   const came = await back.got();
-  await page.close();
+  page.close().catch(() => {});
   assert.deepEqual(broken, [], 'the browser complained');
   return { came, checks: { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce } };
 }
