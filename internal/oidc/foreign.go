@@ -92,11 +92,11 @@ func strong(key crypto.PublicKey) bool {
 // byClient returns the claims of a JWT that one of the client's keys signed.
 func (p *Provider) byClient(ctx context.Context, c apps.Client, jws string) (map[string]any, error) {
 	f, err := parseForeign(jws)
-	if err != nil {
-		return nil, err
+	if err == nil && f.JWK != nil {
+		err = errors.New("a key in the header")
 	}
-	if f.JWK != nil {
-		return nil, errors.New("a key in the header")
+	if err != nil {
+		return nil, errUnsigned.because(err)
 	}
 	for _, again := range []bool{false, true} {
 		set, err := p.clientKeys(ctx, c, again)
@@ -115,8 +115,10 @@ func (p *Provider) byClient(ctx context.Context, c apps.Client, jws string) (map
 			break
 		}
 	}
-	return nil, errors.New("no key of the client verifies it")
+	return nil, errUnsigned
 }
+
+var errUnsigned = refuse("invalid_request", "It is not signed by a key of the client.")
 
 // keyCache holds key sets that were fetched, by client and address: two clients
 // never share one (security R88).
