@@ -29,6 +29,7 @@ import (
 // rest is a back end that calls the identity API.
 type rest struct {
 	base, token string
+	secret      string // of the client
 	client      *http.Client
 }
 
@@ -54,7 +55,7 @@ func (s *store) backend(ctx context.Context, p *process, h *http.Client) (rest, 
 	var out struct {
 		Token string `json:"access_token"`
 	}
-	c := rest{base: p.url, client: h}
+	c := rest{base: p.url, client: h, secret: secrets.Backend}
 	if err := c.read(r, http.StatusOK, &out); err != nil {
 		return c, err
 	}
@@ -77,6 +78,9 @@ func (c rest) read(r *http.Request, status int, out any) error {
 	}
 	if resp.StatusCode != status {
 		return fmt.Errorf("%s: %s: %s", r.URL.Path, resp.Status, b)
+	}
+	if out == nil {
+		return nil
 	}
 	return json.Unmarshal(b, out)
 }
@@ -209,7 +213,7 @@ func (s *store) methods(ctx context.Context, p *process, t *table, o options) er
 	if err != nil {
 		return err
 	}
-	for _, fn := range []func(context.Context, *process, *table, options, rest) error{s.totp, s.journeys, s.passkeys, s.passwords} {
+	for _, fn := range []func(context.Context, *process, *table, options, rest) error{s.parties, s.totp, s.journeys, s.passkeys, s.passwords} {
 		if err := fn(ctx, p, t, o, c); err != nil {
 			return err
 		}
