@@ -314,13 +314,12 @@ func narrowed(have []string, want string) ([]string, error) {
 	return list, nil
 }
 
-// RevokeOf ends every grant that a user gave to a client, or to any if client is
-// empty, and forgets the consent.
-func RevokeOf(ctx context.Context, tx *db.Tx, tenant apps.TenantID, user directory.UserID, client apps.ClientID) error {
-	if _, err := tx.Exec(ctx, `UPDATE grants SET state = 'revoked' WHERE user_id = $1 AND tenant_id = $2 AND (client_id = $3 OR $3 = '')`, user, tenant, client); err != nil {
-		return err
-	}
-	_, err := tx.Exec(ctx, `DELETE FROM consents WHERE user_id = $1 AND (client_id = $2 OR $2 = '')`, user, client)
+func init() { session.OnEndAll(revokeAll) }
+
+// revokeAll ends every grant of a user in an application, or in the tenant if app
+// is empty: also those that outlive sessions.
+func revokeAll(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, user directory.UserID) error {
+	_, err := tx.Exec(ctx, `UPDATE grants SET state = 'revoked' WHERE user_id = $1 AND tenant_id = $2 AND (app_id = $3 OR $3 = '')`, user, tenant, app)
 	return err
 }
 

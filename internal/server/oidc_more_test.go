@@ -344,3 +344,25 @@ func TestLogout(t *testing.T) {
 		t.Errorf("the session: %v", q)
 	}
 }
+
+// TestNewPassword: whoever got in by the old password is out, with everything that
+// was granted to them, also what was to outlive the session (R50).
+func TestNewPassword(t *testing.T) {
+	w := newWorld(t)
+	c := w.party(t, "demo-web", "")
+	p := w.person(t).open(c.request(nil)).passes(w)
+	_, tokens := c.redeem(t, p.came(c).Get("code"))
+	waiting := p.open(c.request(nil)).came(c).Get("code")
+	back := w.rest(t)
+	u := back.want(t, 200, "GET /v1/users/identifier?identifier_name=email&identifier_value=ada@example.org", nil)
+	back.want(t, 201, "PUT /v1/users/"+u["user_id"].(string)+"/password", map[string]any{"password": "wide-badger-under-7-bridges", "force_replace": false})
+	if status, _ := c.refresh(t, tokens["refresh_token"].(string)); status != 400 {
+		t.Errorf("refresh: %d", status)
+	}
+	if status, _ := c.userinfo(t, tokens["access_token"].(string)); status != 401 {
+		t.Errorf("userinfo: %d", status)
+	}
+	if status, _ := c.redeem(t, waiting); status != 400 {
+		t.Errorf("a code: %d", status)
+	}
+}

@@ -114,11 +114,24 @@ func End(ctx context.Context, tx *db.Tx, s Session) error {
 // EndAll ends every session of a user in an application, or in the tenant if
 // app is empty, and says how many.
 func EndAll(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, user directory.UserID) (int64, error) {
+	for _, fn := range enders {
+		if err := fn(ctx, tx, tenant, app, user); err != nil {
+			return 0, err
+		}
+	}
 	n, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1 AND tenant_id = $2 AND (app_id = $3 OR $3 = '')`, user, tenant, app)
 	if err != nil || n == 0 {
 		return n, err
 	}
 	return n, Session{Tenant: tenant, App: app, User: user}.record(ctx, tx, "session.all_ended")
+}
+
+var enders []func(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, user directory.UserID) error
+
+// OnEndAll has fn end what outlives a session, when every session of a user ends:
+// app is empty for all applications. Call it from init.
+func OnEndAll(fn func(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, user directory.UserID) error) {
+	enders = append(enders, fn)
 }
 
 // Sweep deletes sessions that ran out; jobs calls it.
