@@ -188,6 +188,10 @@ for each sign-in among it) is not in the figures, but it takes from what the ser
   the machine is; compare ratios, not absolute figures.
 - **Whole sign-in**: the browser starts the journey, names the user and gets a number; the phone asks what waits, starts its journey, enters the number and
   signs with its biometric key; the browser, whose poll is held, gets its signed token. That is seven requests, at least.
+- **Discovery documents to code flows**: what relying parties ask for. A code flow is an authorization on a session that stands and the redemption of its code;
+  tokens are signed by ES256. The target of a document is the bare server's figure.
+- **TOTP, passkey and password sign-ins**: over the back-end API, and TOTP through journeys as a page with the SDK runs them. Passwords are measured against the
+  argon2id hashes that this machine makes in the same run.
 - **Server CPU** is user and system time from ` + "`/proc/PID/stat`" + `, divided by the sign-ins. **Database CPU** is the same of all processes of the PostgreSQL
   server. **Write transactions** are the server's own count (` + "`" + transactions + "`" + `), its background work included.
 - **Refused as too busy**: sign-ins that ended with status 503 because a transaction lost too often against others.
