@@ -79,6 +79,24 @@ func FindTenant(ctx context.Context, q db.Q, id TenantID) (Tenant, error) {
 	return t, db.None(err, "tenant")
 }
 
+// Tenants returns all tenants, by id.
+func Tenants(ctx context.Context, q db.Q) ([]Tenant, error) {
+	rows, err := q.Query(ctx, `SELECT id, name FROM tenants ORDER BY id`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Tenant
+	for rows.Next() {
+		var t Tenant
+		if err := rows.Scan(&t.ID, &t.Name); err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, rows.Err()
+}
+
 // Save creates an application or changes its name and audience. The tenant of
 // an existing application never changes; trying to is fault.Conflict.
 func Save(ctx context.Context, tx *db.Tx, a App) error {

@@ -178,6 +178,16 @@ func sameLoopback(have, address string, native bool) bool {
 	return address == "http://"+host+port+strings.TrimPrefix(open, "http://"+host)
 }
 
+// Admits reports whether pages of an origin may speak for the client.
+func (c Client) Admits(origin string) bool {
+	if slices.Contains(c.Settings.Origins, origin) {
+		return true
+	}
+	u, err := url.Parse(origin)
+	plain := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.User == nil && u.Path == "" && u.RawQuery == "" && u.Fragment == "" && u.Host != ""
+	return c.Settings.LoopbackOrigins && plain && isLoopback(u.Hostname())
+}
+
 func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true

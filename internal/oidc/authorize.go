@@ -84,16 +84,15 @@ func (p *Provider) Grant(ctx context.Context, a Ask, h Held) (Reply, error) {
 		if _, err = session.Named(ctx, tx, a.App, h.Session.ID); err != nil {
 			return refused(err, refuse("login_required", "The session has ended."))
 		}
-		r, err = p.grant(ctx, tx, a, h.Session, "")
+		r, err = p.grant(ctx, tx, a, h.Session)
 		return err
 	})
 	return p.implicit(ctx, a, r, err)
 }
 
 // grant makes the grant and its code, in tx.
-func (p *Provider) grant(ctx context.Context, tx *db.Tx, a Ask, s session.Session, receipt string) (Reply, error) {
+func (p *Provider) grant(ctx context.Context, tx *db.Tx, a Ask, s session.Session) (Reply, error) {
 	g := newGrant(s, a.Client, a.Params)
-	g.Receipt = receipt
 	state, life := codeState, CodeLife
 	if a.Params.Type != "code" {
 		state, life = activeState, TokenLife
@@ -140,16 +139,12 @@ func (p *Provider) implicit(ctx context.Context, a Ask, r Reply, err error) (Rep
 	return r, nil
 }
 
-// Hold stores a request until somebody signed in for it, and returns its handle.
-// uuid makes the handle a UUID, which cidaas clients expect.
+// Hold stores a request under a new handle until somebody signed in for it.
 func (p *Provider) Hold(ctx context.Context, a Ask, handle string) error {
-	return p.Kit.DB.Move(ctx, func(tx *db.Tx) error { return p.HoldIn(ctx, tx, a, handle) })
-}
-
-// HoldIn is Hold in the caller's transaction.
-func (p *Provider) HoldIn(ctx context.Context, tx *db.Tx, a Ask, handle string) error {
-	r := record{Kind: kindAuthorize, Client: a.Client.ID, Body: body{Params: a.Params}}
-	return r.put(ctx, tx, handle, RequestLife)
+	return p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		r := record{Kind: kindAuthorize, Client: a.Client.ID, Body: body{Params: a.Params}}
+		return r.put(ctx, tx, handle, RequestLife)
+	})
 }
 
 // NewHandle names a request that will be held.
@@ -284,7 +279,7 @@ func (p *Provider) FinishBy(ctx context.Context, handle string, old *Held, c Con
 		if err := spend(ctx, tx, &r); err != nil {
 			return err
 		}
-		if reply, err = p.grant(ctx, tx, ask, s, r.Body.Receipt); err != nil {
+		if reply, err = p.grant(ctx, tx, ask, s); err != nil {
 			return err
 		}
 		reply.Session, reply.App = s.Bearer, ask.App.ID

@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -288,7 +287,7 @@ func (b backchannel) pose(ctx context.Context, p *Provider) (Backchannel, error)
 			return err
 		}
 		r := record{Kind: kindCIBA, Client: b.client.ID, Waits: ch.ID, pace: pollPace,
-			Body: body{Params: b.params, User: b.user.ID, Token: b.token, Message: b.message, Handle: handle}}
+			Body: body{Params: b.params, User: b.user.ID, Token: b.token, Handle: handle}}
 		b.life = ch.Expires.Sub(tx.Now())
 		return r.put(ctx, tx, handle, b.life+time.Minute)
 	})
@@ -309,15 +308,16 @@ func (p *Provider) CollectCIBA(ctx context.Context, c apps.Client, app apps.App,
 	if err != nil {
 		return Tokens{}, err
 	}
-	g, err := p.harvest(ctx, r, c, app, jkt, x5t)
+	g, err := p.harvest(ctx, r, c, app, jkt, x5t, func(*db.Tx, grant) error { return nil })
 	if err != nil {
 		return Tokens{}, err
 	}
 	return p.issue(ctx, g, c, nil, g.Offline)
 }
 
-// harvest spends a backchannel request whose challenge was approved.
-func (p *Provider) harvest(ctx context.Context, r record, c apps.Client, app apps.App, jkt, x5t string) (g grant, err error) {
+// harvest spends a backchannel request whose challenge was approved. What also
+// does belongs to the same transaction.
+func (p *Provider) harvest(ctx context.Context, r record, c apps.Client, app apps.App, jkt, x5t string, also func(tx *db.Tx, g grant) error) (g grant, err error) {
 	if c.Settings.DPoP && jkt == "" {
 		return g, refuse("invalid_dpop_proof", "This client must bind its tokens to a key.")
 	}
@@ -363,7 +363,10 @@ func (p *Provider) harvest(ctx context.Context, r record, c apps.Client, app app
 		if err := g.put(ctx, tx, activeState, RefreshLife); err != nil {
 			return err
 		}
-		return g.issued(ctx, tx, kindCIBA)
+		if err := g.issued(ctx, tx, kindCIBA); err != nil {
+			return err
+		}
+		return also(tx, g)
 	})
 	return g, err
 }
@@ -392,10 +395,12 @@ func (p *Provider) Notify(ctx context.Context, d Decided) (*Notice, error) {
 		return n, nil
 	}
 	var g grant
-	if d.Grant != "" {
-		g, err = findGrant(ctx, p.Kit.DB, d.Grant)
+	if d.Grant == "" { // make it, and with it the job that carries its tokens out
+		g, err = p.harvest(ctx, r, c, app, "", "", func(tx *db.Tx, g grant) error {
+			return jobs.Enqueue(ctx, tx, CIBAJob, Decided{d.Request, g.ID}, tx.Now().Add(10*time.Minute))
+		})
 	} else {
-		g, err = p.harvest(ctx, r, c, app, "", "")
+		g, err = findGrant(ctx, p.Kit.DB, d.Grant)
 	}
 	if e := Refusal(err); e != nil {
 		if e.Word == "authorization_pending" || errors.Is(err, errGrant) {
@@ -404,28 +409,11 @@ func (p *Provider) Notify(ctx context.Context, d Decided) (*Notice, error) {
 		n.Body = map[string]any{"auth_req_id": r.Body.Handle, "error": e.Word, "error_description": e.Text}
 		return n, nil
 	}
-	if err != nil {
+	if err != nil || d.Grant == "" {
 		return nil, err
-	}
-	if d.Grant == "" {
-		d.Grant = g.ID
-		err := p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-			return jobs.Enqueue(ctx, tx, CIBAJob, d, tx.Now().Add(10*time.Minute))
-		})
-		return nil, err // that job carries them out
 	}
 	t, err := p.issue(ctx, g, c, nil, g.Offline)
 	t.AuthReq = r.Body.Handle
 	n.Body = t
 	return n, err
 }
-
-func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[0:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-// NewUUID names a request whose client expects a UUID.
-func (p *Provider) NewUUID() string { return newUUID() }

@@ -3,7 +3,6 @@ package oidc
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"math/big"
 	"net/url"
 	"strings"
@@ -164,6 +163,9 @@ func (p *Provider) polled(ctx context.Context, kind string, c apps.Client, handl
 
 // collect spends a granted request and makes its tokens.
 func (p *Provider) collect(ctx context.Context, r *record, c apps.Client, app apps.App, jkt, x5t string) (Tokens, error) {
+	if c.Settings.DPoP && jkt == "" {
+		return Tokens{}, refuse("invalid_dpop_proof", "This client must bind its tokens to a key.")
+	}
 	var g grant
 	err := p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		try := *r
@@ -175,7 +177,7 @@ func (p *Provider) collect(ctx context.Context, r *record, c apps.Client, app ap
 			return err
 		}
 		g = newGrant(s, c, r.Body.Params)
-		g.JKT, g.X5T, g.Receipt = jkt, x5t, r.Body.Receipt
+		g.JKT, g.X5T = jkt, x5t
 		if err := g.put(ctx, tx, activeState, RefreshLife); err != nil {
 			return err
 		}
@@ -184,10 +186,5 @@ func (p *Provider) collect(ctx context.Context, r *record, c apps.Client, app ap
 	if err != nil {
 		return Tokens{}, err
 	}
-	if c.Settings.DPoP && jkt == "" {
-		return Tokens{}, refuse("invalid_dpop_proof", "This client must bind its tokens to a key.")
-	}
 	return p.issue(ctx, g, c, nil, g.Offline)
 }
-
-func (p Pairing) String() string { return fmt.Sprintf("device of %s", p.Client.ID) }

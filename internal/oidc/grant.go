@@ -60,9 +60,8 @@ type terms struct {
 }
 
 const (
-	codeState    = "code"
-	activeState  = "active"
-	revokedState = "revoked"
+	codeState   = "code"
+	activeState = "active" // until it is 'revoked'
 )
 
 func grantPlace(id string) string { return "grants/" + id }
@@ -264,6 +263,9 @@ func (p *Provider) Refresh(ctx context.Context, r Refreshing) (Tokens, error) {
 	id, generation, ok := dissect(p.Kit.DB, refreshMark, r.Token)
 	if !ok {
 		return Tokens{}, errGrant
+	}
+	if err := resources(r.Client, r.Resource); err != nil {
+		return Tokens{}, err
 	}
 	var g grant
 	var bad error

@@ -53,11 +53,8 @@ type body struct {
 	User    directory.UserID `json:"user,omitempty"`
 	Session string           `json:"session,omitempty"` // that granted it
 	Reason  string           `json:"reason,omitempty"`  // why it was denied
-	Device  string           `json:"device,omitempty"`  // thumbprint of a key it is bound to
 	Token   string           `json:"token,omitempty"`   // client_notification_token
-	Message string           `json:"message,omitempty"`
-	Receipt string           `json:"receipt,omitempty"`
-	Handle  string           `json:"handle,omitempty"` // of a backchannel request that the client is told of
+	Handle  string           `json:"handle,omitempty"`  // of a backchannel request that the client is told of
 }
 
 // gone is the answer to a handle that opens nothing.
@@ -122,7 +119,7 @@ func find(ctx context.Context, q db.Q, where string, arg any) (record, error) {
 	return r, err
 }
 
-// held finds a request by its handle, of one kind.
+// heldBy finds a request by its handle, of one kind.
 func heldBy(ctx context.Context, q db.Q, kind, handle string) (record, error) {
 	if len(handle) > 100 {
 		return record{}, gone

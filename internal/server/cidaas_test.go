@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -411,5 +412,76 @@ func TestCidaasOthers(t *testing.T) {
 	w.client(t, apps.Client{ID: "plain", Kind: apps.Web, Settings: apps.ClientSettings{RedirectURIs: []string{v.c.back}}}, "")
 	if code, _ := v.do("POST", "/authz-srv/authrequest/authz/generate", map[string]any{"client_id": "plain", "redirect_uri": v.c.back}); code != 400 {
 		t.Errorf("a client that is none of the vendor's: %d", code)
+	}
+}
+
+// TestCidaasThirdParty: what a user lets a third party know is no leave to bind a
+// phone to them.
+func TestCidaasThirdParty(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	for id, s := range map[apps.ClientID]apps.ClientSettings{"plain": {}, "guest": {Cidaas: true, ThirdParty: true}} {
+		s.RedirectURIs = []string{"http://127.0.0.1:*/callback"}
+		w.client(t, apps.Client{ID: id, Kind: apps.Web, Settings: s}, "")
+		c := w.party(t, string(id), "")
+		p := w.person(t).open(c.request(nil)).passes(w)
+		if s.ThirdParty {
+			p.post("", nil)
+		}
+		_, tokens := c.redeem(t, p.came(c).Get("code"))
+		if status, out := v.do("POST", "/verification-srv/v2/setup/initiate/PUSH", map[string]any{}, "Authorization", "Bearer "+tokens["access_token"].(string)); status != 401 {
+			t.Errorf("%s: %d %v", id, status, out)
+		}
+	}
+}
+
+// TestCidaasStrangers: wrong answers for somebody whom nobody knows are judged,
+// counted and told like anybody's (R30, R31).
+func TestCidaasStrangers(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	told := func(email string) (list []string) {
+		for range 7 {
+			b := v.want("POST", "/verification-srv/authentication/password/initiation", map[string]any{"usage_type": "INITIAL_AUTHENTICATION", "request_id": v.request(), "email": email})
+			status, out := v.do("POST", "/verification-srv/authentication/password/verification", map[string]any{"exchange_id": exchangeOf(b), "password": "wrong"})
+			list = append(list, fmt.Sprint(status, out["code"], out["error_description"]))
+		}
+		return list
+	}
+	if known, nobody := told("ada@example.org"), told("nobody@example.org"); !slices.Equal(known, nobody) {
+		t.Errorf("known: %v\nnobody: %v", known, nobody)
+	}
+	for _, kind := range []string{"sms", "totp"} { // ada has neither
+		for _, email := range []string{"ada@example.org", "nobody@example.org"} {
+			b := v.want("POST", "/verification-srv/authentication/"+kind+"/initiation", map[string]any{"usage_type": "INITIAL_AUTHENTICATION", "request_id": v.request(), "email": email})
+			v.refused(kind+" of "+email, "VER_0041", "/verification-srv/authentication/"+kind+"/verification", map[string]any{"exchange_id": exchangeOf(b), "pass_code": "123456"})
+		}
+	}
+}
+
+// TestCidaasForeignForm: a form that another site posts finishes nothing for the
+// browser's session.
+func TestCidaasForeignForm(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	for origin, keeps := range map[string]bool{"https://evil.example": false, w.URL: true} {
+		request := v.request()
+		b := v.want("POST", "/verification-srv/authentication/password/initiation", map[string]any{"usage_type": "INITIAL_AUTHENTICATION", "request_id": request, "email": "ada@example.org"})
+		v.want("POST", "/verification-srv/authentication/password/verification", map[string]any{"exchange_id": exchangeOf(b), "password": w.Dev.Facts.User.Password})
+		form := url.Values{"requestId": {request}, "verificationType": {"PASSWORD"}, "sub": {b["sub"].(string)}, "status_id": {b["status_id"].(string)}}
+		r, err := http.NewRequest(http.MethodPost, w.URL+"/login-srv/verification/login", strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", origin)
+		resp, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 303 || (len(resp.Cookies()) > 0) != keeps {
+			t.Errorf("%s: %d, cookies %v", origin, resp.StatusCode, resp.Cookies())
+		}
 	}
 }

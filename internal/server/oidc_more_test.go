@@ -366,3 +366,29 @@ func TestNewPassword(t *testing.T) {
 		t.Errorf("a code: %d", status)
 	}
 }
+
+// TestResources: no way to a token leads to an audience that the client was not
+// given, least of all to this server's own API (RFC 8707).
+func TestResources(t *testing.T) {
+	w := newWorld(t)
+	c := w.party(t, "demo-web", "")
+	p := w.person(t).open(c.request(nil)).passes(w)
+	_, tokens := c.redeem(t, p.came(c).Get("code"))
+	refresh := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens["refresh_token"].(string)}}
+	for _, resource := range []string{w.URL, "https://api.example/"} {
+		refresh.Set("resource", resource)
+		if status, out := c.token(t, refresh); status != 400 || out["error"] != "invalid_target" {
+			t.Errorf("by refreshing: %d %v", status, out)
+		}
+		code := p.open(c.request(nil)).came(c).Get("code")
+		if status, out := c.token(t, url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {c.back}, "code_verifier": {verifier}, "resource": {resource}}); status != 400 || out["error"] != "invalid_target" {
+			t.Errorf("by a code: %d %v", status, out)
+		}
+		if q := p.open(c.request(url.Values{"resource": {resource}})).came(c); q.Get("error") != "invalid_target" {
+			t.Errorf("by a request: %v", q)
+		}
+	}
+	if status, _ := (rest{w, tokens["access_token"].(string)}).do(t, "GET /v1/users/me", nil); status != 401 {
+		t.Errorf("a relying party's token opens the API: %d", status)
+	}
+}

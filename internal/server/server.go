@@ -298,7 +298,7 @@ func (s *Server) routes() http.Handler {
 		}}
 	people.Back = parties.Finish
 	oauth.Routes(mux, parties)
-	cidaas.Routes(mux, cidaas.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Stop: s.draining, SignIn: parties.Begin, Old: parties.Held, Keep: parties.Keep, Send: parties.Send, Fail: parties.Fail})
+	cidaas.Routes(mux, cidaas.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Stop: s.draining, SignIn: parties.Begin, Old: parties.Held, Keep: parties.Keep, Send: parties.Send, AskConsent: parties.AskConsent, Fail: parties.Fail})
 	hosted.Routes(mux, people)
 	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Page: people.Page})
 	pages(mux, "/login-assets/", ui.Files, "login")

@@ -25,6 +25,7 @@ type flow struct {
 	Masked string `json:"masked,omitempty"`
 	As     string `json:"as,omitempty"`
 	Decoy  bool   `json:"decoy,omitempty"`
+	Name   string `json:"name,omitempty"` // of a decoy: what failures are counted under
 }
 
 const flowLife = 5 * time.Minute
@@ -122,6 +123,12 @@ func (d Door) initiate(r *http.Request, in body) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	var on struct{}
+	if err := authn.Settings(ctx, d.Kit.DB, a.App.ID, m.Kind, &on); fault.Is(err, fault.Denied) {
+		return nil, inactive.because(err)
+	} else if err != nil {
+		return nil, err
+	}
 	user, typed, err := d.whom(ctx, a, request, in)
 	if err != nil {
 		return nil, err
@@ -215,11 +222,15 @@ func (d Door) medium(ctx context.Context, in body, a oidc.Ask, user directory.Us
 func (d Door) initiateOther(r *http.Request, a oidc.Ask, m method, user directory.UserID, typed string, f flow) (any, error) {
 	ctx := r.Context()
 	if user != "" && m.begin != "" {
-		if _, err := m.call(ctx, d.exec(r, a.Client, a.App), m.begin, user, nil); err != nil {
+		_, err := m.call(ctx, d.exec(r, a.Client, a.App), m.begin, user, nil)
+		if v, ok := err.(*ver); ok && v.code == insufficient.code {
+			user, err = "", nil // who has no such address looks like nobody
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
-	f.Decoy = user == ""
+	f.Decoy, f.Name = user == "", stranger(typed)
 	var ch authn.Challenge[flow]
 	err := d.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
 		ch, _, err = authn.Pose(ctx, tx, authn.Opening{Subject: authn.Subject{Kind: m.Kind, Tenant: a.App.Tenant, App: a.App.ID, User: user}, Once: "cidaas/" + rand.Text(), Life: flowLife}, f)
@@ -385,8 +396,6 @@ func (d Door) perform(r *http.Request, in body) (any, error) {
 		return nil, lateExchange
 	case ch.Play(turn) != nil:
 		return nil, badExchange
-	case ch.Data.Decoy:
-		return nil, wrongCode
 	}
 	return d.performOther(r, ch, code)
 }
@@ -431,7 +440,11 @@ func (d Door) performOther(r *http.Request, ch authn.Challenge[flow], code strin
 	if err != nil {
 		return nil, err
 	}
-	out, err := m.call(ctx, d.exec(r, apps.Client{}, app), m.judge, ch.Subject.User, map[string]any{m.code: code})
+	user := ch.Subject.User
+	if ch.Data.Decoy { // judged like anybody's, which costs the same and counts the same
+		user = directory.UserID(ch.Data.Name)
+	}
+	out, err := m.call(ctx, d.exec(r, apps.Client{}, app), m.judge, user, map[string]any{m.code: code})
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,9 @@ type Door struct {
 	// Old returns the session that a browser has; Keep gives it another.
 	Old  func(r *http.Request, app apps.App) (*oidc.Held, error)
 	Keep func(w http.ResponseWriter, app apps.ID, bearer string)
+	// AskConsent asks a browser whether the client of a request may know what it
+	// wants to.
+	AskConsent func(w http.ResponseWriter, r *http.Request, handle string) error
 	// Send answers the browser with a reply for the client, Fail with what went wrong.
 	Send func(w http.ResponseWriter, r *http.Request, reply oidc.Reply) error
 	Fail func(w http.ResponseWriter, r *http.Request, err error)

@@ -57,11 +57,15 @@ func (d Door) pending(r *http.Request, in body) (any, error) {
 	if err != nil || len(open) == 0 {
 		return nil, err
 	}
+	tenant, err := d.tenantName(r.Context(), s.Tenant)
+	if err != nil {
+		return nil, err
+	}
 	out := []any{}
 	for _, ch := range open {
 		out = append(out, map[string]any{
 			"exchange_id": exchange(d.Kit.DB, ch.ID, ch.Turn), "expires_at": ch.Expires.UTC().Format(time.RFC3339Nano), "sub": string(s.User), "verification_type": "PUSH", "verificationType": "PUSH",
-			"tenant_name": "Watchword", "tenant_key": string(s.Tenant), "baseurl": d.Kit.URL, "client_id": in.get("client_id"), "client_name": ch.Data.ClientAs, "message": approvalText(ch),
+			"tenant_name": tenant, "tenant_key": string(s.Tenant), "baseurl": d.Kit.URL, "client_id": in.get("client_id"), "client_name": ch.Data.ClientAs, "message": approvalText(ch),
 			"request_time": strconv.FormatInt(ch.Created.UnixMilli(), 10), "requested_types": []string{"PUSH"},
 			"address": place(ch.Data.Place), "device_info": browser(ch.Data.Browser),
 		})
@@ -79,11 +83,15 @@ func (d Door) onDevice(r *http.Request, in body) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	tenant, err := d.tenantName(r.Context(), s.Tenant)
+	if err != nil {
+		return nil, err
+	}
 	list := []any{}
 	for _, m := range mine {
 		list = append(list, map[string]any{"_id": m.ID, "verification_type": "PUSH", "configured_at": "", "totp_secret": "", "sub": string(s.User)})
 	}
-	return map[string]any{"tenant_name": "Watchword", "tenant_key": string(s.Tenant), "user_info": info, "configured_list": list}, nil
+	return map[string]any{"tenant_name": tenant, "tenant_key": string(s.Tenant), "user_info": info, "configured_list": list}, nil
 }
 
 // rebind gives a phone another push id: it shows the old one.
@@ -134,11 +142,15 @@ func (d Door) linked(r *http.Request, in body) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	tenant, err := d.tenantName(r.Context(), s.Tenant)
+	if err != nil {
+		return nil, err
+	}
 	media, err := push.Media(r.Context(), d.Kit.DB, s)
 	out := []any{}
 	for _, m := range media {
 		out = append(out, map[string]any{"device_id": m.ID, "client_id": in.get("client_id"), "device_make": "", "device_model": m.Name, "device_type": "", "sub": string(s.User), "last_used_time": "",
-			"last_used_location": "", "user_device_id": m.ID, "tenantId": string(s.Tenant), "tenantName": "Watchword"})
+			"last_used_location": "", "user_device_id": m.ID, "tenantId": string(s.Tenant), "tenantName": tenant})
 	}
 	return out, err
 }

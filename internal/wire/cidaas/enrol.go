@@ -49,6 +49,13 @@ func (d Door) user(r *http.Request) (oidc.Bearer, error) {
 	if oidc.Refusal(err) != nil {
 		err = notSignedIn.because(err)
 	}
+	if err != nil {
+		return b, err
+	}
+	client, _, err := apps.FindClient(r.Context(), d.Kit.DB, b.Client)
+	if err == nil && (!client.Settings.Cidaas || client.Settings.ThirdParty) {
+		err = notSignedIn // what somebody let a third party know is no leave to change how they sign in
+	}
 	return b, err
 }
 

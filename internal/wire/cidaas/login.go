@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/google/uuid"
+
+	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
@@ -16,7 +19,11 @@ import (
 // page draws what went wrong for a person.
 func (d Door) page(fn func(w http.ResponseWriter, r *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := fn(w, r); err != nil {
+		err := fn(w, r)
+		if v, ok := err.(*ver); ok {
+			err = fault.New(fault.Denied, "%s", v.text).Because(err)
+		}
+		if err != nil {
 			d.Fail(w, r, err)
 		}
 	}
@@ -45,7 +52,7 @@ func (d Door) hold(ctx context.Context, q url.Values) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	id := d.Provider.NewUUID()
+	id := uuid.NewString()
 	return id, d.Provider.Hold(ctx, a, id)
 }
 
@@ -132,15 +139,22 @@ func (d Door) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	reply, a, need, err := d.Provider.FinishBy(r.Context(), f.request, old, oidc.NotAsked, d.prove(f))
 	if err != nil {
-		return d.toError(w, r, err)
+		return err
 	}
 	switch need {
 	case oidc.Login:
 		return d.precheck(w, r, a, f.request)
 	case oidc.Consent:
-		return d.SignIn(w, r, a, f.request)
+		return d.AskConsent(w, r, f.request)
 	}
-	if reply.Session != "" {
+	return d.done(w, r, a, reply)
+}
+
+// done sends a browser back to its client. It keeps the session only if a page of
+// the client's, or of ours, posted: no other site signs a browser in as somebody.
+func (d Door) done(w http.ResponseWriter, r *http.Request, a oidc.Ask, reply oidc.Reply) error {
+	origin := r.Header.Get("Origin")
+	if reply.Session != "" && (origin == "" || origin == d.Kit.URL || a.Client.Admits(origin)) {
 		d.Keep(w, a.App.ID, reply.Session)
 	}
 	return d.Send(w, r, reply)
@@ -159,14 +173,6 @@ func (d Door) precheck(w http.ResponseWriter, r *http.Request, a oidc.Ask, reque
 	}
 	http.Redirect(w, r, to+mark+url.Values{"requestId": {request}, "track_id": {request}, "view_type": {"mfa_required"}, "sub": {masked(d.Kit.DB, request, string(half))}}.Encode(), http.StatusFound)
 	return nil
-}
-
-// toError sends a browser to the page that says what went wrong.
-func (d Door) toError(w http.ResponseWriter, r *http.Request, err error) error {
-	if v, ok := err.(*ver); ok {
-		return fault.New(fault.Denied, "%s", v.text).Because(err)
-	}
-	return err
 }
 
 // nativeLogin finishes for an app, which redeems the code itself.
@@ -211,15 +217,18 @@ func (d Door) passwordLogin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	x := d.exec(r, a.Client, a.App)
-	user := directory.UserID("?")
+	user := directory.UserID(stranger(in.get("username")))
 	if u, err := directory.Lookup(r.Context(), d.Kit.DB, a.App.Tenant, in.get("username")); err == nil {
 		user = u.ID
 	} else if !fault.Is(err, fault.NotFound) {
 		return err
 	}
 	out, err := m.call(r.Context(), x, m.judge, user, map[string]any{m.code: in.get("password")})
-	if err != nil {
+	if f := fault.Of(err); err != nil && f.Code != fault.Internal && f.Code != fault.Unavailable {
 		return fault.New(fault.Wrong, "That did not match. Go back and try again.").Because(err)
+	}
+	if err != nil {
+		return err
 	}
 	old, err := d.Old(r, a.App)
 	if err != nil {
@@ -233,17 +242,25 @@ func (d Door) passwordLogin(w http.ResponseWriter, r *http.Request) error {
 		return d.precheck(w, r, a, request)
 	}
 	if need == oidc.Consent {
-		return d.SignIn(w, r, a, request)
+		return d.AskConsent(w, r, request)
 	}
-	if reply.Session != "" {
-		d.Keep(w, a.App.ID, reply.Session)
-	}
-	return d.Send(w, r, reply)
+	return d.done(w, r, a, reply)
 }
 
-// tenant is what a page of a client's shows of us.
-func (d Door) tenant(*http.Request, body) (any, error) {
-	return map[string]any{"tenant_name": "Watchword", "tenant_key": "default", "allowLoginWith": []string{"EMAIL", "MOBILE", "USER_NAME"}}, nil
+// tenant is what a page of a client's shows of us: the first tenant, since
+// the SDKs do not say which they mean.
+func (d Door) tenant(r *http.Request, _ body) (any, error) {
+	list, err := apps.Tenants(r.Context(), d.Kit.DB)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return map[string]any{"tenant_name": list[0].Name, "tenant_key": string(list[0].ID), "allowLoginWith": []string{"EMAIL", "MOBILE", "USER_NAME"}}, nil
+}
+
+// tenantName is how a tenant is called.
+func (d Door) tenantName(ctx context.Context, id apps.TenantID) (string, error) {
+	t, err := apps.FindTenant(ctx, d.Kit.DB, id)
+	return t.Name, err
 }
 
 // public is what a page of a client's shows of the client.

@@ -150,6 +150,10 @@ func (d Door) exec(r *http.Request, c apps.Client, app apps.App) *backend.Exec {
 	return &backend.Exec{Kit: d.Kit, App: app, Client: c.ID, Address: web.Address(r, d.Trusted).String(), Agent: r.UserAgent()}
 }
 
+// stranger stands for somebody whom nobody knows: it is nobody's id, and always
+// the same for one name.
+func stranger(typed string) string { return "?" + directory.NameKey(typed) }
+
 // call runs a call of a method about a user.
 func (m method) call(ctx context.Context, x *backend.Exec, route string, user directory.UserID, more map[string]any) (backend.Out, error) {
 	in := map[string]any{"identifier": string(user), "identifier_type": "user_id"}

@@ -2,9 +2,6 @@ package mosaic
 
 import (
 	"net/http"
-	"net/netip"
-	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -54,18 +51,5 @@ func (d Door) allowed(r *http.Request, origin string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return slices.Contains(c.Settings.Origins, origin) || c.Settings.LoopbackOrigins && loopback(origin), nil
-}
-
-// loopback reports an origin on this very machine, any port.
-func loopback(origin string) bool {
-	u, err := url.Parse(origin)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.Host == "" {
-		return false
-	}
-	if u.Hostname() == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(u.Hostname())
-	return err == nil && (a == netip.MustParseAddr("127.0.0.1") || a == netip.IPv6Loopback())
+	return c.Admits(origin), nil
 }

@@ -73,9 +73,7 @@ func (d Door) authorize(w http.ResponseWriter, r *http.Request) error {
 		if err := d.Provider.GrantHeld(r.Context(), a, *held, handle); err != nil {
 			return err
 		}
-		d.remember(w, consentCookie, handle, int(oidc.RequestLife.Seconds()))
-		http.Redirect(w, r, "/authorize/consent", http.StatusSeeOther)
-		return nil
+		return d.AskConsent(w, r, handle)
 	}
 	handle := d.Provider.NewHandle()
 	if err := d.Provider.Hold(r.Context(), a, handle); err != nil {
@@ -134,14 +132,19 @@ func (d Door) finish(w http.ResponseWriter, r *http.Request, handle string, said
 		return d.told(w, r, a, err)
 	}
 	if need == oidc.Consent {
-		d.remember(w, consentCookie, handle, int(oidc.RequestLife.Seconds()))
-		http.Redirect(w, r, "/authorize/consent", http.StatusSeeOther)
-		return nil
+		return d.AskConsent(w, r, handle)
 	}
 	if reply.Session != "" {
 		d.Keep(w, a.App.ID, reply.Session)
 	}
 	return d.Send(w, r, reply)
+}
+
+// AskConsent sends a browser to the page that asks for consent to a request.
+func (d Door) AskConsent(w http.ResponseWriter, r *http.Request, handle string) error {
+	d.remember(w, consentCookie, handle, int(oidc.RequestLife.Seconds()))
+	http.Redirect(w, r, "/authorize/consent", http.StatusSeeOther)
+	return nil
 }
 
 // askConsent asks whether a third party may learn what it wants to.
