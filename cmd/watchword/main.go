@@ -31,6 +31,7 @@ type cli struct {
 	Phone  PhoneCmd  `cmd:"" help:"Be a phone: register, see what waits, approve or deny."`
 	Apply  applyCmd  `cmd:"" help:"Make the configuration what a folder of files says."`
 	Export exportCmd `cmd:"" help:"Write the configuration as a folder of files, without secrets."`
+	Admin  adminCmd  `cmd:"" help:"Invite who administrates this server."`
 	Audit  auditCmd  `cmd:"" help:"Check the audit record."`
 	Keys   keysCmd   `cmd:"" help:"Make a master key, rotate signing keys."`
 
@@ -230,7 +231,16 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.Serve(ctx, func(string) { fmt.Println("watchword: ready on " + cfg.URL) })
+	link, err := s.FirstLink(ctx)
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	return s.Serve(ctx, func(string) {
+		if link != "" { // on the terminal, never in a log
+			fmt.Println("console, for whoever owns this server, once and within 24 hours: " + link)
+		}
+		fmt.Println("watchword: ready on " + cfg.URL)
+	})
 }
 
 type devCmd struct {

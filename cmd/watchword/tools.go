@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/watchword-auth/watchword/internal/administrator"
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/db"
@@ -59,6 +61,40 @@ func (c *exportCmd) Run(ctx context.Context) error {
 			return err
 		}
 		return server.WriteFiles(c.Dir, f)
+	})
+}
+
+type adminCmd struct {
+	Invite adminInviteCmd `cmd:"" help:"Print a one-time link to the console, good for 24 hours. Who has it and no passkey any more is let in by it again."`
+}
+
+type adminInviteCmd struct {
+	storage
+	logging
+	URL   string `help:"Where the world reaches the server." default:"http://127.0.0.1:8080" env:"WATCHWORD_URL"`
+	Email string `help:"Whom to invite; empty: the first owner of a new server."`
+	Name  string `help:"What the administrator is called."`
+	Role  string `help:"owner, security_admin, application_admin, helpdesk or auditor." enum:"owner,security_admin,application_admin,helpdesk,auditor" default:"owner"`
+}
+
+// Run prints the link. On SQLite the server must not run meanwhile.
+func (c *adminInviteCmd) Run(ctx context.Context) error {
+	return c.openAt(ctx, c.logging, strings.TrimRight(c.URL, "/"), func(s *server.Server) error {
+		var link string
+		var err error
+		if c.Email == "" {
+			link, err = s.FirstLink(ctx)
+		} else {
+			link, err = s.InviteAdministrator(ctx, c.Name, c.Email, administrator.Role(c.Role))
+		}
+		if err != nil {
+			return err
+		}
+		if link == "" {
+			return errors.New("this server has administrators already: say whom to invite with --email")
+		}
+		fmt.Println(link)
+		return nil
 	})
 }
 
@@ -156,10 +192,16 @@ func forKeys(ctx context.Context, s *server.Server, fn func(ctx context.Context,
 
 // open hands a server that serves nothing to fn.
 func (s storage) open(ctx context.Context, l logging, fn func(*server.Server) error) error {
+	return s.openAt(ctx, l, "http://localhost", fn)
+}
+
+// openAt is open for a server that the world reaches at url.
+func (s storage) openAt(ctx context.Context, l logging, url string, fn func(*server.Server) error) error {
 	cfg, err := s.config(l.logger(), false)
 	if err != nil {
 		return err
 	}
+	cfg.URL = url
 	srv, err := server.New(ctx, cfg)
 	if err != nil {
 		return err

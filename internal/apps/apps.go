@@ -79,9 +79,12 @@ func FindTenant(ctx context.Context, q db.Q, id TenantID) (Tenant, error) {
 	return t, db.None(err, "tenant")
 }
 
-// Tenants returns all tenants, by id.
+// ConsoleTenant is where the administrators of this server live. It is nobody's.
+const ConsoleTenant TenantID = "_console"
+
+// Tenants returns all tenants but the console's own, by id.
 func Tenants(ctx context.Context, q db.Q) ([]Tenant, error) {
-	rows, err := q.Query(ctx, `SELECT id, name FROM tenants ORDER BY id`)
+	rows, err := q.Query(ctx, `SELECT id, name FROM tenants WHERE id <> $1 ORDER BY id`, ConsoleTenant)
 	if err != nil {
 		return nil, err
 	}

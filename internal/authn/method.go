@@ -60,6 +60,8 @@ type Method struct {
 	// Shares adds the setting by which applications of a tenant share what users
 	// enrolled, and with it the count of failures.
 	Shares bool
+	// Hidden keeps the method out of every list: nobody sets or enrols it.
+	Hidden bool
 	// Config is what an administrator sets, per application. Register adds
 	// "enabled".
 	Config form.Form
@@ -99,11 +101,13 @@ func Alone(ps []Proof) bool {
 	return !slices.ContainsFunc(ps, func(p Proof) bool { return !methods[p.p.Kind].Beside })
 }
 
-// Methods returns every method, by kind.
+// Methods returns every method that is not hidden, by kind.
 func Methods() []Method {
 	out := make([]Method, 0, len(methods))
 	for _, m := range methods {
-		out = append(out, m)
+		if !m.Hidden {
+			out = append(out, m)
+		}
 	}
 	slices.SortFunc(out, func(a, b Method) int { return strings.Compare(string(a.Kind), string(b.Kind)) })
 	return out

@@ -99,11 +99,15 @@ func (d *Dev) Seed(ctx context.Context, dataDir string, pushLimit int) error {
 	if err == nil {
 		err = d.seedPassword(ctx, secrets.Password)
 	}
+	var link string
+	if err == nil {
+		link, err = d.s.consoleLink(ctx)
+	}
 	if err != nil {
 		return err
 	}
 	d.Facts = DevFacts{
-		Base: base, Console: base + "/console", Playground: base + "/playground/", Auth: base + "/authenticator/", Inbox: base + "/dev/inbox", Issuer: base,
+		Base: base, Console: link, Playground: base + "/playground/", Auth: base + "/authenticator/", Inbox: base + "/dev/inbox", Issuer: base,
 		Clients:      map[string]DevClient{"web": {ID: "demo-web"}, "native": {ID: "demo-native"}, "backend": {ID: "demo-backend", Secret: secrets.Backend}},
 		RedirectURIs: redirects, User: DevUser{Email: demoEmail, Password: secrets.Password},
 	}
@@ -233,7 +237,7 @@ func (d *Dev) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /dev/config.json", func(w http.ResponseWriter, _ *http.Request) {
 		facts := d.Facts
 		facts.Clients = map[string]DevClient{"web": {ID: "demo-web"}, "native": {ID: "demo-native"}, "backend": {ID: "demo-backend"}}
-		facts.User.Password = ""
+		facts.User.Password, facts.Console = "", facts.Base+"/console"
 		web.Write(w, http.StatusOK, facts, 0)
 	})
 	pages(mux, "/playground/", ui.Files, "playground")

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/adminapi"
+	"github.com/watchword-auth/watchword/internal/administrator"
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
@@ -123,6 +125,9 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err := s.Keys.Ensure(ctx); err != nil {
 		return fmt.Errorf("signing keys: %w", err)
 	}
+	if err := s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return administrator.Ensure(ctx, tx) }); err != nil {
+		return fmt.Errorf("the console's own tenant: %w", err)
+	}
 	if s.config.Dev {
 		s.Dev = newDev(s)
 	}
@@ -191,6 +196,7 @@ func (s *Server) housekeeping() {
 	sweep("sweep.strangers", authn.SweepStrangers)
 	sweep("sweep.sessions", session.Sweep)
 	sweep("sweep.grants", oidc.Sweep)
+	sweep("sweep.administrators", administrator.Sweep)
 	sweep("sweep.messages", journey.SweepMessages)
 	sweep("sweep.counters", limit.Sweep)
 	sweep("sweep.keys", token.Sweep)
@@ -301,6 +307,7 @@ func (s *Server) routes() http.Handler {
 	cidaas.Routes(mux, cidaas.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Stop: s.draining, SignIn: parties.Begin, Old: parties.Held, Keep: parties.Keep, Send: parties.Send, AskConsent: parties.AskConsent, Fail: parties.Fail})
 	hosted.Routes(mux, people)
 	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Page: people.Page})
+	adminapi.Routes(mux, s.administration())
 	pages(mux, "/login-assets/", ui.Files, "login")
 	pages(mux, "/lib/", ui.Files, "lib")
 	deviceapi.Routes(mux, s.Kit, s.draining)

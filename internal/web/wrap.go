@@ -57,9 +57,12 @@ func Wrap(h http.Handler, log *slog.Logger, trusted []netip.Prefix) http.Handler
 
 // Report returns err as a client error and, unless it is the client's own
 // doing, notes it for the log: once, with its cause.
-func Report(r *http.Request, err error) *fault.Error {
+func Report(r *http.Request, err error) *fault.Error { return Note(r.Context(), err) }
+
+// Note is Report for who has the request's context only.
+func Note(ctx context.Context, err error) *fault.Error {
 	f := fault.Of(err)
-	if l, ok := r.Context().Value(logKey{}).(*line); ok && (f.Code == fault.Internal || f.Code == fault.Unavailable) {
+	if l, ok := ctx.Value(logKey{}).(*line); ok && (f.Code == fault.Internal || f.Code == fault.Unavailable) {
 		l.err = err
 	}
 	return f
