@@ -191,7 +191,8 @@ func (s *Server) housekeeping() {
 			return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return fn(ctx, tx) })
 		})
 	}
-	sweep("sweep.runs", journey.Sweep)
+	w.Every("sweep.runs", time.Minute, s.sweepRuns)
+	sweep("sweep.tries", journey.SweepTries)
 	sweep("sweep.challenges", authn.Sweep)
 	sweep("sweep.strangers", authn.SweepStrangers)
 	sweep("sweep.sessions", session.Sweep)
@@ -202,6 +203,35 @@ func (s *Server) housekeeping() {
 	sweep("sweep.keys", token.Sweep)
 	audit.Serve(w, s.Kit.DB)
 }
+
+// sweepRuns keeps a record of the runs that nobody finished, and forgets the
+// records that are old.
+func (s *Server) sweepRuns(ctx context.Context) error {
+	for more := true; more; {
+		err := s.Kit.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+			more, err = journey.Sweep(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	tenants, err := apps.Tenants(ctx, s.Kit.DB)
+	if err != nil {
+		return err
+	}
+	return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+		for _, t := range tenants {
+			if err := journey.SweepRecords(ctx, tx, t.ID, tx.Now().Add(-runRecords)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// runRecords is how long it is kept how a run went.
+const runRecords = 7 * 24 * time.Hour
 
 // Serve listens and serves until ctx ends, then drains: it is not ready any
 // more, answers held requests, finishes the others and closes. ready is called
