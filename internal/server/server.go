@@ -170,7 +170,7 @@ func (s *Server) provider() {
 // messages wires what carries push messages out.
 func (s *Server) messages() {
 	o := notify.Options{
-		Client: s.outgoing(), Subject: s.config.URL, Gone: directory.DropTarget, Endpoints: s.config.Providers,
+		Client: s.outgoing(), Subject: s.config.URL, Base: s.config.URL, Gone: directory.DropTarget, Endpoints: s.config.Providers,
 		Sent: func(kind, outcome string) { s.meters.pushes.WithLabelValues(kind, outcome).Inc() },
 		Trouble: func(ctx context.Context, request, _ string) error {
 			return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return push.Fail(ctx, tx, authn.ChallengeID(request)) })
@@ -334,7 +334,10 @@ func (s *Server) routes() http.Handler {
 		}}
 	people.Back = parties.Finish
 	oauth.Routes(mux, parties)
-	cidaas.Routes(mux, cidaas.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Stop: s.draining, SignIn: parties.Begin, Old: parties.Held, Keep: parties.Keep, Send: parties.Send, AskConsent: parties.AskConsent, Fail: parties.Fail})
+	vendor := cidaas.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Stop: s.draining, SignIn: parties.Begin, Authorize: parties.Authorize, Old: parties.Held, Keep: parties.Keep, Send: parties.Send,
+		AskConsent: parties.AskConsent, Fail: parties.Fail}
+	jobs.Handle(s.Kit.Jobs, cidaas.SendJob, vendor.Deliver)
+	cidaas.Routes(mux, vendor)
 	hosted.Routes(mux, people)
 	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Page: people.Page})
 	adminapi.Routes(mux, s.administration())
