@@ -42,7 +42,7 @@ func Open(ctx context.Context, tx *db.Tx, p authn.Proof) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	s, err := session.Open(ctx, tx, console, Client, p)
+	s, err := session.Open(ctx, tx, console, session.From{Client: Client}, p)
 	if err != nil {
 		return Session{}, err
 	}

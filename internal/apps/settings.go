@@ -82,8 +82,9 @@ type ClientSettings struct {
 	// Methods are what users of a cidaas client may sign in with there, in the
 	// words of that protocol; empty: all.
 	Methods []string `json:"allowed_methods,omitempty" yaml:"allowed_methods,omitempty"`
-	// LoginURI is a page of the client's own that signs users in; it gets
-	// requestId. Empty: ours.
+	// LoginURI is a page of the client's own that signs users in: it gets
+	// interaction_id, with which the SDK starts an SSO journey, or requestId if the
+	// client is a cidaas one. Empty: ours.
 	LoginURI string `json:"login_uri,omitempty" yaml:"login_uri,omitempty"`
 	// Implicit allows response_type=token to a cidaas client. It is what OAuth 2.1
 	// took away, and the linter says so.
@@ -216,6 +217,12 @@ func Returnable(address string) bool {
 	return strings.Contains(u.Scheme, ".") && u.Scheme == strings.ToLower(u.Scheme)
 }
 
+// web reports whether an address is one that is asked over https or, on this very
+// machine, http.
+func web(address string) bool {
+	return Returnable(address) && (strings.HasPrefix(address, "https:") || strings.HasPrefix(address, "http:")) && !strings.Contains(address, ":*")
+}
+
 // check returns fault.Invalid for settings that no client may have.
 func (c Client) check() error {
 	s := c.Settings
@@ -246,6 +253,11 @@ func (c Client) check() error {
 	}
 	if !slices.Contains([]string{"", "poll", "ping", "push"}, s.CIBA) || (s.CIBA == "ping" || s.CIBA == "push") && s.Notification == "" {
 		return fault.New(fault.Invalid, "backchannel_token_delivery_mode is poll, or ping or push with a backchannel_client_notification_endpoint.")
+	}
+	for name, address := range map[string]string{"login_uri": s.LoginURI, "backchannel_logout_uri": s.LogoutURI, "jwks_uri": s.JWKSURI, "backchannel_client_notification_endpoint": s.Notification} {
+		if address != "" && !web(address) {
+			return fault.New(fault.Invalid, "%s must be https, or http on this very machine, without a fragment.", name)
+		}
 	}
 	if s.Implicit && !s.Cidaas {
 		return fault.New(fault.Invalid, "Tokens in an address are for cidaas clients only.")

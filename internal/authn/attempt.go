@@ -120,6 +120,20 @@ func ACR(ps []Proof) string {
 	return AAL2
 }
 
+// Reaches reports whether a level is at least one of those wanted; what we do
+// not know is nothing that could be reached. None wanted is any.
+func Reaches(have string, want []string) bool {
+	if len(want) == 0 {
+		return true
+	}
+	return slices.Contains(want, have) || have == AAL2 && slices.Contains(want, AAL1)
+}
+
+// Adds reports whether a proof by a method would add to what was proven.
+func Adds(ps []Proof, kind Kind) bool {
+	return !slices.ContainsFunc(ps, func(p Proof) bool { return p.p.Kind == kind || slices.Contains(p.p.With, kind) })
+}
+
 // Wrong is the answer to a wrong answer. It says nothing about why.
 var Wrong = fault.New(fault.Wrong, "That did not match. Try again or use another way.")
 

@@ -22,6 +22,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/session"
 )
 
 // Who says whose access token a call takes.
@@ -31,7 +32,6 @@ const (
 	Client Who = iota // a confidential client's own (RFC 6749 4.4)
 	User              // that of a user who signed in
 	Public            // none: the call is made by an SDK in a browser or by a person
-	Inside            // none: only another door makes it (Do); it has no address
 )
 
 // Common holds the members that every authenticate call accepts
@@ -46,6 +46,9 @@ type Common struct {
 	Claims           map[string]any `json:"claims,omitempty"`
 	ClientAttributes map[string]any `json:"client_attributes,omitempty"`
 }
+
+// Attributes is what a back end says of its user's browser.
+func (c Common) Attributes() map[string]any { return c.ClientAttributes }
 
 // Call is one operation.
 type Call[In any] struct {
@@ -65,12 +68,26 @@ type Exec struct {
 	App     apps.App
 	Client  apps.ClientID
 	User    directory.UserID // of a user's token
-	Proofs  []authn.Proof    // of that user's session
+	Session string           // that it belongs to, by its id
+	Proofs  []authn.Proof    // of that session
 	Address string           // of the caller
 	Agent   string
 	Origin  string // of the page that calls, for public calls
 	Vouched bool   // the door has judged itself that the user may change what they sign in with
 	Values  func(name string) string
+
+	attributes map[string]any // client_attributes of the call
+}
+
+// From is where a session begins that this call opens: the browser that called,
+// or what a back end says of its user's ("ip_address", "user_agent"). The back
+// end's own address is nobody's.
+func (x *Exec) From() session.From {
+	if x.Origin != "" {
+		return session.From{Client: x.Client, Address: x.Address, Agent: x.Agent}
+	}
+	text := func(name string) string { s, _ := x.attributes[name].(string); return s }
+	return session.From{Client: x.Client, Address: text("ip_address"), Agent: text("user_agent")}
 }
 
 // Out is the answer of a call.
@@ -124,17 +141,18 @@ func Register[In any](c Call[In]) {
 		if err := decode(&in); err != nil {
 			return Out{}, err
 		}
+		if said, ok := any(in).(interface{ Attributes() map[string]any }); ok {
+			x.attributes = said.Attributes()
+		}
 		return c.Run(ctx, x, in)
 	}}
 }
 
-// Calls returns every call that has an address, by route.
+// Calls returns every call, by route.
 func Calls() []Info {
 	out := make([]Info, 0, len(calls))
 	for _, route := range slices.Sorted(maps.Keys(calls)) {
-		if calls[route].Who != Inside {
-			out = append(out, calls[route])
-		}
+		out = append(out, calls[route])
 	}
 	return out
 }

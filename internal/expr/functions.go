@@ -102,6 +102,7 @@ func scopedFunctions() []*function {
 	return []*function{
 		scoped("policy.userContext() any", "The user of this run, once proven."),
 		scoped("policy.isUserAuthenticated() boolean", "Whether this run has proven who the user is."),
+		scoped("policy.isLevelReached() boolean", "Whether what was proven is the level of assurance that the client asks for, if it asks for one."),
 		scoped("policy.getMobileApproveParameters() any", "What the web journey handed to the phone that approves."),
 		scoped("policy.request() any", "How the journey was started: its params."),
 		scoped("policy.sdkSavedData() any", "What earlier journeys left with the client's SDK."),

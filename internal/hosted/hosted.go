@@ -88,7 +88,10 @@ func (d Door) start(w http.ResponseWriter, r *http.Request) error {
 // Begin starts a run on these pages and sends the browser to them. When it has
 // ended, the browser goes on to what it came for.
 func (d Door) Begin(w http.ResponseWriter, r *http.Request, s journey.StartRequest, back Return) error {
-	s.Caller = d.caller(r)
+	locale := s.Caller.Locale
+	if s.Caller = d.caller(r); locale != "" {
+		s.Caller.Locale = locale // the client asked for it
+	}
 	reply, err := d.Engine.Start(r.Context(), s)
 	if err != nil {
 		return notHere(err)

@@ -226,8 +226,20 @@ func (v *view) answers(p *journey.Prompt) {
 	}
 	if len(v.Forms) > 0 {
 		v.Forms[0].Primary = true
+		v.prefill(p.Values)
 		if len(v.Forms[0].Inputs) > 0 {
 			v.Forms[0].Inputs[0].Focus = true
+		}
+	}
+}
+
+// prefill shows what the journey knows already.
+func (v *view) prefill(values map[string]any) {
+	for _, f := range v.Forms {
+		for i := range f.Inputs {
+			if f.Inputs[i].Type != "password" {
+				f.Inputs[i].Value = text(values, f.Inputs[i].Name)
+			}
 		}
 	}
 }
@@ -337,6 +349,9 @@ func typed(in url.Values, fs form.Form) map[string]any {
 func (v view) Typed(i input) string {
 	if i.Type == "password" || i.Autocomplete == "one-time-code" {
 		return ""
+	}
+	if v.typed == nil {
+		return i.Value
 	}
 	return v.typed.Get(i.Name)
 }

@@ -55,10 +55,15 @@ type StartRequest struct {
 	Waiter  Waiter // who else wants the end: an approval, an authorization
 	// Subject is the only user whom the run may prove; empty: anybody.
 	Subject directory.UserID
+	// Proofs are what the session proved that the run begins on, all of one user,
+	// whom alone it may prove then; Levels are what its end should reach, one of
+	// them (authn.Reaches).
+	Proofs []authn.Proof
+	Levels []string
 	// Trusted is what the server itself hands to the run, such as the
 	// parameters of an approval (@policy.getMobileApproveParameters()).
 	Trusted map[string]any
-	Version int64              // of the journey; 0: the newest; below: a draft that is tried (Snapshot)
+	Version int64              // of the journey; 0: the newest
 	Device  directory.DeviceID // the client has just shown that it holds the key of this device
 	Commit  string             // hash of the record that the run is to approve
 }
@@ -119,6 +124,7 @@ type Prompt struct {
 	Text    string         `json:"text,omitempty"`
 	Button  string         `json:"button,omitempty"`
 	Fields  form.Form      `json:"fields,omitempty"`
+	Values  map[string]any `json:"values,omitempty"`  // what fields hold before somebody types
 	Data    map[string]any `json:"data,omitempty"`    // flat: what the client is told
 	Options []Option       `json:"options,omitempty"` // escapes, in order
 	Resend  bool           `json:"resend,omitempty"`
@@ -159,6 +165,8 @@ type End struct {
 	Approvals  []Approval       `json:"approvals,omitempty"` // what the user signed
 	Evidence   map[string]any   `json:"evidence,omitempty"`  // what the run's method can show for its proof
 	Token      TokenFacts       `json:"token,omitzero"`
+	Waiter     Waiter           `json:"waiter,omitzero"` // that was told
+	Caller     Caller           `json:"-"`               // who started the run
 	Tenant     apps.TenantID    `json:"tenant"`
 	App        apps.ID          `json:"app"`
 	Client     apps.ClientID    `json:"client"`

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -175,7 +176,7 @@ func (e *Engine) StartIn(ctx context.Context, tx *db.Tx, s StartRequest) (Reply,
 	if err != nil {
 		return Reply{}, err
 	}
-	if g.Kind != s.Kind {
+	if g.Kind != s.Kind && !(s.Kind == KindSSO && g.Kind == KindClient) {
 		return Reply{}, fault.New(fault.NotFound, "no such journey")
 	}
 	session := "ses_" + rand.Text()
@@ -184,9 +185,11 @@ func (e *Engine) StartIn(ctx context.Context, tx *db.Tx, s StartRequest) (Reply,
 		ID: RunID(db.NewID("run_")), Tenant: s.App.Tenant, App: s.App.ID, AppName: s.App.Name, Client: s.Client.ID, ClientName: s.Client.Name,
 		Frames: []frame{{Journey: s.Journey, Version: g.version, Vars: map[string]any{}}},
 		Params: s.Params, Saved: s.Saved, Trusted: s.Trusted, Commit: s.Commit, Device: s.Device, Caller: s.Caller, Waiter: s.Waiter, Bound: s.Subject, Subject: s.Subject,
-		Counts: map[string]int{}, Started: tx.Now(), key: tx.Vault().Hash("run", session),
+		Levels: s.Levels, Counts: map[string]int{}, Started: tx.Now(), key: tx.Vault().Hash("run", session),
 	}
-	r.Test = g.version < 0
+	if err := r.carry(s.Proofs); err != nil {
+		return Reply{}, err
+	}
 	r.enter(g.Start)
 	if err := e.advance(ctx, tx, r, nil, s.Caller, nil); err != nil {
 		return Reply{}, err
@@ -197,6 +200,18 @@ func (e *Engine) StartIn(ctx context.Context, tx *db.Tx, s StartRequest) (Reply,
 	reply := r.reply()
 	reply.Session = session
 	return reply, nil
+}
+
+// carry begins a run on what was proven before it.
+func (r *run) carry(ps []authn.Proof) error {
+	for _, p := range ps {
+		if p.App() != r.App || p.User() == "" || r.Bound != "" && p.User() != r.Bound {
+			return fault.New(fault.Denied, "Somebody else is signed in here.")
+		}
+		r.Bound, r.Subject = p.User(), p.User()
+	}
+	r.Proofs = slices.Clone(ps)
+	return nil
 }
 
 // Current is where a run stands, as its client was last told; nothing moves.
@@ -497,14 +512,11 @@ func (e *Engine) visit(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller
 		}
 		x.Prepared = done.value
 	}
-	r.called(x, a)
-	before := r.variables()
 	next, err := steps[x.node.Kind].run(ctx, x, doc)
 	if err != nil {
-		return next, x, fmt.Errorf("journey %s node %s: %w", r.frame().Journey, r.frame().Node, err)
+		err = fmt.Errorf("journey %s node %s: %w", r.frame().Journey, r.frame().Node, err)
 	}
-	r.decided(x, next, before)
-	return next, x, nil
+	return next, x, err
 }
 
 // exec prepares a step: its node, and its configuration with the expressions
@@ -535,7 +547,7 @@ func (r *run) follow(n Node, o Outcome) error {
 func (e *Engine) end(ctx context.Context, tx *db.Tx, r *run, end End, x *Exec) error {
 	end.App, end.Client, end.Params, end.Claims, end.Device = r.App, r.Client, r.Params, r.Claims, string(r.Device)
 	end.Journey, end.Version = r.Frames[0].Journey, r.Frames[0].Version
-	end.Tenant = r.Tenant
+	end.Tenant, end.Waiter, end.Caller = r.Tenant, r.Waiter, r.Caller
 	if end.OK && len(r.Proofs) > 0 {
 		err := r.recheck(ctx, tx)
 		switch fault.Of(err).Code {
@@ -556,9 +568,6 @@ func (e *Engine) end(ctx context.Context, tx *db.Tx, r *run, end End, x *Exec) e
 	if err := e.tell(ctx, tx, r.Waiter, &end); err != nil {
 		return err
 	}
-	if err := r.over(ctx, tx, x); err != nil {
-		return err
-	}
 	what, outcome := "journey.completed", "success"
 	if !end.OK {
 		what, outcome = "journey.rejected", "failure"
@@ -568,20 +577,6 @@ func (e *Engine) end(ctx context.Context, tx *db.Tx, r *run, end End, x *Exec) e
 	return audit.Record(ctx, tx, audit.Event{Tenant: string(r.Tenant), App: string(r.App), Client: string(r.Client), Type: what, Outcome: outcome, Reason: end.Reason,
 		Actor: string(end.User), Target: string(end.Subject), Run: string(r.ID), Device: string(r.Device), IP: x.Caller.Address, UserAgent: x.Caller.UserAgent,
 		Data: map[string]any{"journey": end.Journey, "version": end.Version}})
-}
-
-// over notes the end of a run and keeps its record; a run that an operator tries
-// leaves none, for it is no visitor.
-func (r *run) over(ctx context.Context, tx *db.Tx, x *Exec) error {
-	outcome := Rejected
-	if r.End.OK {
-		outcome = Completed
-	}
-	r.noted(x, Over, outcome, r.End.Reason)
-	if r.Test {
-		return nil
-	}
-	return r.record().keep(ctx, tx)
 }
 
 // recheck judges the proofs of a run again at its end. Those of this very move
@@ -775,11 +770,7 @@ func (c *graphCache) get(ctx context.Context, q db.Q, tenant apps.TenantID, id s
 		return g, nil
 	}
 	var drawn Graph
-	query := `SELECT graph FROM journeys WHERE tenant_id = $1 AND id = $2 AND version = $3`
-	if version < 0 {
-		query = `SELECT graph FROM snapshots WHERE tenant_id = $1 AND id = $2 AND version = $3`
-	}
-	err := q.QueryRow(ctx, query, tenant, id, version).Scan(db.JSON(&drawn))
+	err := q.QueryRow(ctx, `SELECT graph FROM journeys WHERE tenant_id = $1 AND id = $2 AND version = $3`, tenant, id, version).Scan(db.JSON(&drawn))
 	if err != nil {
 		return nil, db.None(err, "journey")
 	}
@@ -796,7 +787,7 @@ func (c *graphCache) get(ctx context.Context, q db.Q, tenant apps.TenantID, id s
 }
 
 func (e *Engine) version(ctx context.Context, q db.Q, s StartRequest) (*graph, error) {
-	if s.Version != 0 {
+	if s.Version > 0 {
 		return e.graphs.get(ctx, q, s.App.Tenant, s.Journey, s.Version)
 	}
 	return e.newest(ctx, q, s.App.Tenant, s.Journey)

@@ -21,6 +21,7 @@ func (x *Exec) scope(ctx context.Context) expr.Scope {
 			"policy.sdkSavedData":               value(func() (any, error) { return filled(r.Saved), nil }),
 			"policy.getMobileApproveParameters": value(func() (any, error) { return filled(r.Trusted), nil }),
 			"policy.isUserAuthenticated":        value(func() (any, error) { return len(r.Proofs) > 0, nil }),
+			"policy.isLevelReached":             value(func() (any, error) { return authn.Reaches(authn.ACR(r.Proofs), r.Levels), nil }),
 			"policy.userContext":                value(func() (any, error) { return x.userContext(ctx) }),
 			"policy.userTokens": value(func() (any, error) {
 				return map[string]any{"amr": authn.AMR(r.Proofs), "acr": authn.ACR(r.Proofs)}, nil

@@ -2,8 +2,6 @@ package oidc
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"net/url"
 	"slices"
@@ -27,6 +25,13 @@ const WaiterKind = "oidc"
 type Held struct {
 	Session session.Session
 	At      time.Time // of its newest proof
+}
+
+// Visitor is a browser that comes back: the session that it had, nil if none, and
+// by what its user will know the one it gets.
+type Visitor struct {
+	Held           *Held
+	Address, Agent string
 }
 
 // HeldBy returns the session of a bearer in an application, nil if there is none.
@@ -83,10 +88,14 @@ func (p *Provider) reply(m Params, v url.Values) Reply {
 func (p *Provider) Grant(ctx context.Context, a Ask, h Held) (Reply, error) {
 	var r Reply
 	err := p.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
-		if _, err = session.Named(ctx, tx, a.App, h.Session.ID); err != nil {
+		s, err := session.Named(ctx, tx, a.App, h.Session.ID)
+		if err != nil {
 			return refused(err, refuse("login_required", "The session has ended."))
 		}
-		r, err = p.grant(ctx, tx, a, h.Session)
+		if err := session.Touch(ctx, tx, s); err != nil {
+			return err
+		}
+		r, err = p.grant(ctx, tx, a, s)
 		return err
 	})
 	return p.implicit(ctx, a, r, err)
@@ -144,18 +153,13 @@ func (p *Provider) implicit(ctx context.Context, a Ask, r Reply, err error) (Rep
 // Hold stores a request under a new handle until somebody signed in for it.
 func (p *Provider) Hold(ctx context.Context, a Ask, handle string) error {
 	return p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-		r := record{Kind: kindAuthorize, Client: a.Client.ID, Body: body{Params: a.Params}}
+		r := record{Kind: kindAuthorize, Client: a.Client.ID, Body: body{Params: a.Params, Before: a.Before}}
 		return r.put(ctx, tx, handle, RequestLife)
 	})
 }
 
 // NewHandle names a request that will be held.
 func (p *Provider) NewHandle() string { return newHandle() }
-
-// Waiter is what a run is started with that shall grant the request of a handle.
-func (p *Provider) Waiter(handle string) journey.Waiter {
-	return journey.Waiter{Kind: WaiterKind, ID: named(p.Kit.DB, handle)}
-}
 
 // SignIn is the journey that signs users in for a request.
 func (a Ask) SignIn() string {
@@ -170,18 +174,14 @@ func (a Ask) SignIn() string {
 	return "sign_in"
 }
 
-// LoginPage is where a browser goes to sign in for a request of a client of the
-// cidaas SDKs: the client's own page, or ours.
-func (a Ask) LoginPage(handle, view string, more url.Values) string {
-	to := first(a.Client.Settings.LoginURI, "/identity/login")
-	q := url.Values{"requestId": {handle}, "view_type": {first(view, "login")}}
-	for name, list := range more {
-		q[name] = list
+// Locale is the language that the client likes best for its user; "" if it does
+// not say.
+func (a Ask) Locale() string {
+	first, _, _ := strings.Cut(strings.TrimSpace(a.Params.Locales), " ")
+	if len(first) > 35 {
+		return ""
 	}
-	if strings.Contains(to, "?") {
-		return to + "&" + q.Encode()
-	}
-	return to + "?" + q.Encode()
+	return first
 }
 
 // Find returns the request of a handle that is still open or granted.
@@ -221,6 +221,10 @@ func (p *Provider) Settle(ctx context.Context, tx *db.Tx, id string, end journey
 	return err
 }
 
+// unmet is what a client hears whose user cannot prove as much as it asks for
+// (RFC 9470); a journey that ends for this reason says so, too.
+const unmet = "unmet_authentication_requirements"
+
 func (p *Provider) decide(ctx context.Context, tx *db.Tx, r *record, ps []authn.Proof, end journey.End) error {
 	m := r.Body.Params
 	switch {
@@ -228,16 +232,18 @@ func (p *Provider) decide(ctx context.Context, tx *db.Tx, r *record, ps []authn.
 		r.Body.Reason = "access_denied"
 		if end.OK {
 			r.Body.Reason = "login_required" // a registration signs nobody in
+		} else if end.Reason == unmet {
+			r.Body.Reason = unmet
 		}
 		return r.move(ctx, tx, denied)
 	case m.User != "" && m.User != string(ps[0].User()):
 		r.Body.Reason = "login_required"
 		return r.move(ctx, tx, denied)
-	case !reaches(authn.ACR(ps), m.ACR):
-		r.Body.Reason = "unmet_authentication_requirements"
+	case !authn.Reaches(authn.ACR(ps), m.ACR):
+		r.Body.Reason = unmet
 		return r.move(ctx, tx, denied)
 	}
-	r.Proofs, r.Body.User = ps, ps[0].User()
+	r.Proofs, r.Body.User, r.Body.Ticket, r.Body.Params.Claims = ps, ps[0].User(), end.Token.ID, end.Claims
 	return r.move(ctx, tx, granted)
 }
 
@@ -250,17 +256,16 @@ const (
 	Declined
 )
 
-// Finish answers a request that was decided, once. old is the session that the
-// browser had; it ends, and what it granted goes on in the new one if it is the
-// same user's. need is Consent if that has to be asked first.
-func (p *Provider) Finish(ctx context.Context, handle string, old *Held, c Consented) (reply Reply, ask Ask, need Need, err error) {
-	return p.FinishBy(ctx, handle, "", old, c, nil)
+// Finish answers a request that was decided, once. The session that the browser
+// had ends, and what it granted goes on in the new one if it is the same user's.
+// need is Consent if that has to be asked first.
+func (p *Provider) Finish(ctx context.Context, handle string, v Visitor, c Consented) (reply Reply, ask Ask, need Need, err error) {
+	return p.FinishBy(ctx, handle, v, c, nil)
 }
 
 // FinishBy is Finish for a request that is granted now, by the proofs that prove
-// returns: nobody has them unless the request is answered. track is what Halfway
-// returned if something was proven for the request before.
-func (p *Provider) FinishBy(ctx context.Context, handle, track string, old *Held, c Consented, prove func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error)) (reply Reply, ask Ask, need Need, err error) {
+// returns: nobody has them unless the request is answered.
+func (p *Provider) FinishBy(ctx context.Context, handle string, v Visitor, c Consented, prove func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error)) (reply Reply, ask Ask, need Need, err error) {
 	err = p.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
 		reply, need = Reply{}, Nothing
 		var r record
@@ -268,12 +273,12 @@ func (p *Provider) FinishBy(ctx context.Context, handle, track string, old *Held
 			return err
 		}
 		if prove != nil {
-			if need, err = p.prove(ctx, tx, &r, track, prove); err != nil || need != Nothing {
+			if need, err = p.prove(ctx, tx, &r, prove); err != nil || need != Nothing {
 				return err
 			}
 		}
 		if r.State == denied || c == Declined {
-			reply = p.Refused(ask, &Error{Word: first(r.Body.Reason, "access_denied"), Text: "Nobody signed in."})
+			reply = p.Refused(ask, &Error{Word: first(r.Body.Reason, "access_denied"), Text: why[r.Body.Reason]})
 			return spend(ctx, tx, &r)
 		}
 		if r.State != granted {
@@ -284,7 +289,7 @@ func (p *Provider) FinishBy(ctx context.Context, handle, track string, old *Held
 				return err
 			}
 		}
-		s, err := p.open(ctx, tx, ask, &r, old)
+		s, err := p.open(ctx, tx, ask, &r, v)
 		if err != nil {
 			return err
 		}
@@ -308,6 +313,14 @@ func (p *Provider) FinishBy(ctx context.Context, handle, track string, old *Held
 	return reply, ask, need, err
 }
 
+// why is what a refusal says in words.
+var why = map[string]string{
+	"":               "The user did not agree.",
+	"access_denied":  "Nobody signed in.",
+	"login_required": "Nobody signed in, or somebody else did.",
+	unmet:            "The user has not proven as much as was asked for.",
+}
+
 func spend(ctx context.Context, tx *db.Tx, r *record) error {
 	err := r.move(ctx, tx, spent)
 	if errors.Is(err, errMoved) {
@@ -318,23 +331,24 @@ func spend(ctx context.Context, tx *db.Tx, r *record) error {
 
 // open opens the session of whom a request was granted by, and ends the one that
 // the browser had before. Every proof is judged again (security R25).
-func (p *Provider) open(ctx context.Context, tx *db.Tx, a Ask, r *record, old *Held) (session.Session, error) {
+func (p *Provider) open(ctx context.Context, tx *db.Tx, a Ask, r *record, v Visitor) (session.Session, error) {
 	if r.Body.Session != "" {
 		return session.Named(ctx, tx, a.App, r.Body.Session)
 	}
 	if err := recheck(ctx, tx, r.Proofs); err != nil {
 		return session.Session{}, err
 	}
-	s, err := session.Open(ctx, tx, a.App, a.Client.ID, r.Proofs...)
-	if err != nil || old == nil {
+	s, err := session.Open(ctx, tx, a.App, session.From{Client: a.Client.ID, Address: v.Address, Agent: v.Agent}, r.Proofs...)
+	if err != nil || v.Held == nil {
 		return s, err
 	}
-	if old.Session.User == s.User {
-		if _, err := tx.Exec(ctx, `UPDATE grants SET session_id = $1 WHERE session_id = $2`, s.ID, old.Session.ID); err != nil {
+	old := v.Held.Session
+	if old.User == s.User {
+		if _, err := tx.Exec(ctx, `UPDATE grants SET session_id = $1 WHERE session_id = $2`, s.ID, old.ID); err != nil {
 			return s, err
 		}
 	}
-	if err := session.End(ctx, tx, old.Session); err != nil && !fault.Is(err, fault.NotFound) {
+	if err := session.End(ctx, tx, old); err != nil && !fault.Is(err, fault.NotFound) {
 		return s, err
 	}
 	return s, nil
@@ -364,8 +378,8 @@ func (p *Provider) GrantHeld(ctx context.Context, a Ask, h Held, handle string) 
 
 // prove adds proofs to an open request. Login is what is still needed if they do
 // not reach what was asked for; the request keeps them.
-func (p *Provider) prove(ctx context.Context, tx *db.Tx, r *record, track string, fn func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error)) (Need, error) {
-	if r.State != open || subtle.ConstantTimeCompare([]byte(r.Body.Track), []byte(track)) != 1 {
+func (p *Provider) prove(ctx context.Context, tx *db.Tx, r *record, fn func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error)) (Need, error) {
+	if r.State != open {
 		return Nothing, gone
 	}
 	ps, err := fn(ctx, tx)
@@ -376,40 +390,21 @@ func (p *Provider) prove(ctx context.Context, tx *db.Tx, r *record, track string
 		return Nothing, refuse("access_denied", "Somebody else began to sign in here.")
 	}
 	all := append(slices.Clone(r.Proofs), ps...)
-	if !reaches(authn.ACR(all), r.Body.Params.ACR) {
-		r.Proofs, r.Body.User, r.Body.Second = all, ps[0].User(), ""
-		if r.Body.Track == "" {
-			r.Body.Track = rand.Text()
-		}
+	if !authn.Reaches(authn.ACR(all), r.Body.Params.ACR) {
+		r.Proofs, r.Body.User = all, ps[0].User()
 		return Login, r.move(ctx, tx, open)
 	}
 	return Nothing, p.decide(ctx, tx, r, all, journey.End{OK: true})
 }
 
-// Half is who has proven something for a request that needs more.
-type Half struct {
-	User   directory.UserID // "" for nobody
-	Track  string           // what they show to go on
-	Second authn.ChallengeID
-}
-
-// Halfway is how far a request has come.
-func (p *Provider) Halfway(ctx context.Context, handle string) (Half, error) {
+// Halfway is who has proven something for a request that needs more; "" for
+// nobody.
+func (p *Provider) Halfway(ctx context.Context, handle string) (directory.UserID, error) {
 	r, _, err := p.find(ctx, p.Kit.DB, handle)
-	return Half{r.Body.User, r.Body.Track, r.Body.Second}, err
+	return r.Body.User, err
 }
 
-// Begun notes what was begun for the next factor of a request that is halfway.
-func (p *Provider) Begun(ctx context.Context, tx *db.Tx, handle string, id authn.ChallengeID) error {
-	r, _, err := p.find(ctx, tx, handle)
-	if err != nil || r.State != open || r.Body.User == "" {
-		return err
-	}
-	r.Body.Second = id
-	return r.move(ctx, tx, open)
-}
-
-// Party names a request in what was asked for it; it opens nothing.
+// Party names a request in what is asked for it; it opens nothing.
 func (p *Provider) Party(handle string) string { return named(p.Kit.DB, handle) }
 
 func agree(ctx context.Context, tx *db.Tx, user directory.UserID, a Ask) error {

@@ -280,7 +280,7 @@ func (b backchannel) pose(ctx context.Context, p *Provider) (Backchannel, error)
 			return fmt.Errorf("mobile journey %s: %w", name, err)
 		}
 		ch, err := push.Begin(ctx, tx, push.Asked{
-			Subject: subject, To: push.Own(b.device), Once: "ciba/" + named(tx, handle), Mode: push.Off, Body: b.message, Life: b.life, Echo: p.Kit.Dev,
+			Subject: subject, Device: b.device, Once: "ciba/" + named(tx, handle), Mode: push.Off, Body: b.message, Life: b.life, Echo: p.Kit.Dev,
 			Request: push.Request{Journey: name, Version: version, AppName: b.app.Name, Client: b.client.ID, ClientAs: b.client.Name, Place: "a request of " + b.client.Name, Browser: "no browser", Web: "ciba", Approval: b.shown},
 		})
 		if err != nil {
@@ -341,14 +341,14 @@ func (p *Provider) harvest(ctx context.Context, r record, c apps.Client, app app
 		if err != nil {
 			return refused(err, refuse("access_denied", "The approval does not count any more."))
 		}
-		if !reaches(authn.ACR([]authn.Proof{proof}), r.Body.Params.ACR) {
+		if !authn.Reaches(authn.ACR([]authn.Proof{proof}), r.Body.Params.ACR) {
 			return refuse("access_denied", "The approval is weaker than what was asked for.")
 		}
 		try := r
 		if err := spend(ctx, tx, &try); err != nil {
 			return refused(err, errGrant)
 		}
-		s, err := session.Open(ctx, tx, app, c.ID, proof)
+		s, err := session.Open(ctx, tx, app, session.From{Client: c.ID}, proof)
 		if err != nil {
 			return err
 		}

@@ -115,7 +115,7 @@ func (p *Provider) Pair(ctx context.Context, code, address string) (Pairing, err
 
 // Collect gives a device that asks the tokens that somebody granted it, once.
 // Until then it is told to wait, and to slow down if it asks faster than told.
-func (p *Provider) Collect(ctx context.Context, c apps.Client, app apps.App, handle, jkt, x5t string) (Tokens, error) {
+func (p *Provider) Collect(ctx context.Context, c apps.Client, app apps.App, handle, jkt, x5t string, v Visitor) (Tokens, error) {
 	r, err := p.polled(ctx, kindDevice, c, handle)
 	if err != nil {
 		return Tokens{}, err
@@ -128,7 +128,7 @@ func (p *Provider) Collect(ctx context.Context, c apps.Client, app apps.App, han
 	case spent:
 		return Tokens{}, errGrant
 	}
-	return p.collect(ctx, &r, c, app, jkt, x5t)
+	return p.collect(ctx, &r, c, app, jkt, x5t, v)
 }
 
 // polled reads a request that its client asks about, and takes its turn.
@@ -162,7 +162,7 @@ func (p *Provider) polled(ctx context.Context, kind string, c apps.Client, handl
 }
 
 // collect spends a granted request and makes its tokens.
-func (p *Provider) collect(ctx context.Context, r *record, c apps.Client, app apps.App, jkt, x5t string) (Tokens, error) {
+func (p *Provider) collect(ctx context.Context, r *record, c apps.Client, app apps.App, jkt, x5t string, v Visitor) (Tokens, error) {
 	if c.Settings.DPoP && jkt == "" {
 		return Tokens{}, refuse("invalid_dpop_proof", "This client must bind its tokens to a key.")
 	}
@@ -172,7 +172,7 @@ func (p *Provider) collect(ctx context.Context, r *record, c apps.Client, app ap
 		if err := spend(ctx, tx, &try); err != nil {
 			return refused(err, errGrant)
 		}
-		s, err := p.open(ctx, tx, Ask{Client: c, App: app, Params: r.Body.Params}, r, nil)
+		s, err := p.open(ctx, tx, Ask{Client: c, App: app, Params: r.Body.Params}, r, v)
 		if err != nil {
 			return err
 		}

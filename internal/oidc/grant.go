@@ -55,6 +55,7 @@ type terms struct {
 	ACR         string          `json:"acr,omitempty"`
 	AuthTime    int64           `json:"auth_time,omitempty"`
 	Offline     bool            `json:"offline,omitempty"` // outlives its session
+	Claims      map[string]any  `json:"claims,omitempty"`  // of the journey
 	Receipt     string          `json:"receipt,omitempty"` // of what was approved
 	Vendor      bool            `json:"vendor,omitempty"`  // asked for through the cidaas door
 }
@@ -71,7 +72,7 @@ func newGrant(s session.Session, c apps.Client, m Params) grant {
 	return grant{
 		ID: rand.Text(), Tenant: s.Tenant, App: s.App, Client: c.ID, User: s.User, Session: s.ID,
 		terms: terms{Scope: m.Scope, RedirectURI: m.RedirectURI, Challenge: m.Challenge, Nonce: m.Nonce, Resource: m.Resource, Details: m.Details, JKT: m.JKT,
-			AMR: authn.AMR(s.Proofs), ACR: authn.ACR(s.Proofs), AuthTime: session.AuthTime(s.Proofs).Unix(), Offline: slices.Contains(m.Scope, "offline_access"), Vendor: m.Vendor},
+			AMR: authn.AMR(s.Proofs), ACR: authn.ACR(s.Proofs), AuthTime: session.AuthTime(s.Proofs).Unix(), Offline: slices.Contains(m.Scope, "offline_access"), Vendor: m.Vendor, Claims: m.Claims},
 	}
 }
 
@@ -113,11 +114,17 @@ func (g grant) alive(ctx context.Context, q db.Q) error {
 	if g.Offline {
 		return nil
 	}
-	_, err := session.Named(ctx, q, apps.App{ID: g.App, Tenant: g.Tenant}, g.Session)
+	_, err := g.session(ctx, q)
+	return err
+}
+
+// session is the one that the grant was made in; errGrant if it has ended.
+func (g grant) session(ctx context.Context, q db.Q) (session.Session, error) {
+	s, err := session.Named(ctx, q, apps.App{ID: g.App, Tenant: g.Tenant}, g.Session)
 	if err != nil {
-		return refused(err, errGrant)
+		return s, refused(err, errGrant)
 	}
-	return nil
+	return s, nil
 }
 
 // revoke ends a grant and everything that came of it.
@@ -286,7 +293,10 @@ func (p *Provider) Refresh(ctx context.Context, r Refreshing) (Tokens, error) {
 			return err
 		case n == 1:
 			g.Generation++
-			return nil
+			if tx.Now().Sub(g.Rotated) < time.Minute {
+				return nil
+			}
+			return session.Touch(ctx, tx, session.Session{ID: g.Session})
 		case generation == g.Generation-1 && tx.Now().Sub(g.Rotated) < Grace:
 			return nil // the same again
 		}
@@ -316,12 +326,15 @@ func narrowed(have []string, want string) ([]string, error) {
 	return list, nil
 }
 
-func init() { session.OnEndAll(revokeAll) }
+func init() {
+	session.OnEndAll(revokeAll)
+	session.OnEnd(farewells)
+}
 
 // revokeAll ends every grant of a user in an application, or in the tenant if app
-// is empty: also those that outlive sessions.
-func revokeAll(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, user directory.UserID) error {
-	_, err := tx.Exec(ctx, `UPDATE grants SET state = 'revoked' WHERE user_id = $1 AND tenant_id = $2 AND (app_id = $3 OR $3 = '')`, user, tenant, app)
+// is empty, but those of the session that stays: also those that outlive sessions.
+func revokeAll(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, user directory.UserID, keep string) error {
+	_, err := tx.Exec(ctx, `UPDATE grants SET state = 'revoked' WHERE user_id = $1 AND tenant_id = $2 AND (app_id = $3 OR $3 = '') AND session_id <> $4`, user, tenant, app, keep)
 	return err
 }
 

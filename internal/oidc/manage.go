@@ -161,13 +161,10 @@ type Farewell struct {
 	Session string           `json:"session"`
 }
 
-// SignOut ends a session and tells every client that it granted something to.
+// SignOut ends a session; every client that it granted something to is told.
 // Grants that may outlive it stay.
 func (p *Provider) SignOut(ctx context.Context, s session.Session) error {
 	return p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-		if err := Farewells(ctx, tx, s.ID); err != nil {
-			return err
-		}
 		err := session.End(ctx, tx, s)
 		if fault.Is(err, fault.NotFound) {
 			return nil
@@ -176,9 +173,9 @@ func (p *Provider) SignOut(ctx context.Context, s session.Session) error {
 	})
 }
 
-// Farewells queues what the clients of a session that ends are told.
-func Farewells(ctx context.Context, tx *db.Tx, id string) error {
-	list, err := inSession(ctx, tx, id)
+// farewells queues what the clients of a session that ends are told.
+func farewells(ctx context.Context, tx *db.Tx, s session.Session) error {
+	list, err := inSession(ctx, tx, s.ID)
 	if err != nil {
 		return err
 	}
@@ -192,7 +189,7 @@ func Farewells(ctx context.Context, tx *db.Tx, id string) error {
 			continue
 		}
 		told[c.ID] = true
-		if err := jobs.Enqueue(ctx, tx, LogoutJob, Farewell{c.ID, g.User, id}, tx.Now().Add(10*time.Minute)); err != nil {
+		if err := jobs.Enqueue(ctx, tx, LogoutJob, Farewell{c.ID, g.User, s.ID}, tx.Now().Add(10*time.Minute)); err != nil {
 			return err
 		}
 	}

@@ -34,6 +34,8 @@ type Params struct {
 	Locales     string          `json:"ui_locales,omitempty"`
 	Details     json.RawMessage `json:"authorization_details,omitempty"`
 	JKT         string          `json:"dpop_jkt,omitempty"`
+	// Claims are what the journey that signed in adds to the identity token.
+	Claims map[string]any `json:"claims,omitempty"`
 	// Vendor says that it came through the cidaas door, where what its SDKs leave
 	// out is optional.
 	Vendor bool `json:"vendor,omitempty"`
@@ -44,6 +46,8 @@ type Ask struct {
 	Client apps.Client
 	App    apps.App
 	Params Params
+	// Before is the session that steps up, if one does.
+	Before string
 	// Returnable says that the redirect address is the client's, so that a refusal
 	// may be told there.
 	Returnable bool
@@ -270,7 +274,8 @@ type Need int
 
 const (
 	Nothing Need = iota
-	Login
+	Login        // nobody is signed in who would do
+	StepUp       // who is signed in has to prove more (RFC 9470)
 	Consent
 )
 
@@ -282,7 +287,7 @@ func (p *Provider) Needs(ctx context.Context, q db.Q, a Ask, held *Held) (Need, 
 	}
 	m := a.Params
 	s := held.Session
-	if m.User != "" && m.User != string(s.User) || m.MaxAge != nil && q.Now().Sub(held.At) > seconds64(*m.MaxAge) || !reaches(authn.ACR(s.Proofs), m.ACR) {
+	if m.User != "" && m.User != string(s.User) || m.MaxAge != nil && q.Now().Sub(held.At) > seconds64(*m.MaxAge) {
 		return Login, nil
 	}
 	if err := directory.MaySignIn(ctx, q, s.Tenant, s.User); err != nil {
@@ -294,6 +299,9 @@ func (p *Provider) Needs(ctx context.Context, q db.Q, a Ask, held *Held) (Need, 
 			return Login, ignorable(err)
 		}
 	}
+	if !authn.Reaches(authn.ACR(s.Proofs), m.ACR) {
+		return StepUp, nil
+	}
 	return p.consent(ctx, q, a, s.User)
 }
 
@@ -303,15 +311,6 @@ func ignorable(err error) error {
 		return err
 	}
 	return nil
-}
-
-// reaches reports whether a level is at least one of those wanted; what we do
-// not know is nothing we could reach.
-func reaches(have string, want []string) bool {
-	if len(want) == 0 {
-		return true
-	}
-	return slices.Contains(want, have) || have == authn.AAL2 && slices.Contains(want, authn.AAL1)
 }
 
 // consent says whether a user must still agree that a third party learns what it

@@ -52,14 +52,11 @@ type body struct {
 	Form    url.Values       `json:"form,omitempty"` // of a pushed request, as it came
 	User    directory.UserID `json:"user,omitempty"`
 	Session string           `json:"session,omitempty"` // that granted it
+	Before  string           `json:"before,omitempty"`  // the session that steps up
+	Ticket  string           `json:"ticket,omitempty"`  // of the run that granted it (Entitled)
 	Reason  string           `json:"reason,omitempty"`  // why it was denied
 	Token   string           `json:"token,omitempty"`   // client_notification_token
 	Handle  string           `json:"handle,omitempty"`  // of a backchannel request that the client is told of
-	// Track is what whoever proved something for the request shows to go on: others
-	// may know the request (security R36, R46). Second is what was begun for the
-	// next factor.
-	Track  string            `json:"track,omitempty"`
-	Second authn.ChallengeID `json:"second,omitempty"`
 }
 
 // gone is the answer to a handle that opens nothing.

@@ -108,6 +108,11 @@ func audience(list []string, otherwise string) any {
 // identity signs an identity token (OpenID Connect Core 2).
 func (p *Provider) identity(ctx context.Context, g grant, c apps.Client, access string, now time.Time) (string, error) {
 	claims := map[string]any{}
+	for name, v := range g.Claims {
+		if !session.Reserved(name) {
+			claims[name] = v
+		}
+	}
 	if len(c.Settings.Claims) > 0 {
 		u, err := directory.Find(ctx, p.Kit.DB, g.Tenant, g.User)
 		if err != nil {

@@ -374,7 +374,7 @@ func TestDoorTranscript(t *testing.T) {
 	}
 }
 
-var secrets = regexp.MustCompile(`"(ses|trn|vis|chl|usr|dev|run|anon|d)[_-][A-Za-z0-9]+"|"eyJ[^"]+"|"number": "[0-9]{2}"`)
+var secrets = regexp.MustCompile(`"(ses|trn|vis|chl|usr|dev|run|anon|d)[_-][A-Za-z0-9]+"|"wwj_[A-Za-z0-9_-]+"|"eyJ[^"]+"|"number": "[0-9]{2}"`)
 
 // masked is a value as indented JSON with what differs each time replaced.
 func masked(v any) []byte {

@@ -69,6 +69,14 @@ func (p *person) sees(text string) *person {
 	return p
 }
 
+func (p *person) lacks(text string) *person {
+	p.t.Helper()
+	if strings.Contains(p.page, text) {
+		p.t.Fatalf("%d %s shows %q:\n%s", p.status, p.at, text, p.page)
+	}
+	return p
+}
+
 var number = regexp.MustCompile(`data-number="([0-9]+)"`)
 
 // TestHostedSignIn: somebody without JavaScript signs in by approving on the

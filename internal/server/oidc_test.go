@@ -415,3 +415,19 @@ func TestConsent(t *testing.T) {
 	}
 	p.open(c.request(url.Values{"prompt": {"consent"}})).sees("wants to know")
 }
+
+// TestHints: who signs in is filled in already, and the pages know the language
+// that the client asked for.
+func TestHints(t *testing.T) {
+	w := newWorld(t)
+	c := w.party(t, "demo-web", "")
+	p := w.person(t).open(c.request(url.Values{"login_hint": {"ada@example.org"}})).sees(`name="username"`).sees(`value="ada@example.org"`)
+	p.post("", url.Values{"username": {"ada"}}).sees("How do you want to sign in")
+	w.person(t).open(c.request(url.Values{"login_hint": {`"><script>alert(1)</script>`}})).sees(`value="&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"`)
+	w.publish(t, `{"id": "tongue", "name": "Tongue", "kind": "client", "start": "say", "nodes": {
+		"say": {"kind": "information", "config": {"title": "Locale", "text": {"expr": "@policy.request().locale"}, "button": "Go"}, "next": {"success": "end"}},
+		"end": {"kind": "reject"}}}`)
+	w.client(t, apps.Client{ID: "speaker", Kind: apps.Web, Settings: apps.ClientSettings{RedirectURIs: []string{c.back}, Journey: "tongue"}}, "")
+	c.id = "speaker"
+	w.person(t).open(c.request(url.Values{"ui_locales": {"pt-BR de"}})).sees("pt-BR</p>")
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -36,11 +37,18 @@ func openWorld(t testing.TB, url string) *world {
 
 func openLogged(t testing.TB, url string, log *slog.Logger) *world {
 	t.Helper()
+	return openWith(t, url, log, nil)
+}
+
+// openWith starts a server that calls out through outgoing; nil is as the real
+// one does.
+func openWith(t testing.TB, url string, log *slog.Logger, outgoing *http.Client) *world {
+	t.Helper()
 	w := &world{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
 	h := httptest.NewUnstartedServer(nil)
 	w.URL = "http://" + h.Listener.Addr().String()
 	s, err := server.New(t.Context(), server.Config{
-		URL: w.URL, Database: url, MasterKey: make([]byte, 32), Dev: true, Log: log, Now: w.Now, RatePerAddress: -1,
+		URL: w.URL, Database: url, MasterKey: make([]byte, 32), Dev: true, Log: log, Now: w.Now, RatePerAddress: -1, Outgoing: outgoing,
 	})
 	if err != nil {
 		t.Fatal(err)

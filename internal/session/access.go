@@ -81,7 +81,9 @@ type Caller struct {
 	Client apps.ClientID
 	Scope  []string // of a client's own token
 	User   directory.UserID
-	Proofs []authn.Proof
+	// Session is the id of the user's session, Proofs are what it is made of.
+	Session string
+	Proofs  []authn.Proof
 }
 
 // Authorize returns whom an access token speaks for. fault.Denied, without a
@@ -120,7 +122,7 @@ func Authorize(ctx context.Context, q db.Q, keys *token.Keys, issuer, jwt string
 	if err := directory.MaySignIn(ctx, q, app.Tenant, s.User); err != nil {
 		return Caller{}, hidden(err, refused)
 	}
-	c.User, c.Proofs = s.User, s.Proofs
+	c.User, c.Session, c.Proofs = s.User, s.ID, s.Proofs
 	return c, nil
 }
 

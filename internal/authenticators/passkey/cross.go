@@ -206,7 +206,7 @@ func (r relying) finish(ctx context.Context, x *backend.Exec, tx *db.Tx, done si
 	}
 	t.Data.Done, t.Data.Session = true, attach
 	if attach == "" {
-		s, err := session.Open(ctx, tx, x.App, x.Client, done.Proof)
+		s, err := session.Open(ctx, tx, x.App, x.From(), done.Proof)
 		if err != nil {
 			return "", err
 		}

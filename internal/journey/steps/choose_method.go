@@ -15,12 +15,12 @@ import (
 func init() {
 	journey.Register(journey.Step[chooseMethod]{
 		Kind: "choose_method", Title: "Choose a method", Category: "Ask",
-		Words: []string{"mfa", "2fa", "another way", "options"},
-		Doc:   "Offers somebody the methods they have, of those drawn here. Somebody unknown is offered what somebody known might have, always the same.",
+		Doc: "Offers somebody the methods they have, of those drawn here. Somebody unknown is offered what somebody known might have, always the same. A second choice offers only what adds to what was proven.",
 		Config: form.New(
 			userField(),
 			form.Text("title", "Title", form.Default("How do you want to sign in?")),
 			form.Choices("methods", "Methods", choiceNames(), form.Help("Each becomes an outcome.")),
+			form.Boolean("second", "Only what adds to what was proven", form.Default(false), form.Help("Adds the outcome none, for somebody who has nothing more.")),
 			form.Text("output", "Keep the answer as", form.Default("how")),
 		),
 		Outcomes: []journey.Outcome{"back", journey.Cancel},
@@ -32,16 +32,22 @@ func init() {
 					out = append(out, journey.Outcome(name))
 				}
 			}
+			if on, _ := doc["second"].(bool); on {
+				out = append(out, none)
+			}
 			return out
 		},
 		Run: runChooseMethod,
 	})
 }
 
+const none journey.Outcome = "none"
+
 type chooseMethod struct {
 	User    string   `json:"user"`
 	Title   string   `json:"title"`
 	Methods []string `json:"methods"`
+	Second  bool     `json:"second"`
 	Output  string   `json:"output"`
 }
 
@@ -50,7 +56,7 @@ type chooseMethod struct {
 var choices = []journey.Option{
 	{ID: "push", Label: "Approve on your phone"},
 	{ID: "password", Label: "Password", Fields: form.New(form.Secret("password", "Password", form.Required))},
-	{ID: "totp", Label: "Authenticator app", Fields: form.New(form.Text("totp_code", "Code", form.Required, form.MaxLen(16)))},
+	{ID: "totp", Label: "Authenticator app", Fields: form.New(form.Text("totp_code", "Code from your authenticator app", form.Required, form.MaxLen(16)))},
 	{ID: "email_otp", Label: "Code by e-mail"},
 	{ID: "sms_otp", Label: "Code by text message"},
 }
@@ -71,15 +77,37 @@ func runChooseMethod(ctx context.Context, x *journey.Exec, c chooseMethod) (jour
 	if x.Answer == nil {
 		var options []journey.Option
 		for _, o := range choices {
-			if slices.Contains(c.Methods, o.ID) && slices.Contains(have, o.ID) {
+			if slices.Contains(c.Methods, o.ID) && slices.Contains(have, o.ID) && (!c.Second || authn.Adds(x.Proofs(), authn.Kind(o.ID))) {
 				options = append(options, o)
 			}
 		}
-		options = append(options, journey.Option{ID: "back", Label: "Somebody else"}, journey.Option{ID: "cancel", Label: "Cancel"})
-		return journey.Ask(journey.Prompt{Kind: "login_form", Form: "choose_method", Title: c.Title, Text: c.User, Options: options, Data: map[string]any{"username": c.User}}, nil), nil
+		if c.Second && len(options) == 0 {
+			return journey.Go(none), nil
+		}
+		if !c.Second {
+			options = append(options, journey.Option{ID: "back", Label: "Somebody else"})
+		}
+		options = append(options, journey.Option{ID: "cancel", Label: "Cancel"})
+		shown, err := c.shown(ctx, x)
+		return journey.Ask(journey.Prompt{Kind: "login_form", Form: "choose_method", Title: c.Title, Text: shown, Options: options, Data: map[string]any{"username": shown}}, nil), err
 	}
 	x.Set(c.Output, said(x.Answer))
 	return journey.Go(journey.Outcome(x.Answer.Option)), nil
+}
+
+// shown is whom somebody signs in as: what they typed or, once they are proven,
+// what they go by.
+func (c chooseMethod) shown(ctx context.Context, x *journey.Exec) (string, error) {
+	if c.User != "" || x.Proven() == "" {
+		return c.User, nil
+	}
+	ids, err := directory.Identifiers(ctx, x.Q, x.Proven())
+	for _, i := range ids {
+		if i.Kind != directory.External {
+			return i.Shown, err
+		}
+	}
+	return "", err
 }
 
 // have are the methods that a user can be offered.

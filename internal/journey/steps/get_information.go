@@ -10,13 +10,13 @@ import (
 func init() {
 	journey.Register(journey.Step[getInformation]{
 		Kind: "get_information", Title: "Get information from client", Category: "Ask",
-		Words: []string{"form", "ask", "fields", "input", "collect"},
-		Doc:   "Asks the client for the fields of a form and keeps them in a variable.",
+		Doc: "Asks the client for the fields of a form and keeps them in a variable.",
 		Config: form.New(
 			form.Text("form_id", "Form id", form.Required),
 			form.Text("title", "Title"),
 			form.Text("text", "Text"),
 			fieldRows("fields", "Fields", form.Required),
+			prefillField(),
 			escapeRows(), cancelField(),
 			form.Object("app_data", "Data for the client"),
 			form.Text("output", "Keep the answer as", form.Default("form")),
@@ -33,6 +33,7 @@ type getInformation struct {
 	Text    string         `json:"text"`
 	Fields  []fieldRow     `json:"fields"`
 	Escapes []escapeRow    `json:"escapes"`
+	Prefill map[string]any `json:"prefill"`
 	Cancel  bool           `json:"cancel"`
 	AppData map[string]any `json:"app_data"`
 	Output  string         `json:"output"`
@@ -41,7 +42,7 @@ type getInformation struct {
 func runGetInformation(_ context.Context, x *journey.Exec, c getInformation) (journey.Next, error) {
 	if x.Answer == nil {
 		return journey.Ask(journey.Prompt{
-			Kind: "form", Form: c.FormID, Title: c.Title, Text: c.Text, Fields: fields(c.Fields), Options: options(c.Escapes, c.Cancel),
+			Kind: "form", Form: c.FormID, Title: c.Title, Text: c.Text, Fields: fields(c.Fields), Values: c.Prefill, Options: options(c.Escapes, c.Cancel),
 			Data: map[string]any{"app_data": c.AppData},
 		}, nil), nil
 	}

@@ -10,14 +10,13 @@ import (
 func init() {
 	journey.Register(journey.Step[loginForm]{
 		Kind: "login_form", Title: "Login form", Category: "Ask",
-		Words: []string{"sign in", "log in", "username", "start"},
-		Doc:   "Asks how somebody wants to sign in. Each method is a way out; what was typed is kept in a variable.",
+		Doc: "Asks how somebody wants to sign in. Each method is a way out; what was typed is kept in a variable.",
 		Config: form.New(
 			form.Text("form_id", "Form id", form.Default("login")),
 			form.Text("title", "Title"),
 			form.Text("description", "Description"),
 			form.Choices("methods", "Methods", methodNames(), form.Help("Each becomes an outcome.")),
-			escapeRows(), cancelField(),
+			escapeRows(), cancelField(), prefillField(),
 			form.Object("app_data", "Data for the client"),
 			form.Text("output", "Keep the answer as", form.Default("login")),
 		),
@@ -33,13 +32,6 @@ func init() {
 		},
 		Run: runLoginForm,
 	})
-	for _, m := range loginMethods {
-		var names []string
-		for _, f := range m.Fields {
-			names = append(names, f.Name)
-		}
-		journey.Brings(m.ID, names...)
-	}
 }
 
 type loginForm struct {
@@ -49,6 +41,7 @@ type loginForm struct {
 	Methods     []string       `json:"methods"`
 	Escapes     []escapeRow    `json:"escapes"`
 	Cancel      bool           `json:"cancel"`
+	Prefill     map[string]any `json:"prefill"`
 	AppData     map[string]any `json:"app_data"`
 	Output      string         `json:"output"`
 }
@@ -86,7 +79,7 @@ func chosen(list any, id string) bool {
 func runLoginForm(_ context.Context, x *journey.Exec, c loginForm) (journey.Next, error) {
 	if x.Answer == nil {
 		return journey.Ask(journey.Prompt{
-			Kind: "login_form", Form: c.FormID, Title: c.Title, Text: c.Description, Options: c.options(),
+			Kind: "login_form", Form: c.FormID, Title: c.Title, Text: c.Description, Options: c.options(), Values: c.Prefill,
 			Data: map[string]any{"app_data": c.AppData, "form_title": c.Title, "form_description": c.Description},
 		}, nil), nil
 	}

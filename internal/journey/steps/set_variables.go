@@ -10,8 +10,7 @@ import (
 func init() {
 	journey.Register(journey.Step[setVariables]{
 		Kind: "set_variables", Title: "Set variables", Category: "Data",
-		Words: []string{"variable", "assign", "remember"},
-		Doc:   "Keeps values under names for later nodes.",
+		Doc: "Keeps values under names for later nodes.",
 		Config: form.New(form.List("variables", "Variables", form.New(
 			form.Text("name", "Name", form.Required),
 			form.Expr("value", "Value"),

@@ -82,6 +82,10 @@ func escapeRows() form.Field {
 	), form.Between(0, 20))
 }
 
+func prefillField() form.Field {
+	return form.Object("prefill", "Filled in already", form.Help("What fields of the form hold before somebody types, by name."))
+}
+
 func cancelField() form.Field {
 	return form.Boolean("cancel", "May be cancelled", form.Default(false))
 }

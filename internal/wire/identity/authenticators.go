@@ -8,8 +8,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
-	"github.com/watchword-auth/watchword/internal/fault"
-	"github.com/watchword-auth/watchword/internal/session"
 )
 
 func init() {
@@ -23,9 +21,6 @@ func init() {
 	own("GET /v1/users/me/authenticators", "List your authenticators", listAuthenticators)
 	own("PATCH /v1/users/me/authenticators/{authenticator_id}", "Rename one of your authenticators", recent(rename))
 	own("DELETE /v1/users/me/authenticators/{authenticator_id}", "Delete one of your authenticators", recent(remove))
-	call("POST /v1/auth/session/authenticate", "Get tokens for a session", "auth:execute", resume)
-	own("POST /v1/auth/session/logout", "End your session", logout)
-	own("POST /v1/auth/logout", "End all your sessions", logoutAll)
 }
 
 // own registers a call of a user about themselves.
@@ -149,35 +144,4 @@ func remove(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
 		}
 		return authn.Delete(ctx, tx, s, authn.CredentialID(x.Path("authenticator_id")), x.User == "" && x.Path("force") == "true")
 	}))
-}
-
-type held struct {
-	SessionID string `json:"session_id"`
-}
-
-// resume gives tokens for a session that is still alive.
-func resume(_ context.Context, _ *backend.Exec, in held) (backend.Out, error) {
-	return backend.Out{SessionID: in.SessionID, Resume: true}, nil
-}
-
-func logout(ctx context.Context, x *backend.Exec, in held) (backend.Out, error) {
-	return done(x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-		s, err := session.Held(ctx, tx, x.App, in.SessionID)
-		if err == nil && s.User != x.User {
-			err = fault.New(fault.NotFound, "no such session")
-		}
-		if err != nil {
-			return err
-		}
-		return session.End(ctx, tx, s)
-	}))
-}
-
-func logoutAll(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
-	var n int64
-	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
-		n, err = session.EndAll(ctx, tx, x.App.Tenant, x.App.ID, x.User)
-		return err
-	})
-	return backend.Out{Body: map[string]any{"sessions_count": n}}, err
 }

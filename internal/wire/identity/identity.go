@@ -121,7 +121,7 @@ func (d Door) admit(r *http.Request, c backend.Info, x *backend.Exec) error {
 	if err != nil {
 		return err
 	}
-	x.App, x.Client, x.User, x.Proofs = who.App, who.Client, who.User, who.Proofs
+	x.App, x.Client, x.User, x.Session, x.Proofs = who.App, who.Client, who.User, who.Session, who.Proofs
 	if (c.Who == backend.User) != (who.User != "") {
 		return backend.Code(fault.New(fault.Denied, "This needs another kind of access token."), "forbidden")
 	}
@@ -140,11 +140,13 @@ func (d Door) signIn(ctx context.Context, x *backend.Exec, out backend.Out) (any
 	err := d.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
 		switch {
 		case out.Resume:
-			s, err = session.Held(ctx, tx, x.App, out.SessionID)
+			if s, err = session.Held(ctx, tx, x.App, out.SessionID); err == nil {
+				err = session.Touch(ctx, tx, s)
+			}
 		case out.SessionID != "":
 			s, err = session.Attach(ctx, tx, x.App, out.SessionID, out.Proof)
 		default:
-			s, err = session.Open(ctx, tx, x.App, x.Client, out.Proof)
+			s, err = session.Open(ctx, tx, x.App, x.From(), out.Proof)
 		}
 		if err != nil {
 			return backend.Code(err, "session_not_found")

@@ -317,6 +317,13 @@ func assertionError(f *fault.Error) int {
 }
 
 func (d Door) ended(ctx context.Context, r journey.Reply, body map[string]any) (response, error) {
+	if to := d.Onward(*r.End); to != "" {
+		kept, _ := body["data"].(map[string]any)
+		if kept == nil {
+			kept = map[string]any{}
+		}
+		kept["url"], body["data"] = to, kept
+	}
 	if !r.End.OK {
 		body["state"] = "rejected"
 		failure := r.End.Failure
@@ -331,6 +338,9 @@ func (d Door) ended(ctx context.Context, r journey.Reply, body map[string]any) (
 		return response{}, err
 	}
 	body["state"], body["assertions_complete"], body["token"] = "completed", true, token
+	if code := d.Code(*r.End); code != "" {
+		body["code"] = code
+	}
 	return response{Data: body}, nil
 }
 
@@ -348,7 +358,7 @@ func flow(r journey.Reply) map[string]any {
 	if p.Form != "" {
 		out["form_id"] = p.Form
 		if len(p.Fields) > 0 {
-			out["form_schema"] = schema(p.Fields)
+			out["form_schema"] = filled(schema(p.Fields), p.Values)
 		}
 	}
 	if _, has := out["app_data"]; !has {
@@ -369,6 +379,17 @@ func escapes(options []journey.Option) []any {
 		out = append(out, map[string]any{"id": o.ID, "display_name": o.Label, "presentation": "", "schema": schema(o.Fields)})
 	}
 	return out
+}
+
+// filled adds to a schema what its fields hold already.
+func filled(list []any, values map[string]any) []any {
+	for _, each := range list {
+		field := each.(map[string]any)
+		if v, has := values[field["name"].(string)]; has && v != "" && v != nil {
+			field["default"] = v
+		}
+	}
+	return list
 }
 
 func schema(f form.Form) []any {

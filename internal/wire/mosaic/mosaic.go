@@ -23,16 +23,22 @@ import (
 
 // Door is what the door needs of the house.
 type Door struct {
-	Kit     *kit.Kit
-	Engine  *journey.Engine
-	Token   func(ctx context.Context, end journey.End) (string, error) // signs the proof of completion
-	Trusted []netip.Prefix
+	Kit    *kit.Kit
+	Engine *journey.Engine
+	Token  func(ctx context.Context, end journey.End) (string, error) // signs the proof of completion
+	Code   func(end journey.End) string                               // what a back end trades for tokens; "": nothing
+	// Interaction is the run that answers an authorization request, by its name;
+	// Onward is where the browser goes then, "" if no request waited.
+	Interaction func(ctx context.Context, c apps.Client, app apps.App, id string) (journey.StartRequest, error)
+	Onward      func(end journey.End) string
+	Trusted     []netip.Prefix
 }
 
 // Routes adds the door's routes to mux. All are POST, under one prefix.
 func Routes(mux *http.ServeMux, d Door) {
 	for op, fn := range map[string]operation{
 		"auth/anonymous_invoke":   d.start,
+		"auth/sso":                d.sso,
 		"auth/mobile_approve":     d.approve,
 		"auth/assert":             d.answer,
 		"auth/poll":               d.poll,
@@ -57,6 +63,7 @@ type request struct {
 	app     apps.App
 	caller  journey.Caller
 	session string
+	request string // an authorization request, by its name
 	headers headers
 	data    data
 	crypto  *cryptoSession
@@ -99,7 +106,7 @@ func (d Door) open(w http.ResponseWriter, r *http.Request) (request, error) {
 	if in.client.Kind == apps.Backend {
 		return in, fault.New(fault.Denied, "The client is not known here.")
 	}
-	in.session, in.headers, in.data = q.Get("sid"), env.headers, env.data
+	in.session, in.request, in.headers, in.data = q.Get("sid"), clip(q.Get("ssoInteractionId"), 128), env.headers, env.data
 	in.caller = journey.Caller{
 		Client: in.client.ID, Address: web.Address(r, d.Trusted).String(), UserAgent: clip(r.UserAgent(), 512), Locale: clip(q.Get("locale"), 35), Device: in.headers.device(),
 	}
@@ -126,6 +133,24 @@ func (d Door) start(ctx context.Context, in *request) (response, error) {
 	if fault.Is(err, fault.NotFound) {
 		return response{}, fault.New(fault.NotFound, "There is no such journey.").Because(err)
 	}
+	if err != nil {
+		return response{}, err
+	}
+	return d.started(ctx, in, reply)
+}
+
+// sso runs the journey of an authorization request. Which one, for whom and with
+// what stands in the request; the SDK sends along what it knows of other journeys.
+func (d Door) sso(ctx context.Context, in *request) (response, error) {
+	s, err := d.Interaction(ctx, in.client, in.app, in.request)
+	if err != nil {
+		return response{}, err
+	}
+	if locale := s.Caller.Locale; locale != "" {
+		in.caller.Locale = locale
+	}
+	s.Caller, s.Saved = in.caller, in.data.Saved
+	reply, err := d.Engine.Start(ctx, s)
 	if err != nil {
 		return response{}, err
 	}

@@ -46,6 +46,7 @@ func Routes(mux *http.ServeMux, d Door) {
 	}
 	mux.HandleFunc("GET /authorize", d.page(d.authorize))
 	mux.HandleFunc("POST /authorize", d.page(d.authorize))
+	mux.HandleFunc("GET /authorize/continue", d.page(d.goOn))
 	mux.HandleFunc("GET /authorize/consent", d.page(d.askConsent))
 	mux.Handle("POST /authorize/consent", guard.Handler(d.page(d.consent)))
 	mux.HandleFunc("GET /device", d.page(d.device))

@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -46,12 +44,7 @@ func (d Door) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return d.Authorize(w, r, q, oidc.Direct)
-}
-
-// Authorize answers an authorization request that came that way.
-func (d Door) Authorize(w http.ResponseWriter, r *http.Request, q url.Values, how oidc.How) error {
-	a, err := d.Provider.Read(r.Context(), q, how)
+	a, err := d.Provider.Read(r.Context(), q, oidc.Direct)
 	if err != nil {
 		return d.told(w, r, a, err)
 	}
@@ -82,29 +75,44 @@ func (d Door) Authorize(w http.ResponseWriter, r *http.Request, q url.Values, ho
 		}
 		return d.AskConsent(w, r, handle)
 	}
-	page := how == oidc.Vendor || a.Client.Settings.Cidaas && a.Client.Settings.LoginURI != ""
 	handle := d.Provider.NewHandle()
-	if page {
-		handle = uuid.NewString() // as those pages know it
+	if need == oidc.StepUp {
+		a.Before = held.Session.ID
 	}
 	if err := d.Provider.Hold(r.Context(), a, handle); err != nil {
 		return err
 	}
-	if page {
-		http.Redirect(w, r, a.LoginPage(handle, q.Get("view_type"), nil), http.StatusFound)
-		return nil
+	if at := a.Client.Settings.LoginURI; at != "" && !a.Client.Settings.Cidaas {
+		return d.interact(w, r, at, handle)
 	}
-	return d.Begin(w, r, a, handle)
+	start := d.Provider.Run(a, d.Provider.Party(handle))
+	if need == oidc.StepUp {
+		start.Proofs = held.Session.Proofs
+	}
+	return d.SignIn(w, r, start, handle, origin(a.Params.RedirectURI))
+}
+
+// interact has a page of the client's own run the journey of a request.
+func (d Door) interact(w http.ResponseWriter, r *http.Request, at, handle string) error {
+	d.remember(w, interactionCookie, handle, int(oidc.RequestLife.Seconds()))
+	reply := oidc.Reply{To: at, Values: url.Values{"interaction_id": {d.Provider.Party(handle)}}}
+	http.Redirect(w, r, reply.Address(), http.StatusSeeOther)
+	return nil
+}
+
+// goOn takes a browser on whose page ran the journey.
+func (d Door) goOn(w http.ResponseWriter, r *http.Request) error {
+	handle := d.recall(r, interactionCookie)
+	if err := d.Provider.Entitled(r.Context(), handle, r.URL.Query().Get("ticket")); err != nil {
+		return err
+	}
+	d.remember(w, interactionCookie, "", -1)
+	return d.Finish(w, r, handle)
 }
 
 // Begin signs somebody in for a request that is held.
 func (d Door) Begin(w http.ResponseWriter, r *http.Request, a oidc.Ask, handle string) error {
-	hint := map[string]any{}
-	if a.Params.LoginHint != "" {
-		hint["login_hint"] = a.Params.LoginHint
-	}
-	return d.SignIn(w, r, journey.StartRequest{App: a.App, Client: a.Client, Journey: a.SignIn(), Kind: journey.KindClient, Params: hint, Waiter: d.Provider.Waiter(handle)},
-		handle, origin(a.Params.RedirectURI))
+	return d.SignIn(w, r, d.Provider.Run(a, d.Provider.Party(handle)), handle, origin(a.Params.RedirectURI))
 }
 
 func parameters(w http.ResponseWriter, r *http.Request) (url.Values, error) {
@@ -138,11 +146,11 @@ func (d Door) finish(w http.ResponseWriter, r *http.Request, handle string, said
 	if err != nil {
 		return err
 	}
-	old, err := d.Held(r, a.App)
+	v, err := d.Visitor(r, a.App)
 	if err != nil {
 		return err
 	}
-	reply, a, need, err := d.Provider.Finish(r.Context(), handle, old, said)
+	reply, a, need, err := d.Provider.Finish(r.Context(), handle, v, said)
 	if err != nil {
 		return d.told(w, r, a, err)
 	}
@@ -369,6 +377,8 @@ const (
 	sessionCookie = "ww-sso-" // and the application
 	consentCookie = "ww-consent"
 	leaveCookie   = "ww-leave"
+
+	interactionCookie = "ww-interaction"
 )
 
 func (d Door) secure() bool { return strings.HasPrefix(d.Kit.URL, "https:") }
@@ -412,6 +422,19 @@ func (d Door) Keep(w http.ResponseWriter, app apps.ID, bearer string) {
 }
 
 func (d Door) forget(w http.ResponseWriter, app apps.ID) { d.set(w, sessionCookie+string(app), "", -1) }
+
+// visitor is who asks, without a session.
+func (d Door) visitor(r *http.Request) oidc.Visitor {
+	return oidc.Visitor{Address: web.Address(r, d.Trusted).String(), Agent: r.UserAgent()}
+}
+
+// Visitor is the browser that asks, with the session it has in an application.
+func (d Door) Visitor(r *http.Request, app apps.App) (oidc.Visitor, error) {
+	v := d.visitor(r)
+	var err error
+	v.Held, err = d.Held(r, app)
+	return v, err
+}
 
 // Held is the session that a browser has in an application, nil if none.
 func (d Door) Held(r *http.Request, app apps.App) (*oidc.Held, error) {

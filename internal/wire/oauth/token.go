@@ -34,11 +34,14 @@ func (d Door) token(r *http.Request, in call) (any, error) {
 	x5t, q := in.cred.Certificate, in.form
 	switch grant {
 	case apps.GrantCode:
+		if oidc.IsJourneyCode(q.Get("code")) {
+			return d.Provider.Trade(ctx, c, app, q.Get("code"))
+		}
 		return d.Provider.Redeem(ctx, oidc.Redemption{Code: q.Get("code"), RedirectURI: q.Get("redirect_uri"), Verifier: q.Get("code_verifier"), Client: c, Resource: q["resource"], JKT: jkt, X5T: x5t})
 	case apps.GrantRefresh:
 		return d.Provider.Refresh(ctx, oidc.Refreshing{Token: q.Get("refresh_token"), Scope: q.Get("scope"), Client: c, Resource: q["resource"], JKT: jkt, X5T: x5t})
 	case apps.GrantDevice:
-		return d.Provider.Collect(ctx, c, app, q.Get("device_code"), jkt, x5t)
+		return d.Provider.Collect(ctx, c, app, q.Get("device_code"), jkt, x5t, d.visitor(r))
 	case apps.GrantCIBA:
 		return d.Provider.CollectCIBA(ctx, c, app, q.Get("auth_req_id"), jkt, x5t)
 	case apps.GrantExchange:

@@ -1,13 +1,13 @@
-package push
+package web
 
 import (
 	"net/netip"
 	"strings"
 )
 
-// place says where a request comes from, as far as an address tells without
+// Place says where a request comes from, as far as an address tells without
 // asking anybody.
-func place(address string) string {
+func Place(address string) string {
 	a, err := netip.ParseAddr(address)
 	switch {
 	case err != nil:
@@ -20,9 +20,9 @@ func place(address string) string {
 	return a.Unmap().String()
 }
 
-// browser names the browser and system that a User-Agent claims, in words that
+// Browser names the browser and system that a User-Agent claims, in words that
 // people know. Whatever else it says is not shown.
-func browser(ua string) string {
+func Browser(ua string) string {
 	name := match(ua, [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"node", "Node.js"}})
 	system := match(ua, [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}})
 	switch {
