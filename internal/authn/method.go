@@ -62,6 +62,9 @@ type Method struct {
 	Shares bool
 	// Hidden keeps the method out of every list: nobody sets or enrols it.
 	Hidden bool
+	// OnPhone is how the phone app of our own proves its owner by this method; nil:
+	// it does not.
+	OnPhone *OnPhone
 	// Config is what an administrator sets, per application. Register adds
 	// "enabled".
 	Config form.Form

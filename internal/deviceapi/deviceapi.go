@@ -1,13 +1,16 @@
-// Package deviceapi is the door for phones of our own making: what the mobile
-// SDKs' protocol has no word for. For now that is one question: is anything
-// waiting for me? Every question is signed by the device key. The door
-// translates and decides nothing.
+// Package deviceapi is the door for phones of our own making: the phone app in the
+// browser, and any phone that asks whether something waits for it. Every call is
+// signed by the phone's device key over the call itself; docs/phone.md is the
+// protocol. The door translates and decides nothing: who may answer a request is
+// judged by push, what proves a phone's owner by the method that keeps it, and
+// which journey runs stands in the request.
 package deviceapi
 
 import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -15,17 +18,40 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
 )
 
-// Routes adds the door's routes to mux. What is held is answered when stop is
-// closed: the server goes down.
-func Routes(mux *http.ServeMux, k *kit.Kit, stop <-chan struct{}) {
+// Door is what the door needs of the house.
+type Door struct {
+	Kit     *kit.Kit
+	Engine  *journey.Engine
+	Keys    *token.Keys
+	Trusted []netip.Prefix  // proxies whose X-Forwarded-For counts
+	Stop    <-chan struct{} // what is held is answered when it is closed: the server goes down
+}
+
+// Routes adds the door's routes to mux. All are POST, under one prefix.
+func Routes(mux *http.ServeMux, d Door) {
 	mux.Handle("POST /device/v1/pending", web.JSON(render, func(r *http.Request, in pendingIn) (pendingOut, error) {
-		out, err := pending(r.Context(), k.DB, in, stop)
+		out, err := pending(r.Context(), d.Kit.DB, in, d.Stop)
 		return pendingOut{out}, err
 	}))
+	stranger(mux, d, "methods", d.methods)
+	stranger(mux, d, "enrol", d.enrol)
+	stranger(mux, d, "begin", d.begin)
+	stranger(mux, d, "continue", d.proceed)
+	known(mux, d, "account", d.account)
+	known(mux, d, "requests", d.requests)
+	known(mux, d, "answer", d.answer)
+	known(mux, d, "subscribe", d.subscribe)
+	known(mux, d, "forget", d.forget)
+	confirmed(mux, d, "rotate", d.rotate)
+	confirmed(mux, d, "owner", d.replaceOwner)
+	confirmed(mux, d, "revoke", d.revoke)
+	confirmed(mux, d, "totp", d.totp)
 }
 
 type pendingIn struct {
@@ -57,8 +83,8 @@ func pending(ctx context.Context, d *db.DB, in pendingIn, stop <-chan struct{}) 
 	if in.Wait < 0 || in.Wait > 25 || len(in.Nonce) < 8 || len(in.Nonce) > 128 || len(in.DeviceKey) > 128 {
 		return nil, fault.New(fault.Invalid, "wait is 0 to 25 seconds, nonce 8 to 128 characters.")
 	}
-	if off := d.Now().Sub(time.UnixMilli(in.Timestamp)).Abs(); off > freshness {
-		return nil, fault.New(fault.Denied, "The phone's clock is wrong. Set the time and try again.")
+	if err := fresh(d, in.Timestamp); err != nil {
+		return nil, err
 	}
 	_, app, err := apps.FindClient(ctx, d, in.Client)
 	if fault.Is(err, fault.NotFound) {
@@ -74,6 +100,13 @@ func pending(ctx context.Context, d *db.DB, in pendingIn, stop <-chan struct{}) 
 		return nil, unknown
 	}
 	return push.Pending(ctx, d, app.ID, in.DeviceKey, time.Duration(in.Wait)*time.Second, stop)
+}
+
+func fresh(q db.Q, timestamp int64) error {
+	if off := q.Now().Sub(time.UnixMilli(timestamp)).Abs(); off > freshness {
+		return fault.New(fault.Denied, "The phone's clock is wrong. Set the time and try again.")
+	}
+	return nil
 }
 
 func render(w http.ResponseWriter, _ *http.Request, e *fault.Error) {

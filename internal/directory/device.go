@@ -231,6 +231,29 @@ func DropTarget(ctx context.Context, tx *db.Tx, id, address string) error {
 	return err
 }
 
+// ClearTarget says that a device is not reached by one kind of channel any more.
+func ClearTarget(ctx context.Context, tx *db.Tx, device DeviceID, kind string) error {
+	_, err := tx.Exec(ctx, `UPDATE push_targets SET status = 'gone', updated_at = $1 WHERE device_id = $2 AND kind = $3`, tx.Now(), device, kind)
+	return err
+}
+
+// ReplaceKey gives a device another key in place of the one that d has.
+// fault.Conflict if the device has another already, or the new key is some
+// device's of the same user.
+func ReplaceKey(ctx context.Context, tx *db.Tx, d Device, key Key) error {
+	var taken int
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM devices WHERE app_id = $1 AND user_id = $2 AND key_id = $3`, d.App, d.User, key.ID()).Scan(&taken)
+	if err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, `UPDATE devices SET key_id = $1, key_type = $2, public_key = $3, last_seen_at = $4, rev = rev + 1 WHERE id = $5 AND key_id = $6 AND status = 'active' AND $7 = 0`,
+		key.ID(), key.Type(), key.SPKI(), tx.Now(), d.ID, d.KeyID, taken)
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "The key of this phone was replaced already.")
+	}
+	return err
+}
+
 // Seen records that a device spoke.
 func Seen(ctx context.Context, tx *db.Tx, id DeviceID) error {
 	_, err := tx.Exec(ctx, `UPDATE devices SET last_seen_at = $1 WHERE id = $2`, tx.Now(), id)

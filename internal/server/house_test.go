@@ -21,7 +21,7 @@ const module = "github.com/watchword-auth/watchword/"
 // floors is the order of the house, bottom up: a package imports only from lower
 // floors, and packages that share a floor do not know each other.
 var floors = [][]string{
-	{"internal/fault", "internal/secret", "internal/expr"},
+	{"internal/fault", "internal/secret", "internal/expr", "internal/qr"},
 	{"internal/db", "internal/form"},
 	{"internal/jobs", "internal/limit", "internal/token"},
 	{"internal/apps", "internal/audit", "internal/web"},

@@ -199,6 +199,7 @@ func (s *Server) housekeeping() {
 	sweep("sweep.grants", oidc.Sweep)
 	sweep("sweep.administrators", administrator.Sweep)
 	sweep("sweep.messages", journey.SweepMessages)
+	sweep("sweep.invitations", directory.SweepInvitations)
 	sweep("sweep.counters", limit.Sweep)
 	sweep("sweep.keys", token.Sweep)
 	audit.Serve(w, s.Kit.DB)
@@ -318,7 +319,7 @@ func (s *Server) routes() http.Handler {
 	adminapi.Routes(mux, s.administration())
 	pages(mux, "/login-assets/", ui.Files, "login")
 	pages(mux, "/lib/", ui.Files, "lib")
-	deviceapi.Routes(mux, s.Kit, s.draining)
+	deviceapi.Routes(mux, deviceapi.Door{Kit: s.Kit, Engine: s.Engine, Keys: s.Keys, Trusted: s.config.Trusted, Stop: s.draining})
 	s.tokenRoutes(mux)
 	s.operations(mux)
 	if s.Dev != nil {

@@ -21,6 +21,11 @@ export function fromBase64url(text) {
   return Uint8Array.from(plain, (c) => c.charCodeAt(0));
 }
 
+/** @param {ArrayBuffer | Uint8Array} bytes base64url, unpadded */
+export function base64url(bytes) {
+  return base64(bytes).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+}
+
 /** @param {string} text */
 export function utf8(text) {
   return new TextEncoder().encode(text);

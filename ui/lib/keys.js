@@ -38,7 +38,8 @@ export async function deviceKey(name) {
 }
 
 /**
- * The biometric key of that name, made if it does not exist.
+ * The EC key of that name, made if it does not exist. On the demo phone it stands
+ * for the owner's finger, in the phone app it signs for the device.
  * @param {string} name
  * @returns {Promise<Key>}
  */
@@ -121,3 +122,10 @@ export const save = (name, value) => within('readwrite', (s) => s.put(value, nam
 
 /** @param {string} name */
 export const forget = (name) => within('readwrite', (s) => s.delete(name));
+
+/**
+ * Every name that is kept and begins so.
+ * @param {string} prefix
+ * @returns {Promise<string[]>}
+ */
+export const names = async (prefix) => (await within('readonly', (s) => s.getAllKeys())).map(String).filter((n) => n.startsWith(prefix));

@@ -37,13 +37,13 @@ func init() {
 	most := form.Number("max_keys", "Phones per user", form.Default(10), form.Between(1, 50))
 	authn.Register(authn.Method{
 		Kind: Biometric, Title: "Mobile biometrics", Lives: authn.PerApp, Counts: authn.PerDevice, Unlock: authn.PerApp, Tells: true,
-		AMR: []string{"hwk", "user", "mfa"}, MultiFactor: true, Lint: lintAttestation,
+		AMR: []string{"hwk", "user", "mfa"}, MultiFactor: true, Lint: lintAttestation, OnPhone: onPhone(Biometric),
 		Config: append(append(form.New(most), attestationFields()...),
 			lockout.Fields(100, lockout.Tier{Failures: 5, Minutes: 1}, lockout.Tier{Failures: 8, Minutes: 15}, lockout.Tier{Failures: 10, Minutes: 60})...),
 	})
 	authn.Register(authn.Method{
 		Kind: PIN, Title: "Mobile PIN", Lives: authn.PerApp, Counts: authn.PerDevice, Unlock: authn.PerApp, Tells: true,
-		AMR: []string{"swk", "pin", "mfa"}, MultiFactor: true, Lint: lintPIN,
+		AMR: []string{"swk", "pin", "mfa"}, MultiFactor: true, Lint: lintPIN, OnPhone: onPhone(PIN),
 		Config: append(form.New(most,
 			form.Number("min_length", "Digits at least", form.Default(6), form.Between(4, 12), form.Help("The app keeps to it: no PIN leaves the phone.")),
 		), lockout.Fields(10, lockout.Tier{Failures: 3, Minutes: 1}, lockout.Tier{Failures: 5, Minutes: 15}, lockout.Tier{Failures: 8, Minutes: 60})...),
@@ -65,10 +65,20 @@ func lintPIN(doc map[string]any) []authn.Note {
 
 // key is what the server keeps of a phone's key.
 type key struct {
-	SPKI      []byte `json:"spki"`
-	DeviceKey string `json:"device_key"` // hex SHA-256 of the phone's device key, or what else names the phone
-	OS        string `json:"os"`
-	Attested  string `json:"attested,omitempty"` // what vouched for the key: "android-key", "apple-appattest"
+	SPKI      []byte  `json:"spki"`
+	DeviceKey string  `json:"device_key"` // hex SHA-256 of the phone's device key, or what else names the phone
+	OS        string  `json:"os"`
+	Attested  string  `json:"attested,omitempty"` // what vouched for the key: "android-key", "apple-appattest"
+	Web       *webKey `json:"web,omitempty"`      // it signs as WebAuthn does
+}
+
+// signed reports whether signature is this key's over text.
+func (k key) signed(text, signature string) (bool, error) {
+	if k.Web != nil {
+		return k.Web.signed(k.SPKI, text, signature), nil
+	}
+	pub, err := directory.ParseKeyDER(k.SPKI)
+	return err == nil && pub.Verify([]byte(text), signature), err
 }
 
 // NewKey is what a phone says of the key that it made.
@@ -76,6 +86,8 @@ type NewKey struct {
 	ID, Public, OS, Label string
 	Type                  string // begins with "rsa" or "ec"; empty: not said
 	Vouched               Vouched
+	Format, Origin        string // "webauthn" and the page that made it, or empty
+	Base                  string // where this server is reached; for WebAuthn
 }
 
 // The answers to a key that cannot be.
@@ -108,10 +120,20 @@ func Enrol(ctx context.Context, tx *db.Tx, s authn.Subject, n NewKey) (authn.Cre
 	if err != nil {
 		return "", err
 	}
+	k := key{SPKI: pub.SPKI(), DeviceKey: string(s.Device), OS: n.OS, Attested: vouched}
+	switch n.Format {
+	case "":
+	case webauthn:
+		if k.Web, err = webKeyAt(n.Base, n.Origin); err != nil {
+			return "", err
+		}
+	default:
+		return "", OtherKey
+	}
 	if err := set.makeRoom(ctx, tx, s); err != nil {
 		return "", err
 	}
-	return authn.Enroll(ctx, tx, s, handle(s, n.ID), n.Label, key{pub.SPKI(), string(s.Device), n.OS, vouched})
+	return authn.Enroll(ctx, tx, s, handle(s, n.ID), n.Label, k)
 }
 
 // makeRoom removes the key that the phone of s had before, or returns TooMany if
@@ -155,12 +177,15 @@ func Verify(ctx context.Context, tx *db.Tx, s authn.Subject, keyID, signature st
 			if c.Handle != handle(s, keyID) || c.Data.DeviceKey != string(s.Device) {
 				continue
 			}
-			pub, err := directory.ParseKeyDER(c.Data.SPKI)
-			if err != nil {
-				return "", err
-			}
 			for i, text := range challenges {
-				if text != "" && pub.Verify([]byte(text), signature) {
+				if text == "" {
+					continue
+				}
+				ok, err := c.Data.signed(text, signature)
+				if err != nil {
+					return "", err
+				}
+				if ok {
 					over = i
 					return c.ID, authn.Use(ctx, tx, c)
 				}

@@ -3,6 +3,7 @@ package mobilekey
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/directory"
@@ -20,13 +21,27 @@ type words struct {
 	signature string // the member of an answer that holds the signature
 }
 
+var (
+	biometricWords = words{Biometric, "mobile biometrics", "behind its owner's biometrics", "biometrics_challenge", "signedChallenge"}
+	pinWords       = words{PIN, "mobile PIN", "that its owner's PIN makes", "pin_challenge", "signature"}
+)
+
 func init() {
-	add(words{Biometric, "mobile biometrics", "behind its owner's biometrics", "biometrics_challenge", "signedChallenge"})
-	add(words{PIN, "mobile PIN", "that its owner's PIN makes", "pin_challenge", "signature"})
+	user := form.Text("user", "User", form.Help("Empty: whom the journey is about."))
+	orPIN := form.Boolean("or_pin", "Or the PIN", form.Default(false), form.Help("A phone that has no biometrics uses its PIN instead."))
+	addKey(biometricWords, form.New(user, orPIN), func(c either) either { return c })
+	addKey(pinWords, form.New(user), func(c config) either { return either{User: c.User} })
+	add(biometricWords, user)
+	add(pinWords, user)
 }
 
 type config struct {
 	User string `json:"user"`
+}
+
+type either struct {
+	User  string `json:"user"`
+	OrPIN bool   `json:"or_pin"`
 }
 
 type signConfig struct {
@@ -34,24 +49,32 @@ type signConfig struct {
 	Data map[string]any `json:"approval_data"`
 }
 
-func add(w words) {
-	user := form.Text("user", "User", form.Help("Empty: whom the journey is about."))
-	out := []journey.Outcome{journey.Success, journey.Failure}
+var outcomes = []journey.Outcome{journey.Success, journey.Failure}
+
+// addKey registers the steps that enrol and use a key.
+func addKey[C any](w words, f form.Form, of func(C) either) {
 	name := string(w.kind)
-	journey.Register(journey.Step[config]{
-		Kind: name + ".register", Title: "Register " + w.thing, Category: "Enrol", Config: form.New(user), Outcomes: out, Role: journey.Enrols,
+	journey.Register(journey.Step[C]{
+		Kind: name + ".register", Title: "Register " + w.thing, Category: "Enrol", Config: f, Outcomes: outcomes, Role: journey.Enrols,
 		Doc:     "Has the phone make a key " + w.how + " and keeps the public half. A user who has something to prove with must have proven it in this run.",
-		Prepare: w.vouch, Run: w.register,
-	})
-	journey.Register(journey.Step[config]{
-		Kind: name + ".authenticate", Title: "Authenticate with " + w.thing, Category: "Authenticate", Config: form.New(user), Outcomes: out, Role: journey.Proves,
-		Doc: "Has the phone sign a challenge with the key " + w.how + ".",
-		Run: func(ctx context.Context, x *journey.Exec, c config) (journey.Next, error) {
-			return w.prove(ctx, x, c.User, nil)
+		Prepare: func(ctx context.Context, x *journey.Exec, _ C) (any, error) { return w.vouch(ctx, x) },
+		Run: func(ctx context.Context, x *journey.Exec, c C) (journey.Next, error) {
+			return w.register(ctx, x, of(c))
 		},
 	})
+	journey.Register(journey.Step[C]{
+		Kind: name + ".authenticate", Title: "Authenticate with " + w.thing, Category: "Authenticate", Config: f, Outcomes: outcomes, Role: journey.Proves,
+		Doc: "Has the phone sign a challenge with the key " + w.how + ".",
+		Run: func(ctx context.Context, x *journey.Exec, c C) (journey.Next, error) {
+			return w.prove(ctx, x, of(c), nil)
+		},
+	})
+}
+
+func add(w words, user form.Field) {
+	name := string(w.kind)
 	journey.Register(journey.Step[signConfig]{
-		Kind: name + ".sign", Title: "Transaction signing with " + w.thing, Category: "Sign", Outcomes: out, Role: journey.Proves,
+		Kind: name + ".sign", Title: "Transaction signing with " + w.thing, Category: "Sign", Outcomes: outcomes, Role: journey.Proves,
 		Config: form.New(user, form.Object("approval_data", "What is approved", form.Required, form.Help("At most 10 flat members."))),
 		Doc:    "Shows what is approved and has the phone sign a challenge that commits to it.",
 		Run: func(ctx context.Context, x *journey.Exec, c signConfig) (journey.Next, error) {
@@ -59,11 +82,11 @@ func add(w words) {
 			if err != nil {
 				return journey.Judge(x, err)
 			}
-			return w.prove(ctx, x, c.User, data)
+			return w.prove(ctx, x, either{User: c.User}, data)
 		},
 	})
 	journey.Register(journey.Step[config]{
-		Kind: name + ".delete", Title: "Delete " + w.thing, Category: "Enrol", Config: form.New(user), Outcomes: out,
+		Kind: name + ".delete", Title: "Delete " + w.thing, Category: "Enrol", Config: form.New(user), Outcomes: outcomes,
 		Doc: "Forgets the key of this phone. The user must have been proven in this run.",
 		Run: w.remove,
 	})
@@ -94,20 +117,29 @@ func text(a *journey.Answer, name string) string {
 	return s
 }
 
+// usePIN is the option of a phone that has no biometrics.
+const usePIN = "pin"
+
 // vouch judges what vouches for a new key, which may need a list from outside.
-func (w words) vouch(ctx context.Context, x *journey.Exec, _ config) (any, error) {
+func (w words) vouch(ctx context.Context, x *journey.Exec) (any, error) {
 	var m memo
-	if _, err := x.Memo(&m); err != nil || x.Answer == nil || gaveUp(x) {
+	if _, err := x.Memo(&m); err != nil || x.Answer == nil || x.Answer.Option != "" {
 		return nil, err
 	}
-	return Vouch(ctx, x.Q, x.App(), w.kind, m.Challenge, text(x.Answer, "publicKey"), text(x.Answer, "attestation"))
+	return Vouch(ctx, x.Q, x.App(), m.kind(w).kind, m.Challenge, text(x.Answer, "publicKey"), text(x.Answer, "attestation"))
 }
 
-func (w words) register(ctx context.Context, x *journey.Exec, c config) (journey.Next, error) {
+func (w words) register(ctx context.Context, x *journey.Exec, c either) (journey.Next, error) {
 	if gaveUp(x) {
 		x.FailAs("cancelled", "The phone did not register.")
 		return journey.Go(journey.Failure), nil
 	}
+	var m memo
+	if _, err := x.Memo(&m); err != nil {
+		return journey.Next{}, err
+	}
+	m.PIN = m.PIN || x.Answer != nil && x.Answer.Option == usePIN && c.OrPIN
+	w = m.kind(w)
 	s, err := w.subject(ctx, x, c.User)
 	if err == nil {
 		err = x.MayEnrol(ctx, s.User)
@@ -115,14 +147,15 @@ func (w words) register(ctx context.Context, x *journey.Exec, c config) (journey
 	if err != nil {
 		return journey.Judge(x, err)
 	}
-	if x.Answer == nil {
-		return w.offer(ctx, x, s)
+	if x.Answer == nil || x.Answer.Option == usePIN {
+		return w.offer(ctx, x, s, m, c.OrPIN && !m.PIN)
 	}
 	n := NewKey{ID: text(x.Answer, "publicKeyId"), Public: text(x.Answer, "publicKey"), OS: text(x.Answer, "os"), Type: text(x.Answer, "keyType"), Label: x.Claimed().Model}
 	if name := text(x.Answer, "aliasDeviceName"); name != "" {
 		n.Label = name
 	}
 	n.Vouched, _ = x.Prepared.(Vouched)
+	n.Format, n.Origin, n.Base = text(x.Answer, "format"), text(x.Answer, "origin"), x.URL
 	id, err := Enrol(ctx, x.Tx, s, n)
 	if err != nil {
 		return journey.Judge(x, err)
@@ -134,13 +167,12 @@ func (w words) register(ctx context.Context, x *journey.Exec, c config) (journey
 	return journey.Go(journey.Success), x.Audit(ctx, "authenticator.registered", "", map[string]any{"kind": string(w.kind)})
 }
 
-func (w words) offer(ctx context.Context, x *journey.Exec, s authn.Subject) (journey.Next, error) {
+func (w words) offer(ctx context.Context, x *journey.Exec, s authn.Subject, m memo, orPIN bool) (journey.Next, error) {
 	var set settings
 	if err := authn.Settings(ctx, x.Q, s.App, w.kind, &set); err != nil {
 		return journey.Judge(x, err)
 	}
 	data := map[string]any{"user_identifier": string(s.User)}
-	m := memo{}
 	if set.wanted() {
 		m.Challenge = rand.Text()
 		data["attestation_challenge"] = m.Challenge
@@ -148,8 +180,12 @@ func (w words) offer(ctx context.Context, x *journey.Exec, s authn.Subject) (jou
 	if w.kind == PIN {
 		data["pin_policy"] = map[string]any{"min_length": set.MinLength}
 	}
+	options := failure
+	if orPIN {
+		options = append([]journey.Option{{ID: usePIN, Label: "Use a PIN"}}, failure...)
+	}
 	return journey.Ask(journey.Prompt{
-		Kind: string(w.kind) + ".register", Options: failure, Data: data,
+		Kind: string(w.kind) + ".register", Options: options, Data: data,
 		Fields: form.New(
 			form.Text("publicKeyId", "Key id", form.Required, form.MaxLen(256)),
 			form.Text("publicKey", "Public key", form.Required, form.MaxLen(4096)),
@@ -157,30 +193,60 @@ func (w words) offer(ctx context.Context, x *journey.Exec, s authn.Subject) (jou
 			form.Text("keyType", "Key type", form.MaxLen(32)),
 			form.Text("aliasDeviceName", "Name of the phone", form.MaxLen(100)),
 			form.Text("attestation", "Attestation", form.MaxLen(maxStatement)),
+			form.Choice("format", "How it signs", []string{webauthn}),
+			form.Text("origin", "Page that made it", form.MaxLen(320)),
 		),
 	}, m), nil
 }
 
 type memo struct {
 	Challenge string `json:"challenge"`
+	PIN       bool   `json:"pin,omitempty"` // instead of biometrics
+}
+
+// kind is which of the two a step that began as w stands for.
+func (m memo) kind(w words) words {
+	if m.PIN {
+		return pinWords
+	}
+	return w
+}
+
+// instead reports whether the phone of s can use its PIN and has no biometrics.
+func instead(ctx context.Context, x *journey.Exec, s authn.Subject) (bool, error) {
+	has := func(kind authn.Kind) (bool, error) {
+		s.Kind = kind
+		have, err := authn.AllCredentials[key](ctx, x.Q, s)
+		return slices.ContainsFunc(have, func(c authn.Credential[key]) bool { return c.Data.DeviceKey == string(s.Device) }), err
+	}
+	if yes, err := has(Biometric); yes || err != nil {
+		return false, err
+	}
+	return has(PIN)
 }
 
 // prove has a challenge signed; with data it commits to what is approved.
-func (w words) prove(ctx context.Context, x *journey.Exec, typed string, data map[string]any) (journey.Next, error) {
+func (w words) prove(ctx context.Context, x *journey.Exec, c either, data map[string]any) (journey.Next, error) {
 	if gaveUp(x) {
 		x.FailAs("cancelled", "The phone did not confirm its owner.")
 		return journey.Go(journey.Failure), nil
 	}
-	s, err := w.subject(ctx, x, typed)
+	var m memo
+	asked, err := x.Memo(&m)
+	if err != nil {
+		return journey.Next{}, err
+	}
+	s, err := w.subject(ctx, x, c.User)
+	if err == nil && !asked && c.OrPIN {
+		m.PIN, err = instead(ctx, x, s)
+	}
 	if err != nil {
 		return journey.Judge(x, err)
 	}
+	w = m.kind(w)
+	s.Kind = w.kind
 	if x.Answer == nil {
-		return w.ask(x, s, data), nil
-	}
-	var m memo
-	if _, err := x.Memo(&m); err != nil {
-		return journey.Next{}, err
+		return w.ask(x, s, data, m), nil
 	}
 	signature := text(x.Answer, w.signature)
 	proof, _, err := Verify(ctx, x.Tx, s, text(x.Answer, "publicKeyId"), signature, m.Challenge)
@@ -192,11 +258,14 @@ func (w words) prove(ctx context.Context, x *journey.Exec, typed string, data ma
 	if err == nil && data != nil {
 		x.Approve(proof, data, shown)
 	}
+	if m.PIN && fault.Is(err, fault.Wrong) { // people mistype; the lockout counts
+		return w.ask(x, s, data, m).Because(fault.Of(err)), nil
+	}
 	return journey.Judge(x, err)
 }
 
-func (w words) ask(x *journey.Exec, s authn.Subject, data map[string]any) journey.Next {
-	m := memo{challenge(x.Commit(), data)}
+func (w words) ask(x *journey.Exec, s authn.Subject, data map[string]any, m memo) journey.Next {
+	m.Challenge = challenge(x.Commit(), data)
 	p := journey.Prompt{
 		Kind: string(w.kind) + ".authenticate", Options: failure,
 		Data: map[string]any{"user_identifier": string(s.User), w.challenge: m.Challenge},

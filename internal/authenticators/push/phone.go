@@ -151,19 +151,32 @@ func Pending(ctx context.Context, d *db.DB, app apps.ID, keyID string, wait time
 }
 
 func pending(ctx context.Context, q db.Q, app apps.ID, keyID string) ([]Waiting, error) {
+	open, err := openOn(ctx, q, app, keyID)
+	out := []Waiting{}
+	for _, c := range open {
+		if c.State == authn.Created {
+			out = append(out, waiting(c))
+		}
+	}
+	return out, err
+}
+
+// openOn are the open requests for the phone with this device key, of whichever
+// users it serves.
+func openOn(ctx context.Context, q db.Q, app apps.ID, keyID string) ([]Challenge, error) {
 	devices, err := directory.DevicesByKey(ctx, q, app, keyID)
 	if err != nil {
 		return nil, err
 	}
-	out := []Waiting{}
+	var out []Challenge
 	for _, d := range devices {
 		open, err := authn.OpenFor[Request](ctx, q, authn.Subject{Kind: Kind, App: app, User: d.User})
 		if err != nil {
 			return nil, err
 		}
 		for _, c := range open {
-			if c.State == authn.Created && c.Data.Device == d.ID {
-				out = append(out, waiting(c))
+			if c.Data.Device == d.ID {
+				out = append(out, c)
 			}
 		}
 	}

@@ -101,6 +101,7 @@ type Request struct {
 	Party     string             `json:"party,omitempty"`   // the authorization request that it was asked for
 	Masked    string             `json:"masked,omitempty"`  // how that request calls the user
 	As        string             `json:"as,omitempty"`      // what the asking protocol calls the method
+	Answer    *Given             `json:"answer,omitempty"`  // of our own phone app
 }
 
 // Challenge is an approval request in flight.
@@ -240,7 +241,11 @@ func record(c Challenge) string {
 // Evidence is what an approval can show to others: what its challenge committed
 // to, and what the phone signed.
 func Evidence(c Challenge) map[string]any {
-	return map[string]any{"request": string(c.ID), "commitment": record(c), "device_key": c.Data.DeviceKey, "phone": filled(c.Data.Evidence)}
+	out := map[string]any{"request": string(c.ID), "commitment": record(c), "device_key": c.Data.DeviceKey, "phone": filled(c.Data.Evidence)}
+	if a := c.Data.Answer; a != nil {
+		out["statement"], out["statement_signature"], out["device_public_key"] = a.Statement, a.Signature, a.Public
+	}
+	return out
 }
 
 func purpose(r Request) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/qr"
 )
 
 func init() {
@@ -63,7 +64,7 @@ func enrolFor(ctx context.Context, x *backend.Exec, in registerBody, whom func(t
 	if err != nil {
 		return backend.Out{}, err
 	}
-	svg, err := picture(made.URI)
+	svg, err := qr.SVG(made.URI, qrLabel)
 	return backend.Out{Status: backend.Created, Body: map[string]any{"authenticator_id": string(made.ID), "secret": made.Secret, "uri": made.URI, "label": made.Label,
 		"issuer": made.Issuer, "algorithm": made.Algorithm, "digits": made.Digits, "period": made.Period, "qr": svg}}, err
 }

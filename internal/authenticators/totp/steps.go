@@ -11,6 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/qr"
 )
 
 func init() {
@@ -121,7 +122,7 @@ func register(ctx context.Context, x *journey.Exec, c registerConfig) (journey.N
 	if err != nil {
 		return journey.Judge(x, err)
 	}
-	svg, err := picture(made.URI)
+	svg, err := qr.SVG(made.URI, qrLabel)
 	if err != nil {
 		return journey.Next{}, err
 	}

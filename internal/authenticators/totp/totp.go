@@ -30,6 +30,9 @@ const (
 	ocra       = "ocra"        // RFC 6287
 )
 
+// qrLabel says what the code is to those who listen.
+const qrLabel = "QR code for your authenticator app"
+
 func init() {
 	authn.Register(authn.Method{
 		Kind: Kind, Title: "Authenticator app", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, Tells: true, AMR: []string{"otp"},

@@ -25,6 +25,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/kit/kittest"
+	"github.com/watchword-auth/watchword/internal/qr"
 )
 
 // TestHOTPVectors is RFC 4226 appendix D.
@@ -108,7 +109,7 @@ func TestAgainstOathtool(t *testing.T) {
 // TestPicture: what is drawn is what was meant, as another program reads it.
 func TestPicture(t *testing.T) {
 	address := uri("Corp App", "Ana – work phone", secret{Text: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", Algorithm: "sha1", Digits: 6, Period: 30})
-	svg, err := picture(address)
+	svg, err := qr.SVG(address, qrLabel)
 	if err != nil {
 		t.Fatal(err)
 	}
