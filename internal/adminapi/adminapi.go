@@ -16,7 +16,7 @@
 //
 // A function writes through c.write, which is one transaction with its audit row;
 // it reads through c.Kit.DB, of the tenant c.tenant() and of no other. A list
-// takes a page and returns items; a thing is returned by tag and changed after
+// takes a Page and returns items; a thing is returned by tag and changed after
 // c.unchanged. Refusals are fault.Error, or a *Problem that names places.
 package adminapi
 
@@ -54,7 +54,7 @@ type Door struct {
 func Routes(mux *http.ServeMux, d Door) {
 	config := huma.DefaultConfig("Watchword administration", "1")
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = Base+"/openapi", "", "", nil
-	config.Formats = map[string]huma.Format{"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: huma.DefaultJSONFormat.Unmarshal}}
+	config.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
 	api := humago.New(mux, config)
 	guard := http.NewCrossOriginProtection()
 	for _, r := range routes() {

@@ -61,12 +61,12 @@ func inviteAdministrator(ctx context.Context, c *Call, in *newAdministrator) (*b
 	return answer(Link{ConsoleLink(c.Kit.URL, secret)}), err
 }
 
-type administratorIn struct {
+type InAdministrator struct {
 	ID string `path:"id"`
 }
 
 // inviteAgain is for who lost their link, or every passkey.
-func inviteAgain(ctx context.Context, c *Call, in *administratorIn) (*body[Link], error) {
+func inviteAgain(ctx context.Context, c *Call, in *InAdministrator) (*body[Link], error) {
 	var secret string
 	err := c.write(ctx, func(tx *db.Tx) (target string, err error) {
 		secret, err = administrator.Invite(ctx, tx, directory.UserID(in.ID))
@@ -76,7 +76,7 @@ func inviteAgain(ctx context.Context, c *Call, in *administratorIn) (*body[Link]
 }
 
 type roleIn struct {
-	administratorIn
+	InAdministrator
 	Body struct {
 		Role string `json:"role" enum:"owner,security_admin,application_admin,helpdesk,auditor"`
 	}
@@ -88,7 +88,7 @@ func changeRole(ctx context.Context, c *Call, in *roleIn) (*empty, error) {
 	})
 }
 
-func removeAdministrator(ctx context.Context, c *Call, in *administratorIn) (*empty, error) {
+func removeAdministrator(ctx context.Context, c *Call, in *InAdministrator) (*empty, error) {
 	return nil, c.write(ctx, func(tx *db.Tx) (string, error) {
 		return in.ID, administrator.Remove(ctx, tx, directory.UserID(in.ID))
 	})

@@ -28,8 +28,8 @@ func (Stamp) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Nullable: true}
 }
 
-// page is what a list takes.
-type page struct {
+// Page is what a list takes.
+type Page struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor string `query:"cursor" maxLength:"2048"`
 }
@@ -100,14 +100,14 @@ func answer[T any](v T) *body[T] { return &body[T]{v} }
 // empty is an answer, or a request, without a body: 204.
 type empty struct{}
 
-// ifMatch is what a change of a tagged thing takes.
-type ifMatch struct {
+// IfMatch is what a change of a tagged thing takes.
+type IfMatch struct {
 	IfMatch string `header:"If-Match" maxLength:"200"`
 }
 
 // unchanged returns nil if the caller changes the state that now is. Call it in
 // the transaction of the change, with what the GET shows.
-func (m ifMatch) unchanged(now any) error {
+func (m IfMatch) unchanged(now any) error {
 	switch m.IfMatch {
 	case "":
 		return preconditionRequired

@@ -140,6 +140,78 @@ func List(ctx context.Context, q db.Q, tenant TenantID) ([]App, error) {
 	return out, rows.Err()
 }
 
+// Described is an application with what a list shows beside it.
+type Described struct {
+	App
+	Clients   int
+	CreatedAt time.Time
+}
+
+// Describe returns an application of a tenant as lists show it; fault.NotFound if
+// there is none.
+func Describe(ctx context.Context, q db.Q, tenant TenantID, id ID) (Described, error) {
+	all, err := described(ctx, q, `AND a.id = $2`, tenant, id)
+	if err == nil && len(all) == 0 {
+		return Described{}, fault.New(fault.NotFound, "no such application")
+	}
+	if err != nil {
+		return Described{}, err
+	}
+	return all[0], nil
+}
+
+// DescribeAll returns every application of a tenant by name.
+func DescribeAll(ctx context.Context, q db.Q, tenant TenantID) ([]Described, error) {
+	return described(ctx, q, ``, tenant)
+}
+
+func described(ctx context.Context, q db.Q, more string, args ...any) ([]Described, error) {
+	rows, err := q.Query(ctx, `SELECT a.id, a.tenant_id, a.name, a.audience, a.created_at, (SELECT COUNT(*) FROM clients c WHERE c.app_id = a.id)
+		FROM apps a WHERE a.tenant_id = $1 `+more+` ORDER BY a.name, a.id`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Described
+	for rows.Next() {
+		var d Described
+		if err := rows.Scan(&d.ID, &d.Tenant, &d.Name, &d.Audience, db.Time(&d.CreatedAt), &d.Clients); err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+// Delete removes an application with its clients, settings and providers. What
+// users enrolled there is the business of the packages that keep it.
+func Delete(ctx context.Context, tx *db.Tx, id ID) error {
+	for _, query := range []string{`DELETE FROM clients WHERE app_id = $1`, `DELETE FROM method_configs WHERE app_id = $1`,
+		`DELETE FROM words WHERE app_id = $1`, `DELETE FROM providers WHERE app_id = $1`} {
+		if _, err := tx.Exec(ctx, query, id); err != nil {
+			return err
+		}
+	}
+	n, err := tx.Exec(ctx, `DELETE FROM apps WHERE id = $1`, id)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, "no such application")
+	}
+	return err
+}
+
+// DeleteClient removes a client of an application; its tokens stop working at
+// once.
+func DeleteClient(ctx context.Context, tx *db.Tx, app ID, id ClientID) error {
+	n, err := tx.Exec(ctx, `DELETE FROM clients WHERE id = $1 AND app_id = $2`, id, app)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, "no such client")
+	}
+	return err
+}
+
+// Confidential reports whether the client has a secret.
+func (c Client) Confidential() bool { return c.secret != "" }
+
 // SaveClient creates a client or changes its name and settings. Its application
 // and kind never change; trying to is fault.Conflict. The secret is left alone.
 func SaveClient(ctx context.Context, tx *db.Tx, c Client) error {
@@ -200,7 +272,7 @@ func FindClient(ctx context.Context, q db.Q, id ClientID) (Client, App, error) {
 
 // Clients returns the clients of an application by name.
 func Clients(ctx context.Context, q db.Q, app ID) ([]Client, error) {
-	rows, err := q.Query(ctx, `SELECT id, name, kind, settings FROM clients WHERE app_id = $1 ORDER BY name, id`, app)
+	rows, err := q.Query(ctx, `SELECT id, name, kind, secret_hash, settings FROM clients WHERE app_id = $1 ORDER BY name, id`, app)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +280,7 @@ func Clients(ctx context.Context, q db.Q, app ID) ([]Client, error) {
 	var out []Client
 	for rows.Next() {
 		c := Client{App: app}
-		if err := rows.Scan(&c.ID, &c.Name, &c.Kind, db.JSON(&c.Settings)); err != nil {
+		if err := rows.Scan(&c.ID, &c.Name, &c.Kind, &c.secret, db.JSON(&c.Settings)); err != nil {
 			return nil, err
 		}
 		out = append(out, c)

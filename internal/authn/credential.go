@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -195,4 +196,10 @@ func alive(ctx context.Context, q db.Q, id CredentialID) (bool, error) {
 	var n int
 	err := q.QueryRow(ctx, `SELECT COUNT(*) FROM credentials WHERE id = $1 AND status = 'active'`, id).Scan(&n)
 	return n > 0, err
+}
+
+// ForgetApp removes what users enrolled in an application alone.
+func ForgetApp(ctx context.Context, tx *db.Tx, app apps.ID) error {
+	_, err := tx.Exec(ctx, `DELETE FROM credentials WHERE app_id = $1 AND scope <> 'tenant'`, app)
+	return err
 }

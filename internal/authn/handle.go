@@ -27,9 +27,11 @@ func ByHandle[T any](ctx context.Context, q db.Q, s Subject, handle string) (Cre
 	return found[0], nil
 }
 
-// AppsWith names the applications whose settings of a method somebody stored.
+// AppsWith names the applications for which somebody stored settings of a method,
+// or for whose tenant.
 func AppsWith(ctx context.Context, q db.Q, kind Kind) ([]apps.ID, error) {
-	rows, err := q.Query(ctx, `SELECT app_id FROM method_configs WHERE kind = $1 ORDER BY app_id`, kind)
+	rows, err := q.Query(ctx, `SELECT app_id FROM method_configs WHERE kind = $1
+		UNION SELECT a.id FROM apps a JOIN tenant_methods t ON t.tenant_id = a.tenant_id WHERE t.kind = $1 ORDER BY 1`, kind)
 	if err != nil {
 		return nil, err
 	}

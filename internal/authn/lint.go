@@ -35,6 +35,11 @@ func Lint(ctx context.Context, q db.Q, app apps.ID, kind Kind) ([]Note, error) {
 	if err != nil {
 		return nil, err
 	}
+	return LintOf(kind, doc)
+}
+
+// LintOf is Lint of settings that need not be stored, whole.
+func LintOf(kind Kind, doc map[string]any) ([]Note, error) {
 	var p lockout.Policy
 	if err := json.Unmarshal([]byte(db.Text(doc)), &p); err != nil {
 		return nil, err

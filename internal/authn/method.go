@@ -8,7 +8,6 @@ package authn
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +19,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
-	"github.com/watchword-auth/watchword/internal/lockout"
 )
 
 // Kind names a method: "totp".
@@ -120,23 +118,22 @@ func Methods() []Method {
 // application (DESIGN 2.20.16).
 var Disabled = fault.New(fault.Denied, "This way of signing in is switched off.")
 
-// Settings reads an application's settings of a method into v, over the
-// defaults. It returns Disabled if the method is switched off. What is stored
+// Settings reads an application's settings of a method into v, over those of its
+// tenant, over the defaults. It returns Disabled if the method is switched off. What is stored
 // was checked when it was stored (Configure) and is not checked again.
 func Settings(ctx context.Context, q db.Q, app apps.ID, kind Kind, v any) error {
 	m, ok := methods[kind]
 	if !ok {
 		return fault.New(fault.NotFound, "There is no method called %s.", kind)
 	}
-	var text string
-	err := q.QueryRow(ctx, `SELECT config FROM method_configs WHERE app_id = $1 AND kind = $2`, app, kind).Scan(&text)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	tenant, own, err := layers(ctx, q, app, kind)
+	if err != nil {
 		return err
 	}
 	var switched struct {
 		Enabled bool `json:"enabled"`
 	}
-	for _, doc := range [][]byte{m.defaults, []byte(text)} {
+	for _, doc := range [][]byte{m.defaults, []byte(tenant), []byte(own)} {
 		if len(doc) == 0 {
 			continue
 		}
@@ -155,40 +152,32 @@ func Settings(ctx context.Context, q db.Q, app apps.ID, kind Kind, v any) error 
 func Configured(ctx context.Context, q db.Q, app apps.ID, kind Kind) (map[string]any, error) {
 	m, ok := methods[kind]
 	if !ok {
-		return nil, fault.New(fault.NotFound, "There is no method called %s.", kind)
+		return nil, unknownMethod(kind)
 	}
-	doc := map[string]any{}
-	err := q.QueryRow(ctx, `SELECT config FROM method_configs WHERE app_id = $1 AND kind = $2`, app, kind).Scan(db.JSON(&doc))
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	tenant, own, err := Place{App: app}.layers(ctx, q, kind)
+	if err != nil {
 		return nil, err
 	}
-	if doc, err = m.Config.Check(doc); err != nil {
+	doc, err := m.Config.Check(merged(tenant, own))
+	if err != nil {
 		return nil, fmt.Errorf("settings of %s: %w", kind, err)
 	}
 	return doc, nil
 }
 
-// Configure stores an application's settings of a method, whole. It returns
-// fault.Invalid, naming the field, if they do not fit.
+// Configure stores an application's settings of a method, whole: nothing of it is
+// inherited any more. It returns fault.Invalid, naming the field, if they do not
+// fit.
 func Configure(ctx context.Context, tx *db.Tx, app apps.ID, kind Kind, doc map[string]any) error {
 	m, ok := methods[kind]
 	if !ok {
-		return fault.New(fault.NotFound, "There is no method called %s.", kind)
+		return unknownMethod(kind)
 	}
 	doc, err := m.Config.Check(doc)
 	if err != nil {
 		return err
 	}
-	var policy lockout.Policy
-	if err := json.Unmarshal([]byte(db.Text(doc)), &policy); err != nil {
-		return fault.New(fault.Invalid, "The settings of %s do not fit.", kind).Because(err)
-	}
-	if err := policy.Check(); err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, `INSERT INTO method_configs (app_id, kind, config, updated_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (app_id, kind) DO UPDATE SET config = excluded.config, updated_at = excluded.updated_at`, app, kind, db.Text(doc), tx.Now())
-	return err
+	return Set(ctx, tx, Place{App: app}, kind, doc)
 }
 
 // Subject is whose credential, challenge or attempt it is.

@@ -142,6 +142,12 @@ func RemoveDevice(ctx context.Context, tx *db.Tx, id DeviceID) error {
 	return err
 }
 
+// ForgetApp removes every device of an application.
+func ForgetApp(ctx context.Context, tx *db.Tx, app apps.ID) error {
+	_, err := tx.Exec(ctx, `DELETE FROM devices WHERE app_id = $1`, app)
+	return err
+}
+
 // DevicesByKey returns the active devices that have this key in an
 // application: one phone may serve several users.
 func DevicesByKey(ctx context.Context, q db.Q, app apps.ID, keyID string) ([]Device, error) {

@@ -161,12 +161,7 @@ func seedApp(ctx context.Context, tx *db.Tx, redirects []string, s devSecrets, p
 	if err := apps.SetSecret(ctx, tx, "demo-backend", s.Backend); err != nil {
 		return err
 	}
-	doc, err := authn.Configured(ctx, tx, demo, push.Kind)
-	if err != nil {
-		return err
-	}
-	doc["limit"], doc["backoff_after"], doc["not_me_minutes"], doc["show_devices"] = pushLimit, 0, 1, true
-	return authn.Configure(ctx, tx, demo, push.Kind, doc)
+	return authn.Adjust(ctx, tx, authn.Place{Tenant: tenant, App: demo}, push.Kind, map[string]any{"limit": pushLimit, "backoff_after": 0, "not_me_minutes": 1, "show_devices": true})
 }
 
 func seedUser(ctx context.Context, tx *db.Tx) error {

@@ -28,7 +28,7 @@ import (
 // Files is the configuration of one tenant as a folder of files (DESIGN
 // 2.20.21):
 //
-//	tenant.yaml          id, name
+//	tenant.yaml          id, name, methods for all applications
 //	providers.yaml       push channels and, later, mail and SMS of the tenant
 //	apps/ID.yaml         an application: clients, methods, its own providers
 //	journeys/ID.yaml     a journey (or ID.json)
@@ -46,6 +46,8 @@ type Files struct {
 type tenantFile struct {
 	ID   string `yaml:"id"`
 	Name string `yaml:"name"`
+	// Methods are settings for all applications, which each may set differently.
+	Methods map[string]map[string]any `yaml:"methods,omitempty"`
 }
 
 type providerFile struct {
@@ -175,6 +177,9 @@ func Current(ctx context.Context, q db.Q, tenant apps.TenantID) (Files, error) {
 		return f, err
 	}
 	f.Tenant.Name = t.Name
+	if f.Tenant.Methods, err = ownMethods(ctx, q, authn.Place{Tenant: tenant}); err != nil {
+		return f, err
+	}
 	list, err := apps.List(ctx, q, tenant)
 	if err != nil {
 		return f, err
@@ -205,12 +210,21 @@ func currentApp(ctx context.Context, q db.Q, a apps.App) (appFile, error) {
 	for _, c := range clients {
 		out.Clients = append(out.Clients, clientFile{ID: string(c.ID), Name: c.Name, Kind: string(c.Kind), Settings: c.Settings})
 	}
+	out.Methods, err = ownMethods(ctx, q, authn.Place{Tenant: a.Tenant, App: a.ID})
+	return out, err
+}
+
+// ownMethods is what is set of each method at a place.
+func ownMethods(ctx context.Context, q db.Q, p authn.Place) (map[string]map[string]any, error) {
+	out := map[string]map[string]any{}
 	for _, m := range authn.Methods() {
-		doc, err := authn.Configured(ctx, q, a.ID, m.Kind)
+		set, err := authn.At(ctx, q, p, m.Kind)
 		if err != nil {
 			return out, err
 		}
-		out.Methods[string(m.Kind)] = doc
+		if len(set.Own) > 0 {
+			out[string(m.Kind)] = set.Own
+		}
 	}
 	return out, nil
 }
@@ -227,6 +241,7 @@ func Plan(ctx context.Context, q db.Q, want Files, dir string) ([]string, error)
 	if have.Tenant.Name != want.Tenant.Name {
 		out = append(out, mark(have.Tenant.Name == "")+"tenant "+want.Tenant.ID)
 	}
+	out = append(out, diffMethods("tenant "+want.Tenant.ID, have.Tenant.Methods, want.Tenant.Methods)...)
 	lines, err := planProviders(ctx, q, want.Tenant.ID, "", want.Providers, dir)
 	if err != nil {
 		return nil, fmt.Errorf("providers.yaml: %w", err)
@@ -317,14 +332,19 @@ func diffApp(have, want appFile) []string {
 			out = append(out, "~ client "+c.ID)
 		}
 	}
-	for _, kind := range slices.Sorted(maps.Keys(want.Methods)) {
-		merged := maps.Clone(have.Methods[kind])
+	return append(out, diffMethods(want.ID, have.Methods, want.Methods)...)
+}
+
+func diffMethods(of string, have, want map[string]map[string]any) []string {
+	var out []string
+	for _, kind := range slices.Sorted(maps.Keys(want)) {
+		merged := maps.Clone(have[kind])
 		if merged == nil {
 			merged = map[string]any{}
 		}
-		maps.Copy(merged, want.Methods[kind])
-		if flat(merged) != flat(have.Methods[kind]) {
-			out = append(out, "~ method "+kind+" of "+want.ID)
+		maps.Copy(merged, want[kind])
+		if flat(merged) != flat(have[kind]) {
+			out = append(out, "~ method "+kind+" of "+of)
 		}
 	}
 	return out
@@ -370,6 +390,9 @@ func apply(ctx context.Context, tx *db.Tx, f Files, dir string) error {
 	}
 	if _, err := notify.EnsureVAPID(ctx, tx, f.Tenant.ID); err != nil {
 		return err
+	}
+	if err := applyMethods(ctx, tx, authn.Place{Tenant: tenant}, f.Tenant.Methods); err != nil {
+		return fmt.Errorf("tenant.yaml: %w", err)
 	}
 	if err := applyProviders(ctx, tx, tenant, "", f.Providers, dir); err != nil {
 		return fmt.Errorf("providers.yaml: %w", err)
@@ -423,21 +446,24 @@ func applyApp(ctx context.Context, tx *db.Tx, tenant apps.TenantID, a appFile, d
 			return fmt.Errorf("client %s: %w", c.ID, err)
 		}
 	}
-	for _, kind := range slices.Sorted(maps.Keys(a.Methods)) {
-		doc, err := authn.Configured(ctx, tx, app, authn.Kind(kind))
-		if err != nil {
-			return err
-		}
+	if err := applyMethods(ctx, tx, authn.Place{Tenant: tenant, App: app}, a.Methods); err != nil {
+		return err
+	}
+	return applyProviders(ctx, tx, tenant, app, a.Providers, dir)
+}
+
+// applyMethods sets what the files say and leaves what they do not mention.
+func applyMethods(ctx context.Context, tx *db.Tx, p authn.Place, methods map[string]map[string]any) error {
+	for _, kind := range slices.Sorted(maps.Keys(methods)) {
 		var plain map[string]any
-		if err := json.Unmarshal([]byte(flat(a.Methods[kind])), &plain); err != nil {
+		if err := json.Unmarshal([]byte(flat(methods[kind])), &plain); err != nil {
 			return err
 		}
-		maps.Copy(doc, plain)
-		if err := authn.Configure(ctx, tx, app, authn.Kind(kind), doc); err != nil {
+		if err := authn.Adjust(ctx, tx, p, authn.Kind(kind), plain); err != nil {
 			return fmt.Errorf("method %s: %w", kind, err)
 		}
 	}
-	return applyProviders(ctx, tx, tenant, app, a.Providers, dir)
+	return nil
 }
 
 func applyClient(ctx context.Context, tx *db.Tx, app apps.ID, c clientFile, dir string) error {

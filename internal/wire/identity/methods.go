@@ -150,18 +150,13 @@ func setMethod(merge bool) func(ctx context.Context, x *backend.Exec, in map[str
 		}
 		kind := kindOfMethod(x.Path("method"))
 		err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-			doc := inward(kind, in)
+			var err error
 			if merge {
-				have, err := authn.Configured(ctx, tx, x.App.ID, kind)
-				if err != nil {
-					return err
-				}
-				for name, v := range doc {
-					have[name] = v
-				}
-				doc = have
+				err = authn.Adjust(ctx, tx, authn.Place{Tenant: x.App.Tenant, App: x.App.ID}, kind, inward(kind, in))
+			} else {
+				err = authn.Configure(ctx, tx, x.App.ID, kind, inward(kind, in))
 			}
-			if err := authn.Configure(ctx, tx, x.App.ID, kind, doc); err != nil {
+			if err != nil {
 				return err
 			}
 			return audit.Record(ctx, tx, audit.Event{Tenant: string(x.App.Tenant), App: string(x.App.ID), Client: string(x.Client), Type: "config.method", Actor: string(x.Client),
