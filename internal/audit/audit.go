@@ -80,6 +80,9 @@ func forbidden(v any) string {
 	return ""
 }
 
+// Secretive reports whether something of this name may be a secret.
+func Secretive(name string) bool { return secretName(name) }
+
 func secretName(key string) bool {
 	words := split(key)
 	for _, w := range words {

@@ -64,9 +64,17 @@ func seal(ctx context.Context, tx *db.Tx, rows []row) error {
 		return err
 	}
 	was := h.mac
+	for i := range rows {
+		r := &rows[i]
+		r.seq, r.hash = h.Seq+1, r.chainedAt(tx, h.Seq+1, h.Hash)
+		h.Seq, h.Hash = r.seq, r.hash
+	}
+	// The head comes first: it is the one row that every sealer writes, so of two
+	// at once the second waits here, and never for a place in the chain.
+	if err := move(ctx, tx, h, was); err != nil {
+		return err
+	}
 	for _, r := range rows {
-		r.seq = h.Seq + 1
-		r.hash = r.chained(tx, h.Hash)
 		n, err := tx.Exec(ctx, `UPDATE audit SET seq = $1, hash = $2 WHERE id = $3 AND seq = 0`, r.seq, r.hash, r.ID)
 		if err != nil {
 			return err
@@ -74,9 +82,8 @@ func seal(ctx context.Context, tx *db.Tx, rows []row) error {
 		if n != 1 {
 			return errMoved
 		}
-		h.Seq, h.Hash = r.seq, r.hash
 	}
-	return move(ctx, tx, h, was)
+	return nil
 }
 
 // Head is where the chain begins and ends. Base is the last row that Prune took
@@ -142,9 +149,11 @@ func move(ctx context.Context, tx *db.Tx, h Head, was string) error {
 	return nil
 }
 
-// chained is the hash of r behind a row whose hash is prev.
-func (r row) chained(q db.Q, prev string) string {
-	return q.Vault().Hash("audit/chain", db.Text([]any{prev, r.seq, r.ID, r.Tenant, r.App, r.Client, r.At.UnixMilli(), r.Type, r.Outcome,
+// chained is the hash of r, where it stands, behind a row whose hash is prev.
+func (r row) chained(q db.Q, prev string) string { return r.chainedAt(q, r.seq, prev) }
+
+func (r row) chainedAt(q db.Q, seq int64, prev string) string {
+	return q.Vault().Hash("audit/chain", db.Text([]any{prev, seq, r.ID, r.Tenant, r.App, r.Client, r.At.UnixMilli(), r.Type, r.Outcome,
 		r.Reason, r.Actor, r.Target, r.Run, r.Device, r.IP, r.UserAgent, r.data}))
 }
 

@@ -32,6 +32,7 @@ const (
 	Client Who = iota // a confidential client's own (RFC 6749 4.4)
 	User              // that of a user who signed in
 	Public            // none: the call is made by an SDK in a browser or by a person
+	Inside            // none: only another door makes it (Do); it has no address
 )
 
 // Common holds the members that every authenticate call accepts
@@ -148,11 +149,13 @@ func Register[In any](c Call[In]) {
 	}}
 }
 
-// Calls returns every call, by route.
+// Calls returns every call that has an address, by route.
 func Calls() []Info {
 	out := make([]Info, 0, len(calls))
 	for _, route := range slices.Sorted(maps.Keys(calls)) {
-		out = append(out, calls[route])
+		if calls[route].Who != Inside {
+			out = append(out, calls[route])
+		}
 	}
 	return out
 }

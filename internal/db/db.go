@@ -56,6 +56,7 @@ type DB struct {
 	node        string
 	hub         hub
 	once        func(ctx context.Context, fn func(tx *Tx) error, alone bool, level sql.IsolationLevel) error
+	file        chan struct{} // of one: who lost often enough to go one at a time
 	ping        func(ctx context.Context) error
 	writer      *writer     // SQLite
 	courier     *courier    // PostgreSQL
@@ -70,7 +71,7 @@ type DB struct {
 // In a PostgreSQL url, pool_max_conns bounds the connections of this process
 // (20 unless told).
 func Open(ctx context.Context, url string, vault *secret.Vault, now func() time.Time) (*DB, error) {
-	d := &DB{vault: vault, now: now, node: rand.Text()}
+	d := &DB{vault: vault, now: now, node: rand.Text(), file: make(chan struct{}, 1)}
 	var err error
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		err = d.openSQLite(ctx, path)

@@ -241,6 +241,34 @@ func TestNoUpdateIsLost(t *testing.T) {
 	}
 }
 
+// A hundred at once who all want the same row all get it, one after another: who
+// loses goes on in single file.
+func TestEverybodyGetsTheirTurn(t *testing.T) {
+	w := kittest.New(t)
+	w.Do(t, func(tx *db.Tx) error { return put(t.Context(), tx, "sum", "0") })
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			err := w.DB.Move(t.Context(), func(tx *db.Tx) error {
+				var n int
+				if err := tx.QueryRow(t.Context(), `SELECT state FROM lockouts WHERE subject = 'sum'`).Scan(&n); err != nil {
+					return err
+				}
+				_, err := tx.Exec(t.Context(), `UPDATE lockouts SET state = $1 WHERE subject = 'sum'`, fmt.Sprint(n+1))
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	var n int
+	if err := w.DB.QueryRow(t.Context(), `SELECT state FROM lockouts WHERE subject = 'sum'`).Scan(&n); err != nil || n != 100 {
+		t.Errorf("the sum is %d, %v", n, err)
+	}
+}
+
 // What a function makes of a lost race does not count: it must run again.
 func TestASwallowedConflictIsStillRetried(t *testing.T) {
 	w := kittest.New(t)

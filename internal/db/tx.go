@@ -14,8 +14,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// tries bounds how often a transaction runs before the caller is sent away.
-const tries = 12
+const (
+	// tries bounds how often a transaction runs before the caller is sent away.
+	tries = 20
+	// losses is how often one may lose before it goes on in single file: those who
+	// fight over a row then stop fighting each other.
+	losses = 4
+)
 
 // Tx is a transaction. Its clock stands still. It belongs to the function that
 // was given it and ends with it; it is not safe for concurrent use.
@@ -125,8 +130,8 @@ func (t *Tx) tidy() {
 // has left no trace. It runs fn again, a bounded number of times, when the
 // engine says that the transaction lost against another; so fn must have no
 // effect but through tx. A statement that failed ends the transaction: fn may
-// choose the error, and cannot go on. Tx never runs fn again when it is
-// unknown whether a commit arrived: that is fault.Unavailable like any other outage.
+// choose the error, and cannot go on. Who lost a few times goes on in single file with
+// the others of this process that did. Tx never runs fn again when it is unknown whether a commit arrived: that is fault.Unavailable like any other outage.
 //
 // A caller whose ctx has ended gets its error before fn began; after that, fn
 // and the commit run to their end. In fn: no network call, no password hash, no
@@ -152,6 +157,13 @@ const collisions = 3
 
 func (d *DB) try(ctx context.Context, fn func(tx *Tx) error, level sql.IsolationLevel) error {
 	for try := 1; ; try++ {
+		if try == losses {
+			leave, err := d.queue(ctx)
+			if err != nil {
+				return err
+			}
+			defer leave()
+		}
 		err := d.once(ctx, fn, try > 1, level)
 		if err == nil {
 			d.commits.Add(1)
@@ -166,13 +178,23 @@ func (d *DB) try(ctx context.Context, fn func(tx *Tx) error, level sql.Isolation
 		if errors.Is(err, errRedo) {
 			continue // a neighbour's trouble, not contention
 		}
-		pause := time.NewTimer(jitter(min(2*time.Millisecond<<try, 250*time.Millisecond)))
+		pause := time.NewTimer(jitter(2 * time.Millisecond << min(try, losses)))
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
 			pause.Stop()
 			return ctx.Err()
 		}
+	}
+}
+
+// queue waits until nobody else of this process stands in single file.
+func (d *DB) queue(ctx context.Context) (leave func(), err error) {
+	select {
+	case d.file <- struct{}{}:
+		return func() { <-d.file }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

@@ -63,7 +63,7 @@ type StartRequest struct {
 	// Trusted is what the server itself hands to the run, such as the
 	// parameters of an approval (@policy.getMobileApproveParameters()).
 	Trusted map[string]any
-	Version int64              // of the journey; 0: the newest
+	Version int64              // of the journey; 0: the newest; below: a draft that is tried (Snapshot)
 	Device  directory.DeviceID // the client has just shown that it holds the key of this device
 	Commit  string             // hash of the record that the run is to approve
 }

@@ -190,6 +190,7 @@ func (e *Engine) StartIn(ctx context.Context, tx *db.Tx, s StartRequest) (Reply,
 	if err := r.carry(s.Proofs); err != nil {
 		return Reply{}, err
 	}
+	r.Test = g.version < 0
 	r.enter(g.Start)
 	if err := e.advance(ctx, tx, r, nil, s.Caller, nil); err != nil {
 		return Reply{}, err
@@ -512,11 +513,14 @@ func (e *Engine) visit(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller
 		}
 		x.Prepared = done.value
 	}
+	r.called(x, a)
+	before := r.variables()
 	next, err := steps[x.node.Kind].run(ctx, x, doc)
 	if err != nil {
-		err = fmt.Errorf("journey %s node %s: %w", r.frame().Journey, r.frame().Node, err)
+		return next, x, fmt.Errorf("journey %s node %s: %w", r.frame().Journey, r.frame().Node, err)
 	}
-	return next, x, err
+	r.decided(x, next, before)
+	return next, x, nil
 }
 
 // exec prepares a step: its node, and its configuration with the expressions
@@ -568,6 +572,9 @@ func (e *Engine) end(ctx context.Context, tx *db.Tx, r *run, end End, x *Exec) e
 	if err := e.tell(ctx, tx, r.Waiter, &end); err != nil {
 		return err
 	}
+	if err := r.over(ctx, tx, x); err != nil {
+		return err
+	}
 	what, outcome := "journey.completed", "success"
 	if !end.OK {
 		what, outcome = "journey.rejected", "failure"
@@ -577,6 +584,20 @@ func (e *Engine) end(ctx context.Context, tx *db.Tx, r *run, end End, x *Exec) e
 	return audit.Record(ctx, tx, audit.Event{Tenant: string(r.Tenant), App: string(r.App), Client: string(r.Client), Type: what, Outcome: outcome, Reason: end.Reason,
 		Actor: string(end.User), Target: string(end.Subject), Run: string(r.ID), Device: string(r.Device), IP: x.Caller.Address, UserAgent: x.Caller.UserAgent,
 		Data: map[string]any{"journey": end.Journey, "version": end.Version}})
+}
+
+// over notes the end of a run and keeps its record; a run that an operator tries
+// leaves none, for it is no visitor.
+func (r *run) over(ctx context.Context, tx *db.Tx, x *Exec) error {
+	outcome := Rejected
+	if r.End.OK {
+		outcome = Completed
+	}
+	r.noted(x, Over, outcome, r.End.Reason)
+	if r.Test {
+		return nil
+	}
+	return r.record().keep(ctx, tx)
 }
 
 // recheck judges the proofs of a run again at its end. Those of this very move
@@ -770,7 +791,11 @@ func (c *graphCache) get(ctx context.Context, q db.Q, tenant apps.TenantID, id s
 		return g, nil
 	}
 	var drawn Graph
-	err := q.QueryRow(ctx, `SELECT graph FROM journeys WHERE tenant_id = $1 AND id = $2 AND version = $3`, tenant, id, version).Scan(db.JSON(&drawn))
+	query := `SELECT graph FROM journeys WHERE tenant_id = $1 AND id = $2 AND version = $3`
+	if version < 0 {
+		query = `SELECT graph FROM snapshots WHERE tenant_id = $1 AND id = $2 AND version = $3`
+	}
+	err := q.QueryRow(ctx, query, tenant, id, version).Scan(db.JSON(&drawn))
 	if err != nil {
 		return nil, db.None(err, "journey")
 	}
@@ -787,7 +812,7 @@ func (c *graphCache) get(ctx context.Context, q db.Q, tenant apps.TenantID, id s
 }
 
 func (e *Engine) version(ctx context.Context, q db.Q, s StartRequest) (*graph, error) {
-	if s.Version > 0 {
+	if s.Version != 0 {
 		return e.graphs.get(ctx, q, s.App.Tenant, s.Journey, s.Version)
 	}
 	return e.newest(ctx, q, s.App.Tenant, s.Journey)

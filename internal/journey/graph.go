@@ -19,6 +19,7 @@ import (
 type Graph struct {
 	ID    string          `json:"id" yaml:"id"`
 	Name  string          `json:"name" yaml:"name"`
+	Doc   string          `json:"doc,omitempty" yaml:"doc,omitempty"` // what it is for, in a sentence
 	Kind  Kind            `json:"kind" yaml:"kind"`
 	Start string          `json:"start" yaml:"start"`
 	Nodes map[string]Node `json:"nodes" yaml:"nodes"`
@@ -38,6 +39,8 @@ type Node struct {
 // Problem is what is wrong with a graph, and where. A warning does not keep it
 // from being published.
 type Problem struct {
+	Code    Code   `json:"code,omitempty"`
+	Outcome string `json:"outcome,omitempty"` // that the code is about
 	Node    string `json:"node,omitempty"`
 	Path    string `json:"path,omitempty"` // in the node's configuration
 	Line    int    `json:"line,omitempty"` // in an expression
@@ -45,6 +48,16 @@ type Problem struct {
 	Text    string `json:"text"`
 	Warning bool   `json:"warning,omitempty"`
 }
+
+// Code names a kind of problem that something can be done about (see Mend).
+type Code string
+
+const (
+	OpenOutcome    Code = "open_outcome"    // an outcome leads nowhere
+	UnknownOutcome Code = "unknown_outcome" // an edge whose outcome is none of the step's
+	Unreachable    Code = "unreachable"     // nothing leads to a node
+	UnknownSetting Code = "unknown_setting" // the step has no setting of that name
+)
 
 func (p Problem) String() string {
 	if p.Node == "" {
@@ -84,6 +97,12 @@ func (c *checker) add(node, format string, args ...any) {
 	c.out = append(c.out, Problem{Node: node, Text: fmt.Sprintf(format, args...)})
 }
 
+// code names the kind of the problem that was added last.
+func (c *checker) code(code Code, o Outcome) {
+	last := &c.out[len(c.out)-1]
+	last.Code, last.Outcome = code, string(o)
+}
+
 func (c *checker) head() {
 	if !validID(c.g.ID) {
 		c.add("", "The journey's id must be 1 to 64 letters, digits, '-', '_' or '.'.")
@@ -119,6 +138,9 @@ func (c *checker) node(id string, n Node) {
 	}
 	for _, p := range s.Config.CheckConfig(n.Config) {
 		c.out = append(c.out, Problem{Node: id, Path: p.Path, Text: p.Text})
+		if _, set := n.Config[p.Path]; set && !slices.Contains(formNames(s.Config), p.Path) {
+			c.code(UnknownSetting, "")
+		}
 	}
 	_, problems := expr.CompileConfig(n.Config)
 	for _, p := range problems {
@@ -128,11 +150,13 @@ func (c *checker) node(id string, n Node) {
 	for _, o := range want {
 		if _, ok := c.g.Nodes[n.Next[o]]; !ok {
 			c.add(id, "The outcome %q leads nowhere.", o)
+			c.code(OpenOutcome, o)
 		}
 	}
 	for _, o := range slices.Sorted(maps.Keys(n.Next)) {
 		if !slices.Contains(want, o) {
 			c.add(id, "There is no outcome called %q.", o)
+			c.code(UnknownOutcome, o)
 		}
 	}
 }
@@ -268,7 +292,7 @@ func (c *checker) reach(seen map[string][]bool) {
 	}
 	for id := range c.g.Nodes {
 		if seen[id] == nil {
-			c.out = append(c.out, Problem{Node: id, Text: "Nothing leads here.", Warning: true})
+			c.out = append(c.out, Problem{Code: Unreachable, Node: id, Text: "Nothing leads here.", Warning: true})
 		} else if !ends[id] {
 			c.add(id, "No end can be reached from here.")
 		}
@@ -290,17 +314,27 @@ func Refused(ps []Problem) error {
 // does not pass Check is fault.Invalid; of two at once the second may get
 // fault.Conflict, and no version is ever overwritten.
 func Publish(ctx context.Context, tx *db.Tx, tenant apps.TenantID, g Graph) (version int64, err error) {
+	return PublishBy(ctx, tx, tenant, g, "", "")
+}
+
+// PublishBy is Publish by an administrator, with a note on what changed.
+func PublishBy(ctx context.Context, tx *db.Tx, tenant apps.TenantID, g Graph, by, note string) (version int64, err error) {
 	if err := Refused(g.Check(refsIn(ctx, tx, tenant))); err != nil {
 		return 0, err
 	}
-	err = tx.QueryRow(ctx, `INSERT INTO journeys (tenant_id, id, version, kind, name, graph, state, created_at)
-		VALUES ($1, $2, (SELECT COALESCE(MAX(version), 0) + 1 FROM journeys WHERE tenant_id = $1 AND id = $2), $3, $4, $5, 'production', $6)
+	err = tx.QueryRow(ctx, `INSERT INTO journeys (tenant_id, id, version, kind, name, graph, state, created_at, published_by, note)
+		VALUES ($1, $2, (SELECT COALESCE(MAX(version), 0) + 1 FROM journeys WHERE tenant_id = $1 AND id = $2), $3, $4, $5, 'production', $6, $7, $8)
 		ON CONFLICT (tenant_id, id, version) DO NOTHING RETURNING version`,
-		tenant, g.ID, g.Kind, g.Name, db.Text(g), tx.Now()).Scan(&version)
+		tenant, g.ID, g.Kind, g.Name, db.Text(g), tx.Now(), by, note).Scan(&version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, fault.New(fault.Conflict, "Somebody published this journey a moment ago.")
 	}
 	return version, err
+}
+
+// Problems is Check with the tenant's other journeys as they are now.
+func Problems(ctx context.Context, q db.Q, tenant apps.TenantID, g Graph) []Problem {
+	return g.Check(refsIn(ctx, q, tenant))
 }
 
 func refsIn(ctx context.Context, q db.Q, tenant apps.TenantID) Refs {

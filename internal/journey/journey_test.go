@@ -406,7 +406,7 @@ func TestJ9Bounds(t *testing.T) {
 		t.Errorf("after %s: %v", journey.Life, err)
 	}
 	h.Pass(time.Second)
-	h.Do(t, func(tx *db.Tx) error { return journey.Sweep(t.Context(), tx) })
+	h.Do(t, func(tx *db.Tx) error { _, err := journey.Sweep(t.Context(), tx); return err })
 	var n int
 	if err := h.DB.QueryRow(t.Context(), `SELECT COUNT(*) FROM runs`).Scan(&n); err != nil || n != 0 {
 		t.Errorf("%d runs after the sweep, %v", n, err)

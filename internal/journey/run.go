@@ -61,6 +61,9 @@ type run struct {
 	End          *End               `json:"end,omitempty"`
 	EndedAt      time.Time          `json:"ended_at,omitzero"`
 	Started      time.Time          `json:"started"`
+	Test         bool               `json:"test,omitempty"`  // an operator tries a draft
+	Trace        []Event            `json:"trace,omitempty"` // what happened so far
+	Seq          int                `json:"seq,omitempty"`   // of the next event
 
 	fresh int    // proofs of this move: nothing can have changed since
 	key   string // hash of the session: the row
@@ -139,18 +142,20 @@ func load(ctx context.Context, q db.Q, session string) (*run, error) {
 }
 
 func loadKey(ctx context.Context, q db.Q, key string) (*run, error) {
-	var sealed []byte
-	var expires time.Time
-	r := &run{}
-	err := q.QueryRow(ctx, `SELECT rev, body, expires_at FROM runs WHERE id = $1`, key).Scan(&r.rev, &sealed, db.Time(&expires))
-	if err != nil {
-		if fault.Is(db.None(err, "run"), fault.NotFound) {
-			return nil, Ended
-		}
-		return nil, db.None(err, "run")
-	}
-	if !q.Now().Before(expires) {
+	r, err := readRow(ctx, q, key)
+	if fault.Is(err, fault.NotFound) || err == nil && !q.Now().Before(r.Started.Add(Life)) {
 		return nil, Ended
+	}
+	return r, err
+}
+
+// readRow is a run as it is stored, whether or not it has run out; fault.NotFound
+// if it is not there.
+func readRow(ctx context.Context, q db.Q, key string) (*run, error) {
+	var sealed []byte
+	r := &run{}
+	if err := q.QueryRow(ctx, `SELECT rev, body FROM runs WHERE id = $1`, key).Scan(&r.rev, &sealed); err != nil {
+		return nil, db.None(err, "run")
 	}
 	b, err := q.Vault().Open(bodyPlace(key), sealed)
 	if err != nil {
@@ -216,10 +221,4 @@ func (r *run) store(ctx context.Context, tx *db.Tx) error {
 	}
 	tx.Signal("run/" + r.key)
 	return nil
-}
-
-// Sweep deletes runs that ran out; jobs calls it.
-func Sweep(ctx context.Context, tx *db.Tx) error {
-	_, err := tx.Exec(ctx, `DELETE FROM runs WHERE expires_at < $1`, tx.Now())
-	return err
 }

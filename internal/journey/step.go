@@ -59,6 +59,11 @@ type Step[C any] struct {
 	Doc      string
 	Config   form.Form
 	Outcomes []Outcome
+	// Face are the settings that an editor shows on the node itself, at most two
+	// that matter; empty: the first two. Words are other names by which people look
+	// for the step.
+	Face  []string
+	Words []string
 	// More returns the outcomes that a node adds by its configuration, such as
 	// the escapes of a login form. doc is as it was drawn, not evaluated.
 	More func(doc map[string]any) []Outcome
@@ -95,6 +100,8 @@ type Info struct {
 	Outcomes []Outcome `json:"outcomes"`
 	Role     Role      `json:"role"`
 	In       []Kind    `json:"in,omitempty"`
+	Face     []string  `json:"face,omitempty"`
+	Words    []string  `json:"words,omitempty"`
 }
 
 type entry struct {
@@ -116,7 +123,7 @@ func Register[C any](s Step[C]) {
 	if want, have := fieldNames(reflect.TypeFor[C]()), formNames(s.Config); !slices.Equal(want, have) {
 		panic(fmt.Sprintf("journey: step %s: form has %v, config has %v", s.Kind, have, want))
 	}
-	e := entry{Info: Info{s.Kind, s.Title, s.Category, s.Doc, s.Config, s.Outcomes, s.Role, s.In}, more: s.More}
+	e := entry{Info: Info{s.Kind, s.Title, s.Category, s.Doc, s.Config, s.Outcomes, s.Role, s.In, faceOf(s.Kind, s.Config, s.Face), s.Words}, more: s.More}
 	e.run = func(ctx context.Context, x *Exec, doc map[string]any) (Next, error) {
 		var c C
 		if err := s.Config.Into(doc, &c); err != nil {
@@ -143,6 +150,22 @@ func Register[C any](s Step[C]) {
 		}
 	}
 	steps[s.Kind] = e
+}
+
+// faceOf returns the settings that stand for a node. It panics if there is no
+// setting of a name.
+func faceOf(kind string, f form.Form, face []string) []string {
+	for _, name := range face {
+		if !slices.Contains(formNames(f), name) {
+			panic(fmt.Sprintf("journey: step %s has no setting %q to show", kind, name))
+		}
+	}
+	for _, field := range f {
+		if len(face) < 2 && !slices.Contains(face, field.Name) && (field.Type == "text" || field.Type == "choice" || field.Type == "choices" || field.Type == "journey" || field.Type == "number") {
+			face = append(face, field.Name)
+		}
+	}
+	return face
 }
 
 // misfit is the error of a node whose evaluated configuration does not fit its

@@ -63,5 +63,5 @@ func (c *Capture) List(channel, to, after string) []Captured {
 // it: a push token is a secret even here.
 func (c *Capture) push(m Message, now time.Time) {
 	data := m.data()
-	c.Add(Captured{Channel: "push", To: m.Device, Subject: data["title"], Text: data["body"], Data: data, At: now})
+	c.Add(Captured{Channel: "push", To: m.Device, Subject: clip(m.Title, maxTitle), Text: clip(m.Body, maxBody), Data: data, At: now})
 }

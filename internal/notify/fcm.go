@@ -155,14 +155,16 @@ func (f *fcm) post(ctx context.Context, p Provider, m Message, validate bool) an
 	if err != nil {
 		return answer{verdict: misconfigured, said: err.Error()}
 	}
-	body := db.Text(map[string]any{
-		"validate_only": validate,
-		"message": map[string]any{
-			"token":   m.Target.Address,
-			"data":    m.data(),
-			"android": map[string]any{"priority": "HIGH", "ttl": strconv.Itoa(m.ttl(f.now())) + "s", "collapse_key": collapse(m.RequestID)},
-		},
-	})
+	message := map[string]any{
+		"token":   m.Target.Address,
+		"data":    m.data(),
+		"android": map[string]any{"priority": "HIGH", "ttl": strconv.Itoa(m.ttl(f.now())) + "s", "collapse_key": collapse(m.RequestID)},
+	}
+	if m.Vendor != nil { // its apps do not draw the message themselves
+		message["notification"] = map[string]string{"title": clip(m.Title, maxTitle), "body": clip(m.Body, maxBody)}
+		message["apns"] = map[string]any{"payload": map[string]any{"aps": map[string]any{"content-available": 1, "mutable-content": 1}}}
+	}
+	body := db.Text(map[string]any{"validate_only": validate, "message": message})
 	token, fresh, bad := f.token(ctx, p, account, "")
 	if bad != nil {
 		return *bad

@@ -63,7 +63,39 @@ type Message struct {
 	Expires  time.Time         `json:"expires"` // nobody wants it afterwards
 	Target   Target            `json:"target"`
 	TargetID string            `json:"target_id"`
-	Echo     bool              `json:"echo,omitempty"` // queued even for a target of kind none: a capture wants to see it
+	// Vendor is set for a phone that reads another protocol's payload.
+	Vendor *Vendor `json:"vendor,omitempty"`
+	Echo   bool    `json:"echo,omitempty"` // queued even for a target of kind none: a capture wants to see it
+}
+
+// Vendor is what a phone with a cidaas SDK is told (cidaas-protocol 3): ids, all
+// of them opaque, and nothing that the protocol would have besides - no name, no
+// text, no number.
+type Vendor struct {
+	Exchange string    `json:"exchange"`
+	User     string    `json:"user"`
+	Type     string    `json:"type"` // of the method, in that protocol's word
+	Tenant   string    `json:"tenant"`
+	Client   string    `json:"client"`
+	At       time.Time `json:"at"`
+
+	base string // where this server is reached
+}
+
+// payload is the value of the one key that those SDKs read.
+func (v Vendor) payload(expires time.Time) string {
+	return db.Text(map[string]any{
+		"exchange_id": v.Exchange, "expires_at": expires.UTC().Format("2006-01-02T15:04:05.000Z"), "sub": v.User, "verification_type": v.Type, "verificationType": v.Type,
+		"tenant_name": "", "tenant_key": v.Tenant, "baseurl": v.base, "client_id": v.Client, "client_name": "", "message": "",
+		"request_time": v.At.UnixMilli(), "requested_types": []string{v.Type},
+	})
+}
+
+func (v Vendor) check() error {
+	if !opaque(v.Exchange) || !opaque(v.User) || !opaque(v.Type) { // the others are the operator's own
+		return errors.New("notify: a message that says more than ids")
+	}
+	return nil
 }
 
 // SendPush queues m; it is sent if and only if tx commits, perhaps twice, until
@@ -100,6 +132,8 @@ type Options struct {
 	// Subject is the contact that Web Push services see when a tenant sets none
 	// (RFC 8292 2.1): a mailto: or https: URI. Usually the server's own URL.
 	Subject string
+	// Base is where this server is reached, for phones that know several.
+	Base string
 	// Capture, when set, takes every message instead of its provider.
 	Capture *Capture
 	// Gone forgets a target that its provider called gone, if address is still
@@ -165,6 +199,9 @@ func (n *Notifier) deliver(ctx context.Context, q queued) error {
 	m := q.Message
 	if !m.Expires.After(n.db.Now()) {
 		return nil
+	}
+	if m.Vendor != nil {
+		m.Vendor.base = n.opts.Base
 	}
 	if n.opts.Capture != nil {
 		n.opts.Capture.push(m, n.db.Now())
@@ -266,6 +303,11 @@ func (m Message) check() error {
 	case len(m.Data) > maxData:
 		return errors.New("notify: a message with too much data")
 	}
+	if m.Vendor != nil {
+		if err := m.Vendor.check(); err != nil {
+			return err
+		}
+	}
 	for k, v := range m.Data {
 		if !word(k) || reserved[k] {
 			return fmt.Errorf("notify: a message with data under the key %q", k)
@@ -284,6 +326,9 @@ var reserved = map[string]bool{"payload": true, "auth_req_id": true, "title": tr
 // data is what FCM and Web Push carry. The id comes under every name that a
 // client is known to look for (mosaic-protocol 5.2).
 func (m Message) data() map[string]string {
+	if m.Vendor != nil {
+		return map[string]string{"data": m.Vendor.payload(m.Expires)}
+	}
 	out := map[string]string{}
 	for k, v := range m.Data {
 		out[k] = v

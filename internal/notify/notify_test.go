@@ -366,6 +366,44 @@ func TestFCMDelivers(t *testing.T) {
 	}
 }
 
+// TestFCMVendor: a phone that reads the other protocol's payload finds it under
+// its one key, with a line that the system draws (cidaas-protocol 3).
+func TestFCMVendor(t *testing.T) {
+	d, peer := fcmDesk(t)
+	m := d.message("req-51b7", fcmTarget())
+	m.Data, m.Vendor = nil, &notify.Vendor{Exchange: "chl_A.T.h", User: "usr_1", Type: "PUSH", Tenant: "acme", Client: "phone-app", At: time.UnixMilli(1795336751318)}
+	d.send(t, m)
+	quiet(t, &peer.Peer)
+	var body struct {
+		Message struct {
+			Data         map[string]string
+			Notification struct{ Title, Body string }
+			APNs         struct {
+				Payload struct{ APS map[string]int }
+			}
+		}
+	}
+	if err := json.Unmarshal(peer.Received()[0].Body, &body); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal([]byte(body.Message.Data["data"]), &got); err != nil || len(body.Message.Data) != 1 {
+		t.Fatalf("data %v: %v", body.Message.Data, err)
+	}
+	for name, want := range map[string]any{"exchange_id": "chl_A.T.h", "sub": "usr_1", "verification_type": "PUSH", "verificationType": "PUSH", "tenant_key": "acme", "client_id": "phone-app", "request_time": 1795336751318.0, "client_name": "", "message": ""} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
+	if n := body.Message.Notification; n.Title != "Sign in?" || n.Body != "Tap to approve" || body.Message.APNs.Payload.APS["content-available"] != 1 {
+		t.Errorf("drawn: %+v", body.Message)
+	}
+	m.Vendor.User = "ada@example.org"
+	if err := d.DB.Tx(t.Context(), func(tx *db.Tx) error { return notify.SendPush(t.Context(), tx, m) }); err == nil {
+		t.Error("an address was queued as an id")
+	}
+}
+
 func TestFCMAccessToken(t *testing.T) {
 	d, peer := fcmDesk(t)
 	d.send(t, d.message("req-1", fcmTarget()))

@@ -2,6 +2,8 @@ package oidc
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"net/url"
 	"slices"
@@ -174,6 +176,20 @@ func (a Ask) SignIn() string {
 	return "sign_in"
 }
 
+// LoginPage is where a browser goes to sign in for a request of a client of the
+// cidaas SDKs: the client's own page, or ours.
+func (a Ask) LoginPage(handle, view string, more url.Values) string {
+	to := first(a.Client.Settings.LoginURI, "/identity/login")
+	q := url.Values{"requestId": {handle}, "view_type": {first(view, "login")}}
+	for name, list := range more {
+		q[name] = list
+	}
+	if strings.Contains(to, "?") {
+		return to + "&" + q.Encode()
+	}
+	return to + "?" + q.Encode()
+}
+
 // Locale is the language that the client likes best for its user; "" if it does
 // not say.
 func (a Ask) Locale() string {
@@ -260,12 +276,13 @@ const (
 // had ends, and what it granted goes on in the new one if it is the same user's.
 // need is Consent if that has to be asked first.
 func (p *Provider) Finish(ctx context.Context, handle string, v Visitor, c Consented) (reply Reply, ask Ask, need Need, err error) {
-	return p.FinishBy(ctx, handle, v, c, nil)
+	return p.FinishBy(ctx, handle, "", v, c, nil)
 }
 
 // FinishBy is Finish for a request that is granted now, by the proofs that prove
-// returns: nobody has them unless the request is answered.
-func (p *Provider) FinishBy(ctx context.Context, handle string, v Visitor, c Consented, prove func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error)) (reply Reply, ask Ask, need Need, err error) {
+// returns: nobody has them unless the request is answered. track is what Halfway
+// returned if something was proven for the request before.
+func (p *Provider) FinishBy(ctx context.Context, handle, track string, v Visitor, c Consented, prove func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error)) (reply Reply, ask Ask, need Need, err error) {
 	err = p.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
 		reply, need = Reply{}, Nothing
 		var r record
@@ -273,7 +290,7 @@ func (p *Provider) FinishBy(ctx context.Context, handle string, v Visitor, c Con
 			return err
 		}
 		if prove != nil {
-			if need, err = p.prove(ctx, tx, &r, prove); err != nil || need != Nothing {
+			if need, err = p.prove(ctx, tx, &r, track, prove); err != nil || need != Nothing {
 				return err
 			}
 		}
@@ -378,8 +395,8 @@ func (p *Provider) GrantHeld(ctx context.Context, a Ask, h Held, handle string) 
 
 // prove adds proofs to an open request. Login is what is still needed if they do
 // not reach what was asked for; the request keeps them.
-func (p *Provider) prove(ctx context.Context, tx *db.Tx, r *record, fn func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error)) (Need, error) {
-	if r.State != open {
+func (p *Provider) prove(ctx context.Context, tx *db.Tx, r *record, track string, fn func(ctx context.Context, tx *db.Tx) ([]authn.Proof, error)) (Need, error) {
+	if r.State != open || subtle.ConstantTimeCompare([]byte(r.Body.Track), []byte(track)) != 1 {
 		return Nothing, gone
 	}
 	ps, err := fn(ctx, tx)
@@ -391,17 +408,36 @@ func (p *Provider) prove(ctx context.Context, tx *db.Tx, r *record, fn func(ctx 
 	}
 	all := append(slices.Clone(r.Proofs), ps...)
 	if !authn.Reaches(authn.ACR(all), r.Body.Params.ACR) {
-		r.Proofs, r.Body.User = all, ps[0].User()
+		r.Proofs, r.Body.User, r.Body.Second = all, ps[0].User(), ""
+		if r.Body.Track == "" {
+			r.Body.Track = rand.Text()
+		}
 		return Login, r.move(ctx, tx, open)
 	}
 	return Nothing, p.decide(ctx, tx, r, all, journey.End{OK: true})
 }
 
-// Halfway is who has proven something for a request that needs more; "" for
-// nobody.
-func (p *Provider) Halfway(ctx context.Context, handle string) (directory.UserID, error) {
+// Half is who has proven something for a request that needs more.
+type Half struct {
+	User   directory.UserID // "" for nobody
+	Track  string           // what they show to go on
+	Second authn.ChallengeID
+}
+
+// Halfway is how far a request has come.
+func (p *Provider) Halfway(ctx context.Context, handle string) (Half, error) {
 	r, _, err := p.find(ctx, p.Kit.DB, handle)
-	return r.Body.User, err
+	return Half{r.Body.User, r.Body.Track, r.Body.Second}, err
+}
+
+// Begun notes what was begun for the next factor of a request that is halfway.
+func (p *Provider) Begun(ctx context.Context, tx *db.Tx, handle string, id authn.ChallengeID) error {
+	r, _, err := p.find(ctx, tx, handle)
+	if err != nil || r.State != open || r.Body.User == "" {
+		return err
+	}
+	r.Body.Second = id
+	return r.move(ctx, tx, open)
 }
 
 // Party names a request in what is asked for it; it opens nothing.

@@ -57,6 +57,11 @@ type body struct {
 	Reason  string           `json:"reason,omitempty"`  // why it was denied
 	Token   string           `json:"token,omitempty"`   // client_notification_token
 	Handle  string           `json:"handle,omitempty"`  // of a backchannel request that the client is told of
+	// Track is what whoever proved something for the request shows to go on: others
+	// may know the request (security R36, R46). Second is what was begun for the
+	// next factor.
+	Track  string            `json:"track,omitempty"`
+	Second authn.ChallengeID `json:"second,omitempty"`
 }
 
 // gone is the answer to a handle that opens nothing.

@@ -480,7 +480,7 @@ func TestCidaasForeignForm(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if resp.StatusCode != 303 || (len(resp.Cookies()) > 0) != keeps {
+		if resp.StatusCode != 302 || (len(resp.Cookies()) > 0) != keeps {
 			t.Errorf("%s: %d, cookies %v", origin, resp.StatusCode, resp.Cookies())
 		}
 	}

@@ -135,36 +135,53 @@ func readYAML(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(b))
-	dec.KnownFields(true)
-	if err := dec.Decode(v); errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s is empty", path)
-	} else if err != nil {
+	if err := decodeYAML(b, v); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
-	}
-	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: there is something after the document", path)
 	}
 	return nil
 }
 
-// readJourney reads a journey from YAML or JSON; JSON is YAML.
+// decodeYAML reads one document, in which nothing is unknown.
+func decodeYAML(b []byte, v any) error {
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	dec.KnownFields(true)
+	if err := dec.Decode(v); errors.Is(err, io.EOF) {
+		return errors.New("it is empty")
+	} else if err != nil {
+		return err
+	}
+	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return errors.New("there is something after the document")
+	}
+	return nil
+}
+
 func readJourney(path string) (journey.Graph, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return journey.Graph{}, err
+	}
+	g, err := parseJourney(b)
+	if err != nil {
+		return g, fmt.Errorf("%s: %w", path, err)
+	}
+	return g, nil
+}
+
+// parseJourney reads a journey from YAML or JSON; JSON is YAML.
+func parseJourney(b []byte) (journey.Graph, error) {
 	var g journey.Graph
 	var doc any
-	if err := readYAML(path, &doc); err != nil {
+	if err := decodeYAML(b, &doc); err != nil {
 		return g, err
 	}
 	b, err := json.Marshal(doc)
 	if err != nil {
-		return g, fmt.Errorf("%s: %w", path, err)
+		return g, err
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&g); err != nil {
-		return g, fmt.Errorf("%s: %w", path, err)
-	}
-	return g, nil
+	return g, dec.Decode(&g)
 }
 
 // Current returns the configuration of a tenant as it stands, without secrets.

@@ -171,7 +171,7 @@ func (s *Server) provider() {
 // messages wires what carries push messages out.
 func (s *Server) messages() {
 	o := notify.Options{
-		Client: s.outgoing(), Subject: s.config.URL, Gone: directory.DropTarget, Endpoints: s.config.Providers,
+		Client: s.outgoing(), Subject: s.config.URL, Base: s.config.URL, Gone: directory.DropTarget, Endpoints: s.config.Providers,
 		Sent: func(kind, outcome string) { s.meters.pushes.WithLabelValues(kind, outcome).Inc() },
 		Trouble: func(ctx context.Context, request, _ string) error {
 			return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return push.Fail(ctx, tx, authn.ChallengeID(request)) })
@@ -192,7 +192,8 @@ func (s *Server) housekeeping() {
 			return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return fn(ctx, tx) })
 		})
 	}
-	sweep("sweep.runs", journey.Sweep)
+	w.Every("sweep.runs", time.Minute, s.sweepRuns)
+	sweep("sweep.tries", journey.SweepTries)
 	sweep("sweep.challenges", authn.Sweep)
 	sweep("sweep.strangers", authn.SweepStrangers)
 	sweep("sweep.sessions", session.Sweep)
@@ -204,6 +205,35 @@ func (s *Server) housekeeping() {
 	sweep("sweep.keys", token.Sweep)
 	audit.Serve(w, s.Kit.DB)
 }
+
+// sweepRuns keeps a record of the runs that nobody finished, and forgets the
+// records that are old.
+func (s *Server) sweepRuns(ctx context.Context) error {
+	for more := true; more; {
+		err := s.Kit.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+			more, err = journey.Sweep(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	tenants, err := apps.Tenants(ctx, s.Kit.DB)
+	if err != nil {
+		return err
+	}
+	return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
+		for _, t := range tenants {
+			if err := journey.SweepRecords(ctx, tx, t.ID, tx.Now().Add(-runRecords)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// runRecords is how long it is kept how a run went.
+const runRecords = 7 * 24 * time.Hour
 
 // Serve listens and serves until ctx ends, then drains: it is not ready any
 // more, answers held requests, finishes the others and closes. ready is called
@@ -313,7 +343,10 @@ func (s *Server) routes() http.Handler {
 		}}
 	people.Back = parties.Finish
 	oauth.Routes(mux, parties)
-	cidaas.Routes(mux, cidaas.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Stop: s.draining, SignIn: parties.Begin, Old: parties.Visitor, Keep: parties.Keep, Send: parties.Send, AskConsent: parties.AskConsent, Fail: parties.Fail})
+	vendor := cidaas.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Stop: s.draining, SignIn: parties.Begin, Authorize: parties.Authorize, Old: parties.Visitor, Keep: parties.Keep, Send: parties.Send,
+		AskConsent: parties.AskConsent, Fail: parties.Fail}
+	jobs.Handle(s.Kit.Jobs, cidaas.SendJob, vendor.Deliver)
+	cidaas.Routes(mux, vendor)
 	hosted.Routes(mux, people)
 	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Page: people.Page})
 	adminapi.Routes(mux, s.administration())

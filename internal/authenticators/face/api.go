@@ -19,6 +19,7 @@ func init() {
 	backend.Register(backend.Call[backend.Raw]{Route: "POST /v1/face/sessions/{session_id}/capture", Title: "Hand in pictures", Who: backend.Public, Run: take})
 	backend.Register(backend.Call[registerBody]{Route: "POST /v1/users/{user_id}/face/register", Title: "Keep a face", Needs: "authenticators:create", Run: registerCall})
 	backend.Register(backend.Call[struct{}]{Route: "DELETE /v1/users/{user_id}/face", Title: "Forget a face", Needs: "authenticators:delete", Run: deleteCall})
+	backend.Register(backend.Call[authenticateBody]{Route: "POST /inside/face/authenticate", Title: "Judge a face for another door", Who: backend.Inside, Run: judgeCall})
 	backend.Register(backend.Call[authenticateBody]{Route: "POST /v1/auth/face/authenticate", Title: "Authenticate by a face, beside another factor", Needs: "auth:execute", Run: authenticateCall})
 }
 
@@ -119,4 +120,21 @@ func authenticateCall(ctx context.Context, x *backend.Exec, in authenticateBody)
 	v := Judge(ctx, x.Kit.DB, x.Subject(Kind, held.User), authn.ChallengeID(in.Face), x.Kit.Dev)
 	p, err := x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) { return v.Settle(ctx, tx) })
 	return backend.Out{Proof: p, SessionID: in.SessionID}, err
+}
+
+// judgeCall judges a face for a door that has another proof of the user, or that
+// asks about nobody: a stranger is charged like anybody.
+func judgeCall(ctx context.Context, x *backend.Exec, in authenticateBody) (backend.Out, error) {
+	var s authn.Subject
+	p, err := x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) {
+		u, err := x.Find(ctx, tx, in.Common)
+		s = x.Subject(Kind, u.ID)
+		return authn.Proof{}, authn.Unknown(ctx, tx, err, Kind, x.App.Tenant, x.App.ID, in.Identifier)
+	})
+	if err != nil {
+		return backend.Out{}, err
+	}
+	v := Judge(ctx, x.Kit.DB, s, authn.ChallengeID(in.Face), x.Kit.Dev)
+	p, err = x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) { return v.Settle(ctx, tx) })
+	return backend.Out{Proof: p}, err
 }

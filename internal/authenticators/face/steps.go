@@ -13,12 +13,14 @@ func init() {
 	user := form.New(form.Text("user", "User", form.Help("Empty: whom the journey is about.")))
 	out := []journey.Outcome{journey.Success, journey.Failure}
 	journey.Register(journey.Step[config]{
-		Kind: "face.register", Title: "Register face", Category: "Enrol", Config: user, Outcomes: out, Role: journey.Enrols,
+		Kind: "face.register", Title: "Register face", Category: "Enrol",
+		Words: []string{"selfie", "liveness"}, Config: user, Outcomes: out, Role: journey.Enrols,
 		Doc: "Has the client take a picture and keeps its numbers, with the user's consent. The user must have been proven in this run.",
 		Run: register,
 	})
 	journey.Register(journey.Step[config]{ // it proves nobody by itself, so a journey needs another step that does
-		Kind: "face.authenticate", Title: "Face authentication", Category: "Authenticate", Config: user, Outcomes: out,
+		Kind: "face.authenticate", Title: "Face authentication", Category: "Authenticate",
+		Words: []string{"selfie", "liveness"}, Config: user, Outcomes: out,
 		Doc:     "Has the client take a picture and compares it. It counts beside another proof of the same user only, which must come first.",
 		Prepare: compare, Run: authenticate,
 	})

@@ -14,6 +14,7 @@ import (
 
 func init() {
 	backend.Register(backend.Call[sendBody]{Route: "POST /v1/auth/link/email/send", Title: "Send a link", Needs: "auth:execute", Run: send})
+	backend.Register(backend.Call[insideBody]{Route: "POST /inside/link/email", Title: "Send a link that asks for a number", Who: backend.Inside, Run: sendInside})
 	backend.Register(backend.Call[authenticateBody]{Route: "POST /v1/auth/link/email/authenticate", Title: "Authenticate by a link", Needs: "auth:execute", Run: authenticate})
 }
 
@@ -61,6 +62,36 @@ func send(ctx context.Context, x *backend.Exec, in sendBody) (backend.Out, error
 		body["message"], body["link"] = "The link was made.", sent.Address
 	}
 	return backend.Out{Body: body}, err
+}
+
+type insideBody struct {
+	backend.Common
+	Number string `json:"number"` // two digits, which the waiting page shows
+}
+
+// sendInside sends a link for another door, which shows the number and asks the
+// challenge that is named in the answer what became of it.
+func sendInside(ctx context.Context, x *backend.Exec, in insideBody) (backend.Out, error) {
+	if len(in.Number) != 2 {
+		return backend.Out{}, fault.New(fault.Invalid, "The number has two digits.")
+	}
+	var sent Sent
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		u, err := x.Find(ctx, tx, in.Common)
+		if err == nil {
+			err = directory.MaySignIn(ctx, tx, x.App.Tenant, u.ID)
+		}
+		if err != nil {
+			return err
+		}
+		to, err := address(ctx, tx, u.ID)
+		if err != nil {
+			return err
+		}
+		sent, err = Send(ctx, tx, x.Subject(Kind, u.ID), Note{App: x.App, Base: x.Kit.URL, To: to, Number: in.Number}, false)
+		return err
+	})
+	return backend.Out{Body: map[string]any{"challenge": string(sent.Challenge.ID)}}, err
 }
 
 func orElse(err, other error) error {

@@ -94,6 +94,7 @@ type Note struct {
 	State    string
 	Life     time.Duration // instead of the setting, if shorter
 	Hand     bool          // the caller hands the link over itself
+	Number   string        // what its page asks for, if it was shown already; empty: another one
 }
 
 // Sent is a link that was made.
@@ -126,7 +127,7 @@ func Send(ctx context.Context, tx *db.Tx, s authn.Subject, n Note, request bool)
 		out.Request = "mlr_" + rand.Text()
 		data.Request = hash(tx, "request", out.Request)
 	}
-	if n.Return == "" {
+	if data.Number = n.Number; n.Return == "" && n.Number == "" {
 		d, err := rand.Int(rand.Reader, big.NewInt(90))
 		if err != nil {
 			return Sent{}, err

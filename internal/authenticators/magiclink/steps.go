@@ -15,7 +15,8 @@ import (
 func init() {
 	journey.Register(journey.Step[config]{
 		Kind: "magiclink.authenticate", Title: "Link by mail", Category: "Authenticate",
-		Doc: "Mails a link and waits. The browser that presses the button behind it comes back with a code; or, if the application lets links be opened anywhere, the button asks for the number that the waiting page shows. Somebody unknown is asked in the same way and never right.",
+		Words: []string{"email link", "magic link", "mail"},
+		Doc:   "Mails a link and waits. The browser that presses the button behind it comes back with a code; or, if the application lets links be opened anywhere, the button asks for the number that the waiting page shows. Somebody unknown is asked in the same way and never right.",
 		Config: form.New(
 			form.Text("user", "User", form.Help("Empty: whom the journey is about.")),
 			form.Text("redirect_uri", "Page that runs this journey", form.MaxLen(2048), form.Help("One of the client's redirect addresses; the browser comes back there with magic_link_code, for the page to submit. Empty: the server's own page, or a number.")),

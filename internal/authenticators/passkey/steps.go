@@ -33,7 +33,8 @@ func init() {
 	user := form.Text("user", "User", form.Help("Empty: whom the journey is about."))
 	journey.Register(journey.Step[registerConfig]{
 		Kind: "passkey.register", Title: "Register passkey", Category: "Enrol",
-		Doc: "Has the browser or phone make a passkey and keeps its public half. A user who has something to prove with must have proven it in this run.",
+		Words: []string{"webauthn", "fido", "fido2", "security key"},
+		Doc:   "Has the browser or phone make a passkey and keeps its public half. A user who has something to prove with must have proven it in this run.",
 		Config: form.New(user,
 			form.Text("display_name", "Shown name", form.MaxLen(64), form.Help("What the passkey is listed under; empty: the user's name.")),
 			form.Boolean("register_as_discoverable", "Usable without typing a name", form.Default(true)),
@@ -44,7 +45,8 @@ func init() {
 	})
 	journey.Register(journey.Step[authenticateConfig]{
 		Kind: "passkey.authenticate", Title: "Passkey authentication", Category: "Authenticate",
-		Doc: "Judges the result of a passkey, and asks for one if there is none yet. Without a user it proves whoever the passkey is of.",
+		Words: []string{"webauthn", "fido", "fido2", "security key", "passwordless"},
+		Doc:   "Judges the result of a passkey, and asks for one if there is none yet. Without a user it proves whoever the passkey is of.",
 		Config: form.New(form.Text("user", "User", form.Help("Empty: whom the journey is about, or whoever the passkey proves.")),
 			form.Text("result", "Passkey result", form.MaxLen(maxResult), form.Help("Such as login.webauthn_encoded_result; empty: the step asks."))),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
@@ -53,6 +55,7 @@ func init() {
 	})
 	journey.Register(journey.Step[signConfig]{
 		Kind: "passkey.sign", Title: "Transaction signing with a passkey", Category: "Sign",
+		Words:    []string{"webauthn", "payment", "transaction"},
 		Doc:      "Shows what is approved and has a passkey sign a challenge that commits to it, within a minute.",
 		Config:   form.New(user, form.Object("approval_data", "What is approved", form.Required, form.Help("At most 10 flat members."))),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},

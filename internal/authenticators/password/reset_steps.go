@@ -13,7 +13,8 @@ func init() {
 	user := form.Text("user", "User", form.Help("Empty: whom the journey is about."))
 	journey.Register(journey.Step[requestConfig]{
 		Kind: "password.reset_request", Title: "Send a password reset", Category: "Authenticate",
-		Doc: "Sends a code that lets its reader choose another password. Somebody unknown, or without a password, gets none and the journey goes on all the same.",
+		Words: []string{"forgot", "recover"},
+		Doc:   "Sends a code that lets its reader choose another password. Somebody unknown, or without a password, gets none and the journey goes on all the same.",
 		Config: form.New(user,
 			form.Choice("channel", "Sent by", []string{"email", "sms", "link"}, form.Default("email"), form.Help("link: a mail with a link to a page of this server, where the password is chosen.")),
 			form.Text("language", "Language", form.MaxLen(16))),
@@ -22,6 +23,7 @@ func init() {
 	})
 	journey.Register(journey.Step[resetConfig]{
 		Kind: "password.reset", Title: "Reset password", Category: "Enrol",
+		Words:    []string{"forgot", "recover"},
 		Doc:      "Takes the code that was sent and a new password. It proves nobody and lets nobody enrol more: who reset a password signs in with it next.",
 		Config:   form.New(user, form.Text("code", "Code", form.Help("Empty: the step asks.")), form.Secret("password", "New password", form.Help("Empty: the step asks."))),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},

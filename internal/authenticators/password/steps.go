@@ -16,7 +16,8 @@ func init() {
 	given := form.Secret("password", "Password", form.Help("What was typed, such as login.password; empty: the step asks."))
 	journey.Register(journey.Step[config]{
 		Kind: "password.authenticate", Title: "Password authentication", Category: "Authenticate",
-		Doc: "Judges a password. One that is temporary or has expired proves nobody until it was replaced, which this step asks for.",
+		Words: []string{"pwd", "secret"},
+		Doc:   "Judges a password. One that is temporary or has expired proves nobody until it was replaced, which this step asks for.",
 		Config: form.New(user, given,
 			form.Boolean("replace", "Have it replaced when it must be", form.Default(true), form.Help("When off, such a password leads to password_expired."))),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, "password_expired"},
@@ -26,6 +27,7 @@ func init() {
 	})
 	journey.Register(journey.Step[registerConfig]{
 		Kind: "password.register", Title: "Register password", Category: "Enrol",
+		Words:    []string{"pwd", "new password"},
 		Doc:      "Sets a password for the user, or another one. A user who has something to prove with must have proven it in this run.",
 		Config:   form.New(user, given),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},

@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/notify"
 )
 
 // Carried is a phone whose app keeps no key: it is known by three things that it
@@ -46,15 +49,51 @@ func (c Carried) DisplayName() string {
 	return first(c.Name, "Phone")
 }
 
-// Enrol binds a phone without a key to a user. fault.Conflict if that phone is
-// bound to them already.
-func Enrol(ctx context.Context, tx *db.Tx, s authn.Subject, c Carried) (authn.CredentialID, error) {
-	s.Kind = Kind
-	handle := tx.Vault().Hash("carried", string(s.User)+"/"+string(c.Client)+"/"+c.Device)
-	return authn.Enroll(ctx, tx, s, handle, c.DisplayName(), c)
+// maxSharers is how many users may share one phone.
+const maxSharers = 10
+
+// slot is by what the n-th enrolment of a phone is found again, whosever it is.
+func slot(q db.Q, t Triple, n int) string {
+	return q.Vault().Hash("carried", string(t.Client)+"/"+t.Device) + "/" + strconv.Itoa(n)
 }
 
-// Medium is a phone that can be asked.
+// carriedBy are the enrolments of a phone in an application, whosever they are,
+// and a slot for one more; "" if there is no more.
+func carriedBy(ctx context.Context, q db.Q, s authn.Subject, t Triple) (out []authn.Credential[Carried], free string, err error) {
+	for n := range maxSharers {
+		c, err := authn.ByHandle[Carried](ctx, q, s, slot(q, t, n))
+		switch {
+		case err == nil:
+			out = append(out, c)
+		case !fault.Is(err, fault.NotFound):
+			return nil, "", err
+		case free == "":
+			free = slot(q, t, n)
+		}
+	}
+	return out, free, nil
+}
+
+// Enrol binds a phone without a key to a user. fault.Conflict if that phone is
+// bound to them already, fault.Limited if too many share it.
+func Enrol(ctx context.Context, tx *db.Tx, s authn.Subject, c Carried) (authn.CredentialID, error) {
+	s.Kind = Kind
+	have, free, err := carriedBy(ctx, tx, s, Triple{Client: c.Client, Device: c.Device})
+	if err != nil {
+		return "", err
+	}
+	for _, other := range have {
+		if other.Subject.User == s.User {
+			return "", fault.New(fault.Conflict, "This phone is registered already.")
+		}
+	}
+	if free == "" {
+		return "", fault.New(fault.Limited, "Too many people share this phone.")
+	}
+	return authn.Enroll(ctx, tx, s, free, c.DisplayName(), c)
+}
+
+// Medium is a phone that can be asked. The zero Medium is nobody's.
 type Medium struct {
 	ID     string
 	Name   string
@@ -62,17 +101,31 @@ type Medium struct {
 	phone  *Carried
 }
 
-// Media are the phones of a user that can be asked, the one seen last first.
+// Own is a phone of ours, which signs.
+func Own(d directory.Device) Medium {
+	return Medium{ID: string(d.ID), Name: d.DisplayName(), device: d}
+}
+
+// Unsigned reports that the phone has no key: what it says is one factor.
+func (m Medium) Unsigned() bool { return m.phone != nil }
+
+// Holds reports whether what was enrolled on a device is on this phone: methods
+// name a phone of ours by its key, another by its id.
+func (m Medium) Holds(device directory.DeviceID) bool {
+	if m.phone != nil {
+		return m.ID == string(device)
+	}
+	return m.device.KeyID != "" && strings.EqualFold(m.device.KeyID, string(device))
+}
+
+// Media are the phones of a user that can be asked: those of ours, the one seen
+// last first, and then those without a key.
 func Media(ctx context.Context, q db.Q, s authn.Subject) ([]Medium, error) {
-	s.Kind = Kind
-	devices, err := directory.Devices(ctx, q, s.App, s.User)
+	out, err := signing(ctx, q, s)
 	if err != nil {
 		return nil, err
 	}
-	var out []Medium
-	for _, d := range devices {
-		out = append(out, Medium{ID: string(d.ID), Name: d.DisplayName(), device: d})
-	}
+	s.Kind = Kind
 	creds, err := authn.Credentials[Carried](ctx, q, s)
 	for _, c := range creds {
 		out = append(out, Medium{ID: string(c.ID), Name: c.Data.DisplayName(), phone: &c.Data})
@@ -80,12 +133,29 @@ func Media(ctx context.Context, q db.Q, s authn.Subject) ([]Medium, error) {
 	return out, err
 }
 
-// Device is the phone as Asked wants it.
-func (m Medium) Device() directory.Device {
-	if m.phone == nil {
-		return m.device
+// signing are the phones of a user that sign.
+func signing(ctx context.Context, q db.Q, s authn.Subject) ([]Medium, error) {
+	devices, err := directory.Devices(ctx, q, s.App, s.User)
+	var out []Medium
+	for _, d := range devices {
+		out = append(out, Own(d))
 	}
-	return directory.Device{ID: directory.DeviceID(m.ID), Name: m.phone.Name}
+	return out, err
+}
+
+// tell sends a phone without a key what its app reads (cidaas-protocol 3), if a
+// provider for it was set up. Its push id is a token of FCM, also on iOS.
+func (m Medium) tell(ctx context.Context, tx *db.Tx, c Challenge, n notify.Message) error {
+	n.Target = notify.Target{Kind: notify.None, Address: m.phone.PushID}
+	providers, err := notify.Providers(ctx, tx, n.Tenant, n.App, notify.FCM)
+	if err != nil {
+		return err
+	}
+	if len(providers) > 0 {
+		n.Target.Kind = notify.FCM
+	}
+	n.Vendor = &notify.Vendor{Exchange: Exchange(tx, c.ID, c.Turn), User: string(c.Subject.User), Type: first(c.Data.As, "PUSH"), Tenant: n.Tenant, Client: string(m.phone.Client), At: c.Created}
+	return notify.SendPush(ctx, tx, n)
 }
 
 // Is reports whether a phone shows what this one is known by. One of ours is known
@@ -94,7 +164,7 @@ func (m Medium) Is(ctx context.Context, q db.Q, t Triple, unsigned bool) (bool, 
 	if m.phone != nil {
 		return m.phone.is(t), nil
 	}
-	if !unsigned || t.Device != m.ID {
+	if !unsigned || t.Device != m.ID && !strings.EqualFold(t.Device, m.device.KeyID) { // its SDK knows it by its key
 		return false, nil
 	}
 	targets, err := directory.Targets(ctx, q, m.device.ID)
@@ -104,6 +174,23 @@ func (m Medium) Is(ctx context.Context, q db.Q, t Triple, unsigned bool) (bool, 
 		}
 	}
 	return false, err
+}
+
+// Exchange is what a phone without a key shows as its turn of a request: the
+// request, the turn, and a keyed hash by which one that was issued is known when
+// its turn is over.
+func Exchange(q db.Q, id authn.ChallengeID, turn string) string {
+	head := string(id) + "." + turn
+	return head + "." + q.Vault().Hash("cidaas_exchange", head)[:32]
+}
+
+// Parted is the inverse of Exchange; false for anything that was never issued.
+func Parted(q db.Q, s string) (id authn.ChallengeID, turn string, ok bool) {
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 || len(s) > 200 || !same(Exchange(q, authn.ChallengeID(parts[0]), parts[1]), s) {
+		return "", "", false
+	}
+	return authn.ChallengeID(parts[0]), parts[1], true
 }
 
 // The refusals of a phone's answer. None of them changes anything.
@@ -119,44 +206,51 @@ type Reply struct {
 	ID       authn.ChallengeID
 	Turn     string
 	Triple   Triple
-	Unsigned bool // phones of ours may answer so, too
+	As       string // what the phone takes the method for; in any case of letters
+	Unsigned bool   // phones of ours may answer so, too
 }
 
 // answering reads the request that a phone answers, and checks that it is the
 // phone that was asked and its turn.
 func (r Reply) answering(ctx context.Context, q db.Q, states ...authn.State) (Challenge, error) {
+	c, _, err := r.asked(ctx, q, states...)
+	return c, err
+}
+
+// asked is answering with the phone that answers.
+func (r Reply) asked(ctx context.Context, q db.Q, states ...authn.State) (Challenge, Medium, error) {
 	c, err := authn.Recall[Request](ctx, q, r.ID)
-	if err != nil || c.Subject.Kind != Kind || c.Data.Decoy {
+	if err != nil || c.Subject.Kind != Kind || c.Data.Decoy || !strings.EqualFold(first(c.Data.As, "PUSH"), first(r.As, "PUSH")) {
 		if err == nil || fault.Is(err, fault.NotFound) {
 			err = NotItsTurn
 		}
-		return c, err
+		return c, Medium{}, err
 	}
 	if !c.State.Open() {
-		return c, NotOpen
+		return c, Medium{}, NotOpen
 	}
 	if err := c.Play(r.Turn); err != nil {
-		return c, NotItsTurn
+		return c, Medium{}, NotItsTurn
 	}
 	media, err := Media(ctx, q, c.Subject)
 	if err != nil {
-		return c, err
+		return c, Medium{}, err
 	}
 	for _, m := range media {
 		if m.ID != string(c.Data.Device) {
 			continue
 		}
 		if ok, err := m.Is(ctx, q, r.Triple, r.Unsigned); err != nil || !ok {
-			return c, errors.Join(err, NotThis)
+			return c, m, errors.Join(err, NotThis)
 		}
 		for _, s := range states {
 			if c.State == s {
-				return c, nil
+				return c, m, nil
 			}
 		}
-		return c, NotYet
+		return c, m, NotYet
 	}
-	return c, NotThis
+	return c, Medium{}, NotThis
 }
 
 // Take moves a request one step: acknowledged, then allowed. Whether the user may
@@ -195,7 +289,7 @@ func (r Reply) Refuse(ctx context.Context, tx *db.Tx, reason string) (Challenge,
 // a wrong one ends the request as denied, is charged, and must be committed.
 func (r Reply) Perform(ctx context.Context, tx *db.Tx, typed string) (Challenge, error) {
 	c, err := r.answering(ctx, tx, authn.Allowed, authn.Created)
-	if err == nil && c.State == authn.Created && !c.Data.Here {
+	if err == nil && (c.State == authn.Created && !c.Data.Here || c.Data.Signs) {
 		err = NotYet
 	}
 	if err != nil {
@@ -226,6 +320,37 @@ func (r Reply) Perform(ctx context.Context, tx *db.Tx, typed string) (Challenge,
 	return c, err
 }
 
+// Ready reports whether a phone may confirm a request that wants its owner's
+// signature, and returns that request.
+func (r Reply) Ready(ctx context.Context, q db.Q) (Challenge, error) {
+	c, err := r.answering(ctx, q, authn.Allowed, authn.Created)
+	if err == nil && (c.State == authn.Created && !c.Data.Here || !c.Data.Signs) {
+		err = NotYet
+	}
+	return c, err
+}
+
+// Confirm approves a request by what its owner proved on the very phone that was
+// asked: such an approval is more than one factor.
+func (r Reply) Confirm(ctx context.Context, tx *db.Tx, p authn.Proof) (Challenge, error) {
+	c, err := r.Ready(ctx, tx)
+	if err != nil {
+		return c, err
+	}
+	_, m, err := r.asked(ctx, tx, c.State)
+	if err == nil && !m.Holds(p.Device()) {
+		err = NotThis
+	}
+	if err == nil {
+		c.Data.Passed = true
+		err = authn.Approve(ctx, tx, &c, p)
+	}
+	if err != nil {
+		return c, err
+	}
+	return c, recordEnd(ctx, tx, c, "approved", "")
+}
+
 // OpenOn are the requests that wait for a phone without a key, of whichever of
 // these users it is enrolled for.
 func OpenOn(ctx context.Context, q db.Q, s authn.Subject, t Triple, unsigned bool) ([]Challenge, error) {
@@ -252,18 +377,40 @@ func OpenOn(ctx context.Context, q db.Q, s authn.Subject, t Triple, unsigned boo
 	return out, err
 }
 
-// Rebind gives a phone without a key another push id.
-func Rebind(ctx context.Context, tx *db.Tx, s authn.Subject, t Triple, pushID string) (bool, error) {
-	return each(ctx, tx, s, t, func(c authn.Credential[Carried]) error {
-		c.Data.PushID = pushID
-		return authn.Use(ctx, tx, c)
-	})
+// Rebind gives a phone without a key another push id, for all who share it. It
+// reports whether there is such a phone.
+func Rebind(ctx context.Context, tx *db.Tx, s authn.Subject, t Triple, pushID string) (found bool, err error) {
+	s.Kind = Kind
+	all, _, err := carriedBy(ctx, tx, s, t)
+	for _, c := range all {
+		if err == nil && c.Data.is(t) {
+			c.Data.PushID = pushID
+			found, err = true, authn.Use(ctx, tx, c)
+		}
+	}
+	return found, err
 }
 
-// Release unbinds a phone without a key from a user.
+// Release unbinds a phone without a key from a user, and takes what its owner
+// enrolled on it.
 func Release(ctx context.Context, tx *db.Tx, s authn.Subject, t Triple) (bool, error) {
+	return each(ctx, tx, s, t, func(c authn.Credential[Carried]) error { return drop(ctx, tx, s, c.ID) })
+}
+
+// Drop is Release of a phone that another showed; false for a phone of ours.
+func Drop(ctx context.Context, tx *db.Tx, s authn.Subject, m Medium) (bool, error) {
+	if m.phone == nil {
+		return false, nil
+	}
+	return true, drop(ctx, tx, s, authn.CredentialID(m.ID))
+}
+
+func drop(ctx context.Context, tx *db.Tx, s authn.Subject, id authn.CredentialID) error {
 	s.Kind = Kind
-	return each(ctx, tx, s, t, func(c authn.Credential[Carried]) error { return authn.Revoke(ctx, tx, s, c.ID) })
+	if err := authn.Revoke(ctx, tx, s, id); err != nil {
+		return err
+	}
+	return authn.ForgetDevice(ctx, tx, s, directory.Device{ID: directory.DeviceID(id), KeyID: string(id)})
 }
 
 func each(ctx context.Context, tx *db.Tx, s authn.Subject, t Triple, fn func(authn.Credential[Carried]) error) (found bool, err error) {

@@ -54,6 +54,7 @@ func init() {
 			form.Number("backoff_after", "Denials in 10 minutes before requests slow down", form.Default(3), form.Between(0, 100), form.Help("0: never.")),
 			form.Number("not_me_minutes", "Minutes without requests after \"not me\"", form.Default(60), form.Between(0, 525600), form.Help("0: until an administrator unlocks.")),
 			form.Boolean("needs_proof", "Only after another proof", form.Default(false), form.Help("When on, nobody's phone rings before another method has proven them.")),
+			form.Boolean("unsigned_phones", "Ask phones that sign nothing", form.Default(false), form.Help("In every journey of the application, not only where a step says so: phones of the cidaas SDKs, whose approval is one factor.")),
 			form.Boolean("show_devices", "Show device names before a proof", form.Default(false), form.Help("Tells anybody who knows an e-mail address which phones belong to it.")),
 			form.Text("title", "Title", form.Default("Sign in?"), form.MaxLen(100)),
 			form.Text("body", "Text", form.Default("Open to answer."), form.MaxLen(200)),
@@ -70,6 +71,7 @@ type settings struct {
 	BackoffAfter int    `json:"backoff_after"`
 	NotMeMinutes int    `json:"not_me_minutes"`
 	NeedsProof   bool   `json:"needs_proof"`
+	Unsigned     bool   `json:"unsigned_phones"`
 	ShowDevices  bool   `json:"show_devices"`
 	Title        string `json:"title"`
 	Body         string `json:"body"`
@@ -102,6 +104,7 @@ type Request struct {
 	Masked    string             `json:"masked,omitempty"`  // how that request calls the user
 	As        string             `json:"as,omitempty"`      // what the asking protocol calls the method
 	Answer    *Given             `json:"answer,omitempty"`  // of our own phone app
+	Signs     bool               `json:"signs,omitempty"`   // a phone without a key answers by a signature of its owner's, too
 }
 
 // Challenge is an approval request in flight.
@@ -109,11 +112,11 @@ type Challenge = authn.Challenge[Request]
 
 // Asked is what Begin needs to know besides who is asked.
 type Asked struct {
-	Subject authn.Subject    // Kind is set by Begin; User empty: a decoy
-	Device  directory.Device // whom to ask; empty for a decoy
-	Once    string           // the visit that asks
-	Name    string           // under which a decoy is limited and slotted
-	Mode    string           // empty: the application's setting
+	Subject authn.Subject // Kind is set by Begin; User empty: a decoy
+	To      Medium        // whom to ask; nobody's for a decoy
+	Once    string        // the visit that asks
+	Name    string        // under which a decoy is limited and slotted
+	Mode    string        // empty: the application's setting
 	Title   string
 	Body    string
 	Life    time.Duration // shorter than the application's setting; 0: that
@@ -129,7 +132,7 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 	if err := authn.Settings(ctx, tx, a.Subject.App, Kind, &set); err != nil {
 		return Challenge{}, err
 	}
-	a.Subject.Kind, a.Subject.Device = Kind, a.Device.ID
+	a.Subject.Kind, a.Subject.Device = Kind, directory.DeviceID(a.To.ID)
 	who := string(a.Subject.User)
 	if who == "" {
 		who = "?" + a.Name
@@ -139,7 +142,7 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 		return Challenge{}, err
 	}
 	req := a.Request
-	req.Decoy, req.Device, req.DeviceKey, req.Mode = a.Subject.User == "", a.Device.ID, a.Device.KeyID, a.Mode
+	req.Decoy, req.Device, req.DeviceKey, req.Mode = a.Subject.User == "", a.Subject.Device, a.To.device.KeyID, a.Mode
 	if req.Mode == "" {
 		req.Mode = set.NumberMode
 	}
@@ -159,18 +162,18 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 
 // tell sends the message: an opaque id and words that name nobody (P6, R92).
 func tell(ctx context.Context, tx *db.Tx, c Challenge, a Asked, title, body string) error {
-	tx.Signal(deviceTopic(a.Device.KeyID))
-	targets, err := directory.Targets(ctx, tx, a.Device.ID)
+	m := notify.Message{Tenant: string(c.Subject.Tenant), App: string(c.Subject.App), Device: a.To.ID, RequestID: string(c.ID), Title: title, Body: body, Expires: c.Expires, Echo: a.Echo}
+	if a.To.Unsigned() {
+		return a.To.tell(ctx, tx, c, m)
+	}
+	tx.Signal(deviceTopic(a.To.device.KeyID))
+	targets, err := directory.Targets(ctx, tx, a.To.device.ID)
 	if err != nil {
 		return err
 	}
 	for _, t := range targets {
-		err := notify.SendPush(ctx, tx, notify.Message{
-			Tenant: string(c.Subject.Tenant), App: string(c.Subject.App), Device: string(a.Device.ID), RequestID: string(c.ID),
-			Title: title, Body: body, Expires: c.Expires, TargetID: t.ID, Echo: a.Echo,
-			Target: notify.Target{Kind: t.Kind, Address: t.Address, AppIdentifier: t.AppIdentifier},
-		})
-		if err != nil {
+		m.TargetID, m.Target = t.ID, notify.Target{Kind: t.Kind, Address: t.Address, AppIdentifier: t.AppIdentifier}
+		if err := notify.SendPush(ctx, tx, m); err != nil {
 			return err
 		}
 	}

@@ -16,7 +16,8 @@ import (
 func init() {
 	journey.Register(journey.Step[authenticateConfig]{
 		Kind: "push.authenticate", Title: "Web to mobile authentication", Category: "Authenticate",
-		Doc: "Asks the user's phone and waits. Succeeds only if the phone's journey authenticated the same user.",
+		Words: []string{"web to mobile", "approve", "phone", "notification", "mfa", "2fa", "ciba"},
+		Doc:   "Asks the user's phone and waits. Succeeds only if the phone's journey authenticated the same user.",
 		Config: form.New(
 			form.Text("user", "User", form.Help("Empty: whom the journey is about.")),
 			form.Journey("journey", "Mobile journey", string(journey.KindMobileApprove), form.Required),
@@ -26,6 +27,7 @@ func init() {
 			form.Text("body", "Text of the message", form.MaxLen(200)),
 			form.Object("approval_data", "What is approved", form.Help("At most 10 keys; shown on the phone.")),
 			form.Object("additional_data", "Data for the mobile journey"),
+			form.Boolean("unsigned_phones", "Ask phones that sign nothing", form.Default(false), form.Help("Phones of the cidaas SDKs. Their approval is one factor, and they choose one of four numbers whatever else is set.")),
 			form.Boolean("another_way", "Offer another way", form.Default(false)),
 		),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel, noDevices},
@@ -55,6 +57,7 @@ type authenticateConfig struct {
 	Body            string         `json:"body"`
 	ApprovalData    map[string]any `json:"approval_data"`
 	AdditionalData  map[string]any `json:"additional_data"`
+	Unsigned        bool           `json:"unsigned_phones"`
 	AnotherWay      bool           `json:"another_way"`
 }
 
@@ -109,25 +112,25 @@ type asking struct {
 // locked or has no phone is asked like anybody else and never answers (J10),
 // unless the journey knows the user by other means.
 func (s asking) begin(ctx context.Context) (journey.Next, error) {
-	user, devices, err := s.whom(ctx)
+	user, phones, err := s.whom(ctx)
 	if err != nil {
 		return journey.Judge(s.Exec, err)
 	}
 	known := user != "" && user == s.Subject()
-	if known && len(devices) == 0 {
+	if known && len(phones) == 0 {
 		s.FailAs("no_devices", "No phone is registered.")
 		return journey.Go(noDevices), nil
 	}
-	if len(devices) == 0 || s.set.NeedsProof && s.Proven() != user {
-		return s.ask(ctx, "", directory.Device{})
+	if len(phones) == 0 || s.set.NeedsProof && s.Proven() != user {
+		return s.ask(ctx, "", Medium{})
 	}
-	if len(devices) > 1 {
-		return s.offer(devices), nil
+	if len(phones) > 1 {
+		return s.offer(user, phones), nil
 	}
-	return s.ask(ctx, user, devices[0])
+	return s.ask(ctx, user, phones[0])
 }
 
-func (s asking) whom(ctx context.Context) (directory.UserID, []directory.Device, error) {
+func (s asking) whom(ctx context.Context) (directory.UserID, []Medium, error) {
 	u, err := s.User(ctx, s.c.User)
 	if fault.Is(err, fault.NotFound) {
 		return "", nil, nil
@@ -141,17 +144,27 @@ func (s asking) whom(ctx context.Context) (directory.UserID, []directory.Device,
 	} else if err != nil {
 		return "", nil, err
 	}
-	devices, err := directory.Devices(ctx, s.Q, s.App(), u.ID)
-	return u.ID, devices, err
+	phones, err := s.phones(ctx, u.ID)
+	return u.ID, phones, err
+}
+
+// phones are those that this journey may ask: not those that sign nothing, unless
+// the step or the application says so, for what they approve is one factor.
+func (s asking) phones(ctx context.Context, user directory.UserID) ([]Medium, error) {
+	sub := authn.Subject{Tenant: s.Tenant(), App: s.App(), User: user}
+	if s.c.Unsigned || s.set.Unsigned {
+		return Media(ctx, s.Q, sub)
+	}
+	return signing(ctx, s.Q, sub)
 }
 
 // offer asks which of several phones.
-func (s asking) offer(devices []directory.Device) journey.Next {
-	rows := make([]any, len(devices))
-	s.m.Codes = make([]string, len(devices))
-	for i, d := range devices {
-		s.m.Codes[i] = string(d.ID)
-		rows[i] = map[string]any{"code": fmt.Sprint(i + 1), "name": s.name(d, i+1)}
+func (s asking) offer(user directory.UserID, phones []Medium) journey.Next {
+	rows := make([]any, len(phones))
+	s.m.Codes = make([]string, len(phones))
+	for i, m := range phones {
+		s.m.Codes[i] = m.ID
+		rows[i] = map[string]any{"code": fmt.Sprint(i + 1), "name": s.name(user, m, i+1)}
 	}
 	return journey.Ask(journey.Prompt{
 		Kind: "push.device", Title: "Which phone?", Data: map[string]any{"devices": rows}, Options: s.options(),
@@ -161,9 +174,9 @@ func (s asking) offer(devices []directory.Device) journey.Next {
 
 // name is how a phone is called before anybody was proven: not by what its
 // owner calls it, unless the application says so (R31).
-func (s asking) name(d directory.Device, i int) string {
-	if d.User != "" && (s.set.ShowDevices || s.Proven() == d.User) {
-		return d.DisplayName()
+func (s asking) name(user directory.UserID, m Medium, i int) string {
+	if m.ID != "" && (s.set.ShowDevices || s.Proven() == user) {
+		return m.Name
 	}
 	if i == 0 {
 		return "your phone"
@@ -173,7 +186,7 @@ func (s asking) name(d directory.Device, i int) string {
 
 func (s asking) choose(ctx context.Context) (journey.Next, error) {
 	code, _ := s.Answer.Data["selected_device_code"].(string)
-	user, devices, err := s.whom(ctx)
+	user, phones, err := s.whom(ctx)
 	if err != nil {
 		return journey.Judge(s.Exec, err)
 	}
@@ -181,20 +194,20 @@ func (s asking) choose(ctx context.Context) (journey.Next, error) {
 		if code != fmt.Sprint(i+1) {
 			continue
 		}
-		for _, d := range devices {
-			if string(d.ID) == id {
-				return s.ask(ctx, user, d)
+		for _, m := range phones {
+			if m.ID == id {
+				return s.ask(ctx, user, m)
 			}
 		}
 	}
-	if len(devices) == 0 {
-		return s.ask(ctx, "", directory.Device{})
+	if len(phones) == 0 {
+		return s.ask(ctx, "", Medium{})
 	}
-	return s.offer(devices).Because(fault.New(fault.Invalid, "Choose one of the phones offered.")), nil
+	return s.offer(user, phones).Because(fault.New(fault.Invalid, "Choose one of the phones offered.")), nil
 }
 
 // ask poses the request.
-func (s asking) ask(ctx context.Context, user directory.UserID, d directory.Device) (journey.Next, error) {
+func (s asking) ask(ctx context.Context, user directory.UserID, to Medium) (journey.Next, error) {
 	if err := s.slow(ctx, user); err != nil {
 		return journey.Judge(s.Exec, err)
 	}
@@ -213,10 +226,14 @@ func (s asking) ask(ctx context.Context, user directory.UserID, d directory.Devi
 		}
 		s.c.ApprovalData = data
 	}
+	mode := s.c.NumberMode
+	if to.Unsigned() {
+		mode = Choose4 // what its app can show; a tap alone would prove next to nothing
+	}
 	from := s.Started()
 	ch, err := Begin(ctx, s.Tx, Asked{
-		Subject: authn.Subject{Tenant: s.Tenant(), App: s.App(), User: user}, Device: d, Once: fmt.Sprintf("push/%s/%d", s.Once(), s.m.Sent),
-		Name: directory.NameKey(s.c.User), Mode: s.c.NumberMode, Title: s.c.Title, Body: s.c.Body, Echo: s.Dev(),
+		Subject: authn.Subject{Tenant: s.Tenant(), App: s.App(), User: user}, To: to, Once: fmt.Sprintf("push/%s/%d", s.Once(), s.m.Sent),
+		Name: directory.NameKey(s.c.User), Mode: mode, Title: s.c.Title, Body: s.c.Body, Echo: s.Dev(),
 		Request: Request{
 			Journey: s.c.Journey, Version: version, AppName: s.AppName(), Client: s.Client(), ClientAs: s.ClientName(), Place: web.Place(from.Address),
 			Browser: web.Browser(from.UserAgent), Web: s.Journey(), Approval: s.c.ApprovalData, Extra: s.c.AdditionalData,
@@ -225,9 +242,9 @@ func (s asking) ask(ctx context.Context, user directory.UserID, d directory.Devi
 	if err != nil {
 		return journey.Judge(s.Exec, err)
 	}
-	s.m.Request, s.m.Device, s.m.Trouble = ch.ID, d.ID, false
+	s.m.Request, s.m.Device, s.m.Trouble = ch.ID, directory.DeviceID(to.ID), false
 	s.m.Sent++
-	return s.wait(ch, d), s.Audit(ctx, "push.requested", "", map[string]any{"request": string(ch.ID), "mode": ch.Data.Mode})
+	return s.wait(ch, to), s.Audit(ctx, "push.requested", "", map[string]any{"request": string(ch.ID), "mode": ch.Data.Mode})
 }
 
 // slow makes who denied several requests wait before the next one (P8): 30
@@ -256,7 +273,7 @@ func (s asking) resend(ctx context.Context) (journey.Next, error) {
 	if ch.State == authn.Approved {
 		return s.outcome(ctx)
 	}
-	d, err := s.device(ctx)
+	d, err := s.phone(ctx, ch)
 	if err != nil {
 		return journey.Next{}, err
 	}
@@ -270,17 +287,24 @@ func (s asking) resend(ctx context.Context) (journey.Next, error) {
 	s.m.Resends--
 	s.m.ResentAt = s.Now()
 	user := ch.Subject.User
-	if ch.Data.Decoy {
+	if ch.Data.Decoy || d.ID == "" {
 		user = ""
 	}
 	return s.ask(ctx, user, d)
 }
 
-func (s asking) device(ctx context.Context) (directory.Device, error) {
+// phone is the one that was asked; nobody's if it is gone.
+func (s asking) phone(ctx context.Context, ch Challenge) (Medium, error) {
 	if s.m.Device == "" {
-		return directory.Device{}, nil
+		return Medium{}, nil
 	}
-	return directory.FindDevice(ctx, s.Q, s.m.Device)
+	all, err := s.phones(ctx, ch.Subject.User)
+	for _, m := range all {
+		if m.ID == string(s.m.Device) {
+			return m, err
+		}
+	}
+	return Medium{}, err
 }
 
 // outcome goes on once the request is decided.
@@ -293,7 +317,7 @@ func (s asking) outcome(ctx context.Context) (journey.Next, error) {
 	case ch.State == authn.Approved:
 		return s.redeem(ctx, ch)
 	case ch.State.Open():
-		d, err := s.device(ctx)
+		d, err := s.phone(ctx, ch)
 		s.m.Trouble = s.m.Trouble || ch.Data.Trouble
 		return s.wait(ch, d), err
 	case ch.State == authn.Expired:
@@ -323,9 +347,9 @@ func (s asking) options() []journey.Option {
 	return append(out, journey.Option{ID: "cancel", Label: "Cancel"})
 }
 
-func (s asking) wait(ch Challenge, d directory.Device) journey.Next {
+func (s asking) wait(ch Challenge, m Medium) journey.Next {
 	data := map[string]any{
-		"device_display_name": s.name(d, 0), "resend_attempts_left": s.m.Resends, "polling_interval": s.c.PollingInterval,
+		"device_display_name": s.name(ch.Subject.User, m, 0), "resend_attempts_left": s.m.Resends, "polling_interval": s.c.PollingInterval,
 		"number_mode": ch.Data.Mode, "expires_at": ch.Expires.UnixMilli(),
 	}
 	if ch.Data.Number != "" {

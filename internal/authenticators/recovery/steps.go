@@ -14,6 +14,7 @@ func init() {
 	user := form.Text("user", "User", form.Help("Empty: whom the journey is about."))
 	journey.Register(journey.Step[generateConfig]{
 		Kind: "recovery.generate", Title: "Make recovery codes", Category: "Enrol",
+		Words:    []string{"backup codes"},
 		Doc:      "Makes new recovery codes and shows them once; the old ones end. A user who has something to prove with must have proven it in this run.",
 		Config:   form.New(user),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
@@ -22,6 +23,7 @@ func init() {
 	})
 	journey.Register(journey.Step[authenticateConfig]{
 		Kind: "recovery.authenticate", Title: "Recovery code", Category: "Authenticate",
+		Words:    []string{"backup code", "lost phone"},
 		Doc:      "Takes a recovery code, which is good once.",
 		Config:   form.New(user, form.Text("code", "Code", form.Required)),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},

@@ -19,7 +19,8 @@ func init() {
 	code := form.Text("code", "Code", form.Required, form.Help("What was typed, such as login.totp_code."))
 	journey.Register(journey.Step[registerConfig]{
 		Kind: "totp.register", Title: "Register TOTP", Category: "Enrol",
-		Doc: "Makes a secret for an authenticator app and shows it. It counts from then on, whether or not it is scanned. A user who has something to prove with must have proven it in this run.",
+		Words: []string{"authenticator app", "qr", "google authenticator", "otp"},
+		Doc:   "Makes a secret for an authenticator app and shows it. It counts from then on, whether or not it is scanned. A user who has something to prove with must have proven it in this run.",
 		Config: form.New(user,
 			form.Text("label", "Label", form.Help("Tells authenticators of one user apart; empty: the user's address.")),
 			form.Boolean("override", "Replace an existing one", form.Default(false), form.Help("Only where one authenticator is allowed.")),
@@ -37,6 +38,7 @@ func init() {
 	})
 	journey.Register(journey.Step[authenticateConfig]{
 		Kind: "totp.authenticate", Title: "TOTP authentication", Category: "Authenticate",
+		Words:    []string{"authenticator app", "otp", "code", "mfa", "2fa"},
 		Doc:      "Tries a code against every authenticator app of the user. It is good once.",
 		Config:   form.New(user, code),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
@@ -58,7 +60,8 @@ func init() {
 	})
 	journey.Register(journey.Step[signConfig]{
 		Kind: "totp.sign", Title: "Transaction signing with TOTP", Category: "Sign",
-		Doc: "Shows what is approved and a challenge, and asks for the code that an app makes of the challenge. Public apps cannot; ours and those with the vendor's SDK can.",
+		Words: []string{"payment", "transaction", "otp"},
+		Doc:   "Shows what is approved and a challenge, and asks for the code that an app makes of the challenge. Public apps cannot; ours and those with the vendor's SDK can.",
 		Config: form.New(user,
 			form.Object("approval_data", "What is approved", form.Required, form.Help("At most 10 flat members.")),
 			form.Number("tries", "Tries", form.Default(3), form.Between(1, 10))),

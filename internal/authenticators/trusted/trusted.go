@@ -37,12 +37,14 @@ func init() {
 	})
 	user := form.Text("user", "User", form.Help("Empty: whom the journey is about."))
 	journey.Register(journey.Step[config]{
-		Kind: "trusted_device.remember", Title: "Trust this device", Category: "Devices", Config: form.New(user), Role: journey.Enrols,
+		Kind: "trusted_device.remember", Title: "Trust this device", Category: "Devices",
+		Words: []string{"remember me", "remember browser"}, Config: form.New(user), Role: journey.Enrols,
 		Doc:      "Notes the key of the client's device, which then stands for a second factor. The user must have been proven by two factors in this run.",
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure}, Run: remember,
 	})
 	journey.Register(journey.Step[config]{ // no Role: it proves nobody by itself
-		Kind: "trusted_device.check", Title: "Is this device trusted?", Category: "Devices", Config: form.New(user),
+		Kind: "trusted_device.check", Title: "Is this device trusted?", Category: "Devices",
+		Words: []string{"remember me", "remembered browser", "known browser"}, Config: form.New(user),
 		Doc:      "Has the client's device sign. A device that the user trusted counts as a second factor beside what was proven before.",
 		Outcomes: []journey.Outcome{"trusted", "not_trusted"}, Run: check,
 	})

@@ -50,6 +50,7 @@ func init() {
 	})
 	journey.Register(journey.Step[isAuthenticated]{
 		Kind: "is_authenticated", Title: "Is user authenticated", Category: "Users",
+		Words:    []string{"signed in", "proven"},
 		Doc:      "Goes by yes if this run has a proof of the user.",
 		Config:   form.New(userField()),
 		Outcomes: []journey.Outcome{"yes", "no"},

@@ -12,7 +12,8 @@ import (
 func init() {
 	journey.Register(journey.Step[createUser]{
 		Kind: "create_user", Title: "Create user", Category: "Users",
-		Doc: "Creates a user with the names given, none of them verified. The run is about this user from here on.",
+		Words: []string{"sign up", "register", "new account"},
+		Doc:   "Creates a user with the names given, none of them verified. The run is about this user from here on.",
 		Config: form.New(
 			form.Text("email", "E-mail address"),
 			form.Text("phone_number", "Phone number"),

@@ -10,6 +10,7 @@ import (
 func init() {
 	journey.Register(journey.Step[provideData]{
 		Kind: "json_data", Title: "Provide JSON data", Category: "Data",
+		Words:    []string{"output", "data", "return"},
 		Doc:      "Hands data to the client with the next reply.",
 		Config:   form.New(form.Object("data", "Data", form.Required)),
 		Outcomes: []journey.Outcome{journey.Success},
@@ -20,6 +21,7 @@ func init() {
 	})
 	journey.Register(journey.Step[provideData]{
 		Kind: "sdk_data", Title: "Save data in SDK", Category: "Data",
+		Words:    []string{"remember", "local storage", "cookie"},
 		Doc:      "Has the client keep data for later journeys. The client holds it: never trust what comes back.",
 		Config:   form.New(form.Object("data", "Data", form.Required)),
 		Outcomes: []journey.Outcome{journey.Success},

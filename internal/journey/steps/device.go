@@ -21,7 +21,8 @@ var deviceAnswer = form.New(
 func init() {
 	journey.Register(journey.Step[registerDevice]{
 		Kind: "device.register", Title: "Register device", Category: "Devices",
-		Doc: "Binds the key of the client's device to the user, and where the device is reached. A user who has something to prove with must have proven it in this run.",
+		Words: []string{"bind", "phone", "key"},
+		Doc:   "Binds the key of the client's device to the user, and where the device is reached. A user who has something to prove with must have proven it in this run.",
 		Config: form.New(
 			form.Text("user", "User", form.Help("Empty: whom the journey is about.")),
 			form.Text("name", "Device name"),
@@ -33,7 +34,8 @@ func init() {
 	})
 	journey.Register(journey.Step[validateDevice]{
 		Kind: "device.validate", Title: "Validate device", Category: "Devices",
-		Doc: "Asks the client's device to sign. Success means that it holds a key registered for the user; it is no proof of the user.",
+		Words: []string{"known device", "phone", "key"},
+		Doc:   "Asks the client's device to sign. Success means that it holds a key registered for the user; it is no proof of the user.",
 		Config: form.New(
 			form.Text("user", "User", form.Help("Empty: whom the journey is about.")),
 		),

@@ -10,6 +10,7 @@ import (
 func init() {
 	journey.Register(journey.Step[complete]{
 		Kind: "complete", Title: "Complete journey", Category: "End",
+		Words:  []string{"success", "finish", "end", "allow", "token"},
 		Doc:    "Ends the journey well. Whoever was proven is signed in; if nobody was, the end is a registration and signs nobody in.",
 		Config: form.New(form.Object("claims", "Claims for the token")),
 		Role:   journey.Terminal | journey.Accepts,
@@ -22,7 +23,8 @@ func init() {
 	})
 	journey.Register(journey.Step[reject]{
 		Kind: "reject", Title: "Reject access", Category: "End",
-		Doc: "Ends the journey without access.",
+		Words: []string{"deny", "fail", "end", "stop", "refuse"},
+		Doc:   "Ends the journey without access.",
 		Config: form.New(
 			form.Text("reason", "Reason", form.Default("access_rejected"), form.Help("A word for programs.")),
 			form.Text("message", "Message", form.Default("Access was not granted.")),

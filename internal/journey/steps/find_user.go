@@ -11,7 +11,8 @@ import (
 func init() {
 	journey.Register(journey.Step[findUser]{
 		Kind: "find_user", Title: "Find user", Category: "Users",
-		Doc: "Finds the user who goes by a name. It proves nothing: the run is about that user, who is not signed in.",
+		Words: []string{"lookup", "search", "exists"},
+		Doc:   "Finds the user who goes by a name. It proves nothing: the run is about that user, who is not signed in.",
 		Config: form.New(
 			form.Text("user", "User", form.Help("E-mail address, phone number, username, external id or user id.")),
 			form.Text("output", "Keep the user's id as", form.Default("user_id")),

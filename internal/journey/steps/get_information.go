@@ -10,7 +10,8 @@ import (
 func init() {
 	journey.Register(journey.Step[getInformation]{
 		Kind: "get_information", Title: "Get information from client", Category: "Ask",
-		Doc: "Asks the client for the fields of a form and keeps them in a variable.",
+		Words: []string{"form", "ask", "fields", "input", "collect"},
+		Doc:   "Asks the client for the fields of a form and keeps them in a variable.",
 		Config: form.New(
 			form.Text("form_id", "Form id", form.Required),
 			form.Text("title", "Title"),

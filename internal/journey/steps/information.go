@@ -10,7 +10,8 @@ import (
 func init() {
 	journey.Register(journey.Step[information]{
 		Kind: "information", Title: "Display information", Category: "Ask",
-		Doc: "Shows a text and goes on when it was read.",
+		Words: []string{"message", "text", "notice", "show"},
+		Doc:   "Shows a text and goes on when it was read.",
 		Config: form.New(
 			form.Text("title", "Title"),
 			form.Text("text", "Text", form.Required),

@@ -10,7 +10,8 @@ import (
 func init() {
 	journey.Register(journey.Step[loginForm]{
 		Kind: "login_form", Title: "Login form", Category: "Ask",
-		Doc: "Asks how somebody wants to sign in. Each method is a way out; what was typed is kept in a variable.",
+		Words: []string{"sign in", "log in", "username", "start"},
+		Doc:   "Asks how somebody wants to sign in. Each method is a way out; what was typed is kept in a variable.",
 		Config: form.New(
 			form.Text("form_id", "Form id", form.Default("login")),
 			form.Text("title", "Title"),
@@ -32,6 +33,13 @@ func init() {
 		},
 		Run: runLoginForm,
 	})
+	for _, m := range loginMethods {
+		var names []string
+		for _, f := range m.Fields {
+			names = append(names, f.Name)
+		}
+		journey.Brings(m.ID, names...)
+	}
 }
 
 type loginForm struct {

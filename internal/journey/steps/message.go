@@ -44,7 +44,8 @@ func init() {
 	})
 	journey.Register(journey.Step[waitMessage]{
 		Kind: "ticket.wait", Title: "Wait for cross-session message", Category: "Messages",
-		Doc: "Waits until another journey has changed or consumed a message.",
+		Words: []string{"cross session", "another device", "poll"},
+		Doc:   "Waits until another journey has changed or consumed a message.",
 		Config: form.New(
 			form.Text("ticket", "Message", form.Required),
 			form.Duration("poll", "Seconds a poll is held", form.Default(3), form.Between(1, 25)),

@@ -10,7 +10,8 @@ import (
 func init() {
 	journey.Register(journey.Step[setVariables]{
 		Kind: "set_variables", Title: "Set variables", Category: "Data",
-		Doc: "Keeps values under names for later nodes.",
+		Words: []string{"variable", "assign", "remember"},
+		Doc:   "Keeps values under names for later nodes.",
 		Config: form.New(form.List("variables", "Variables", form.New(
 			form.Text("name", "Name", form.Required),
 			form.Expr("value", "Value"),

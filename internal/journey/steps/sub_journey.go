@@ -11,7 +11,8 @@ import (
 func init() {
 	journey.Register(journey.Step[subJourney]{
 		Kind: "sub_journey", Title: "Sub-journey", Category: "Flow",
-		Doc: "Runs another journey and comes back. It sees the input as \"input\"; what it sets as \"output\" is kept.",
+		Words: []string{"call", "reuse", "fragment", "block"},
+		Doc:   "Runs another journey and comes back. It sees the input as \"input\"; what it sets as \"output\" is kept.",
 		Config: form.New(
 			form.Journey("journey", "Journey", string(journey.KindSub), form.Required),
 			form.Object("input", "Input"),

@@ -161,6 +161,14 @@ func (f *FCM) send(w http.ResponseWriter, r *http.Request) {
 				TTL         string `json:"ttl"`
 				CollapseKey string `json:"collapse_key"`
 			} `json:"android"`
+			Notification *struct {
+				Title string `json:"title"`
+				Body  string `json:"body"`
+			} `json:"notification"`
+			APNs *struct {
+				Headers map[string]string `json:"headers"`
+				Payload map[string]any    `json:"payload"`
+			} `json:"apns"`
 		} `json:"message"`
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))

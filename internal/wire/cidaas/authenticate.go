@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
@@ -25,7 +24,10 @@ type flow struct {
 	Masked string `json:"masked,omitempty"`
 	As     string `json:"as,omitempty"`
 	Decoy  bool   `json:"decoy,omitempty"`
-	Name   string `json:"name,omitempty"` // of a decoy: what failures are counted under
+	Name   string `json:"name,omitempty"`   // of a decoy: what failures are counted under
+	Ref    string `json:"ref,omitempty"`    // what was begun elsewhere: a ceremony, a picture, a link
+	Token  string `json:"token,omitempty"`  // of the picture
+	Number string `json:"number,omitempty"` // what the page of a mailed link asks for
 }
 
 const flowLife = 5 * time.Minute
@@ -49,23 +51,23 @@ func (d Door) asked(ctx context.Context, in body) (oidc.Ask, string, error) {
 // whom finds the user of a call: by any identifier, or by the name that the
 // request has for who is half signed in. "" for nobody; typed is what the answer
 // about nobody depends on.
-func (d Door) whom(ctx context.Context, a oidc.Ask, request string, in body) (user directory.UserID, typed string, err error) {
+func (d Door) whom(ctx context.Context, a oidc.Ask, request string, in body) (user directory.UserID, typed string, half bool, err error) {
 	if sub := in.get("sub", "q"); sub != "" {
-		half, err := d.Provider.Halfway(ctx, request)
-		if err != nil || half == "" || masked(d.Kit.DB, request, string(half)) != sub {
-			return "", sub, err
+		h, err := d.Provider.Halfway(ctx, request)
+		if err != nil || h.User == "" || masked(d.Kit.DB, request, string(h.User)) != sub {
+			return "", sub, false, err
 		}
-		return half, sub, nil
+		return h.User, sub, true, nil
 	}
 	typed = in.get("identifier", "email", "mobile_number", "username")
 	if typed == "" {
-		return "", "", missing
+		return "", "", false, missing
 	}
 	u, err := directory.Lookup(ctx, d.Kit.DB, a.App.Tenant, typed)
 	if fault.Is(err, fault.NotFound) || err == nil && u.Status != directory.Active {
-		return "", typed, nil
+		return "", typed, false, nil
 	}
-	return u.ID, typed, err
+	return u.ID, typed, false, err
 }
 
 func (d Door) list(r *http.Request, in body) (any, error) {
@@ -78,7 +80,7 @@ func (d Door) entries(ctx context.Context, in body) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	user, typed, err := d.whom(ctx, a, request, in)
+	user, typed, _, err := d.whom(ctx, a, request, in)
 	if err != nil {
 		return nil, err
 	}
@@ -123,63 +125,75 @@ func (d Door) initiate(r *http.Request, in body) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.Type == "EMAIL" && strings.EqualFold(in.get("processingType"), "LINK") {
+		m = mailedLink
+	}
 	var on struct{}
 	if err := authn.Settings(ctx, d.Kit.DB, a.App.ID, m.Kind, &on); fault.Is(err, fault.Denied) {
 		return nil, inactive.because(err)
 	} else if err != nil {
 		return nil, err
 	}
-	user, typed, err := d.whom(ctx, a, request, in)
+	user, typed, half, err := d.whom(ctx, a, request, in)
 	if err != nil {
 		return nil, err
 	}
-	sub := masked(d.Kit.DB, request, string(user))
+	b := begun{ask: a, request: request, m: m, user: user, typed: typed, half: half, from: web.Address(r, d.Trusted).String(), agent: clip(r.UserAgent()),
+		flow: flow{Party: d.Provider.Party(request), Masked: masked(d.Kit.DB, request, string(user)), As: m.Type}}
 	if user == "" {
-		sub = masked(d.Kit.DB, request, "?"+typed)
+		b.flow.Masked = masked(d.Kit.DB, request, "?"+typed)
 	}
-	f := flow{Party: d.Provider.Party(request), Masked: sub, As: m.Type}
-	if m.Kind == push.Kind {
-		return d.initiatePush(r, in, a, user, typed, f)
+	if m.way == byPhone {
+		return d.initiatePhone(r, in, b)
 	}
-	return d.initiateOther(r, a, m, user, typed, f)
+	return d.initiateOther(r, b)
 }
 
-func (d Door) initiatePush(r *http.Request, in body, a oidc.Ask, user directory.UserID, typed string, f flow) (any, error) {
+// initiatePhone asks a phone. Somebody whom nobody knows, who is locked or has
+// none waits like anybody else, and nobody answers.
+func (d Door) initiatePhone(r *http.Request, in body, b begun) (any, error) {
 	ctx := r.Context()
-	m, here, err := d.medium(ctx, in, a, user)
+	phone, here, err := d.medium(ctx, in, b)
 	if err != nil {
 		return nil, err
+	}
+	ask := push.Asked{Subject: authn.Subject{Tenant: b.ask.App.Tenant, App: b.ask.App.ID, User: b.user}, To: phone, Once: "cidaas/" + rand.Text(), Name: directory.NameKey(b.typed), Mode: push.Choose4, Echo: d.Kit.Dev,
+		Request: push.Request{AppName: b.ask.App.Name, Client: b.ask.Client.ID, ClientAs: b.ask.Client.Name, Place: b.from, Browser: b.agent, Web: "cidaas", Here: here,
+			Party: b.flow.Party, Masked: b.flow.Masked, As: b.flow.As}}
+	if b.m.Kind != push.Kind {
+		ask.Mode, ask.Request.Signs = push.Off, true
 	}
 	var ch push.Challenge
 	err = d.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-		subject := authn.Subject{Tenant: a.App.Tenant, App: a.App.ID, User: user}
-		ask := push.Asked{Subject: subject, Once: "cidaas/" + rand.Text(), Name: directory.NameKey(typed), Mode: push.Choose4, Echo: d.Kit.Dev,
-			Request: push.Request{AppName: a.App.Name, Client: a.Client.ID, ClientAs: a.Client.Name, Place: web.Address(r, d.Trusted).String(), Browser: clip(r.UserAgent()), Web: "cidaas", Here: here,
-				Party: f.Party, Masked: f.Masked, As: f.As}}
-		locked := user != "" && fault.Is(authn.Locked(ctx, tx, authn.Subject{Kind: push.Kind, Tenant: a.App.Tenant, App: a.App.ID, User: user}), fault.Locked)
-		if user == "" || m.ID == "" || locked {
-			ask.Subject.User = "" // waits like any other, and nobody answers
-		} else {
-			ask.Device = m.Device()
-			_, version, err := journey.Newest(ctx, tx, a.App.Tenant, mobileJourney)
-			if err != nil && !fault.Is(err, fault.NotFound) {
-				return err
-			}
-			ask.Request.Journey, ask.Request.Version = mobileJourney, version
+		locked := authn.Locked(ctx, tx, authn.Subject{Kind: push.Kind, Tenant: b.ask.App.Tenant, App: b.ask.App.ID, User: directory.UserID(b.name())})
+		if b.user == "" || phone.ID == "" || fault.Is(locked, fault.Locked) {
+			ask.Subject.User, ask.To = "", push.Medium{}
 		}
-		var err error
-		ch, err = push.Begin(ctx, tx, ask)
-		return err
+		_, version, err := journey.Newest(ctx, tx, b.ask.App.Tenant, mobileJourney)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		ask.Request.Journey, ask.Request.Version = mobileJourney, version
+		if ch, err = push.Begin(ctx, tx, ask); err != nil {
+			return err
+		}
+		return d.Provider.Begun(ctx, tx, b.request, ch.ID)
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]any{"exchange_id": held(d.Kit.DB, ch.ID, ch.Turn, ch.Expires), "sub": f.Masked, "status_id": string(ch.ID)}
+	out := map[string]any{"exchange_id": held(d.Kit.DB, ch.ID, ch.Turn, ch.Expires), "sub": b.flow.Masked, "status_id": string(ch.ID)}
 	if strict(r) {
 		return out, nil
 	}
-	out["medium_text"], out["push_selected_number"] = mask(typed), ch.Data.Number
-	return out, nil
+	out["medium_text"] = mask(b.typed)
+	if ch.Data.Number != "" {
+		out["push_selected_number"] = ch.Data.Number
+	}
+	if here && ch.Data.Signs {
+		out["signed_challenge"], err = d.challenge(r, ch)
+	}
+	return out, err
 }
 
 // mobileJourney is what a phone of ours runs when this door asks it.
@@ -194,15 +208,18 @@ func strict(r *http.Request) bool {
 
 // medium is the phone that is asked: the one named, else the first. here says that
 // the phone itself began this. Nothing for somebody who has none.
-func (d Door) medium(ctx context.Context, in body, a oidc.Ask, user directory.UserID) (m push.Medium, here bool, err error) {
-	if user == "" {
-		return m, false, nil
+func (d Door) medium(ctx context.Context, in body, b begun) (m push.Medium, here bool, err error) {
+	app, user := b.ask.App, directory.UserID(b.name())
+	media, err := push.Media(ctx, d.Kit.DB, authn.Subject{Tenant: app.Tenant, App: app.ID, User: user})
+	if err == nil && b.m.Kind != push.Kind {
+		var all []authn.Authenticator
+		all, err = authn.Authenticators(ctx, d.Kit.DB, app.Tenant, app.ID, user)
+		media = b.m.on(media, all)
 	}
-	media, err := push.Media(ctx, d.Kit.DB, authn.Subject{Tenant: a.App.Tenant, App: a.App.ID, User: user})
-	if err != nil || len(media) == 0 {
+	if err != nil {
 		return m, false, err
 	}
-	t := push.Triple{Client: a.Client.ID, Device: in.get("device_id"), PushID: in.get("push_id")}
+	t := push.Triple{Client: b.ask.Client.ID, Device: in.get("device_id"), PushID: in.get("push_id")}
 	want := in.get("medium_id")
 	for _, each := range media {
 		same, err := each.Is(ctx, d.Kit.DB, t, d.Kit.Dev)
@@ -212,251 +229,11 @@ func (d Door) medium(ctx context.Context, in body, a oidc.Ask, user directory.Us
 		if same && t.Device != "" {
 			return each, true, nil
 		}
-		if each.ID == want || want == "" && m.ID == "" {
+		if want == each.ID || want == mediumID(d.Kit.DB, app.ID, each.ID) || want == "" && m.ID == "" {
 			m = each
 		}
 	}
 	return m, false, nil
-}
-
-func (d Door) initiateOther(r *http.Request, a oidc.Ask, m method, user directory.UserID, typed string, f flow) (any, error) {
-	ctx := r.Context()
-	if user != "" && m.begin != "" {
-		_, err := m.call(ctx, d.exec(r, a.Client, a.App), m.begin, user, nil)
-		if v, ok := err.(*ver); ok && v.code == insufficient.code {
-			user, err = "", nil // who has no such address looks like nobody
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	f.Decoy, f.Name = user == "", stranger(typed)
-	var ch authn.Challenge[flow]
-	err := d.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
-		ch, _, err = authn.Pose(ctx, tx, authn.Opening{Subject: authn.Subject{Kind: m.Kind, Tenant: a.App.Tenant, App: a.App.ID, User: user}, Once: "cidaas/" + rand.Text(), Life: flowLife}, f)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]any{"exchange_id": held(d.Kit.DB, ch.ID, ch.Turn, ch.Expires), "sub": f.Masked, "status_id": string(ch.ID)}
-	if !strict(r) {
-		out["medium_text"] = mask(typed)
-	}
-	return out, nil
-}
-
-// reply is what a phone's call says.
-func (d Door) reply(in body) (push.Reply, error) {
-	if in.get("exchange_id") == "" || in.get("device_id") == "" || in.get("push_id") == "" || in.get("client_id") == "" {
-		return push.Reply{}, missing
-	}
-	id, turn, err := parted(d.Kit.DB, in.get("exchange_id"))
-	return push.Reply{ID: id, Turn: turn, Unsigned: d.Kit.Dev,
-		Triple: push.Triple{Client: apps.ClientID(in.get("client_id")), Device: in.get("device_id"), PushID: in.get("push_id")}}, err
-}
-
-// said translates a refusal of a phone's answer.
-func said(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case fault.Of(err) == push.NotOpen:
-		return lateExchange
-	case fault.Of(err) == push.NotItsTurn, fault.Of(err) == authn.Gone:
-		return badExchange
-	case fault.Of(err) == push.NotThis:
-		return wrongDevice
-	case fault.Of(err) == push.NotYet:
-		return wrongStage
-	case fault.Is(err, fault.Locked):
-		return wrongCode.because(err)
-	}
-	return err
-}
-
-// take is acknowledge and allow.
-func (d Door) take(from, to authn.State) handler {
-	return func(r *http.Request, in body) (any, error) {
-		reply, err := d.reply(in)
-		if err != nil {
-			return nil, err
-		}
-		var ch push.Challenge
-		err = d.Kit.DB.Move(r.Context(), func(tx *db.Tx) (err error) {
-			ch, err = reply.Take(r.Context(), tx, from, to)
-			return err
-		})
-		if err != nil {
-			return nil, said(err)
-		}
-		out := d.stood(ch)
-		if to == authn.Allowed {
-			out["push_random_numbers"] = ch.Data.Choices
-			return out, nil
-		}
-		for name, v := range map[string]any{"push_id": in.get("push_id"), "device_id": in.get("device_id"), "client_id": in.get("client_id"), "client_name": ch.Data.ClientAs, "message": approvalText(ch),
-			"address": place(ch.Data.Place), "device_info": browser(ch.Data.Browser)} {
-			out[name] = v
-		}
-		return out, nil
-	}
-}
-
-// approvalText is what is approved, in one line.
-func approvalText(ch push.Challenge) string {
-	if s, ok := ch.Data.Approval["message"].(string); ok {
-		return s
-	}
-	var parts []string
-	for _, name := range sorted(ch.Data.Approval) {
-		if s, ok := ch.Data.Approval[name].(string); ok {
-			parts = append(parts, name+": "+s)
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-func browser(agent string) map[string]any {
-	return map[string]any{"user_device_id": "", "device_info": map[string]any{"os": map[string]any{"name": "", "version": ""}, "browser": map[string]any{"name": "", "version": "", "major": ""},
-		"engine": map[string]any{"name": "", "version": ""}, "deviceMake": "", "deviceModel": "", "userAgent": agent}}
-}
-
-// stood is where a flow stands, with the exchange id of the next step.
-func (d Door) stood(ch push.Challenge) map[string]any {
-	return map[string]any{"exchange_id": held(d.Kit.DB, ch.ID, ch.Turn, ch.Expires), "sub": ch.Data.Masked, "status_id": string(ch.ID)}
-}
-
-func (d Door) deny(r *http.Request, in body) (any, error) {
-	reply, err := d.reply(in)
-	if err != nil {
-		return nil, err
-	}
-	var ch push.Challenge
-	err = d.Kit.DB.Move(r.Context(), func(tx *db.Tx) (err error) {
-		ch, err = reply.Refuse(r.Context(), tx, clip(in.get("reason")))
-		return err
-	})
-	return d.stood(ch), said(err)
-}
-
-// cancel ends an open flow, of authentication or of enrolment, by any exchange id
-// that was ever issued for it (cidaas-protocol 1.2, trap 1).
-func (d Door) cancel(r *http.Request, in body) (any, error) {
-	if in.get("exchange_id") == "" {
-		return nil, missing
-	}
-	id, _, err := parted(d.Kit.DB, in.get("exchange_id"))
-	if err != nil {
-		return nil, err
-	}
-	var ch push.Challenge
-	err = d.Kit.DB.Move(r.Context(), func(tx *db.Tx) (err error) {
-		if ch, err = authn.Recall[push.Request](r.Context(), tx, id); err != nil {
-			return err
-		}
-		if !ch.State.Open() {
-			return lateExchange
-		}
-		ch.Data.Reason = "cancelled"
-		return authn.Move(r.Context(), tx, &ch, authn.Cancelled)
-	})
-	if fault.Is(err, fault.NotFound) {
-		err = badExchange
-	}
-	return d.stood(ch), err
-}
-
-// perform judges an answer (cidaas-protocol 2.8).
-func (d Door) perform(r *http.Request, in body) (any, error) {
-	ctx := r.Context()
-	if in.get("exchange_id") == "" {
-		return nil, missing
-	}
-	id, turn, err := parted(d.Kit.DB, in.get("exchange_id"))
-	if err != nil {
-		return nil, err
-	}
-	code := in.get("pass_code", "passcode", "password")
-	ch, err := authn.Recall[flow](ctx, d.Kit.DB, id)
-	if err != nil {
-		return nil, badExchange.because(err)
-	}
-	if !strings.EqualFold(ch.Data.As, r.PathValue("method")) && !(ch.Data.As == "" && strings.EqualFold("push", r.PathValue("method"))) {
-		return nil, badExchange
-	}
-	if code == "" {
-		return nil, missingCode
-	}
-	if ch.Subject.Kind == push.Kind {
-		return d.performPush(r, in, code)
-	}
-	switch {
-	case !ch.State.Open():
-		return nil, lateExchange
-	case ch.Play(turn) != nil:
-		return nil, badExchange
-	}
-	return d.performOther(r, ch, code)
-}
-
-func (d Door) performPush(r *http.Request, in body, code string) (any, error) {
-	reply, err := d.reply(in)
-	if err != nil {
-		return nil, err
-	}
-	var ch push.Challenge
-	var wrong error
-	err = d.Kit.DB.Move(r.Context(), func(tx *db.Tx) (err error) {
-		wrong = nil
-		ch, err = reply.Perform(r.Context(), tx, code)
-		if f := fault.Of(err); f == push.NotOpen || f == push.NotItsTurn || f == push.NotThis || f == push.NotYet {
-			return err
-		}
-		if fault.Is(err, fault.Wrong) || fault.Is(err, fault.Locked) || fault.Is(err, fault.Denied) {
-			wrong, err = err, nil
-		}
-		return err
-	})
-	switch {
-	case err != nil:
-		return nil, said(err)
-	case wrong != nil:
-		return nil, wrongCode.because(wrong)
-	}
-	return d.stood(ch), nil
-}
-
-// performOther lets the method's own call judge, and keeps its proof in the flow.
-func (d Door) performOther(r *http.Request, ch authn.Challenge[flow], code string) (any, error) {
-	ctx := r.Context()
-	var m method
-	for _, each := range methods {
-		if each.Kind == ch.Subject.Kind {
-			m = each
-		}
-	}
-	app, err := apps.Find(ctx, d.Kit.DB, ch.Subject.App)
-	if err != nil {
-		return nil, err
-	}
-	user := ch.Subject.User
-	if ch.Data.Decoy { // judged like anybody's, which costs the same and counts the same
-		user = directory.UserID(ch.Data.Name)
-	}
-	out, err := m.call(ctx, d.exec(r, apps.Client{}, app), m.judge, user, map[string]any{m.code: code})
-	if err != nil {
-		return nil, err
-	}
-	next := ch
-	err = d.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-		next = ch
-		return authn.Approve(ctx, tx, &next, out.Proof)
-	})
-	if err != nil {
-		return nil, said(err)
-	}
-	return map[string]any{"exchange_id": held(d.Kit.DB, next.ID, next.Turn, next.Expires), "sub": next.Data.Masked, "status_id": string(next.ID)}, nil
 }
 
 // statusWords are the states of the protocol (DESIGN 2.20.15).
@@ -467,39 +244,63 @@ var statusWords = map[authn.State]string{authn.Created: "INITIATED", authn.Ackno
 // until it moves, N seconds at most (RFC 7240 4.3).
 func (d Door) status(r *http.Request, in body) (any, error) {
 	id := authn.ChallengeID(r.PathValue("status"))
-	if !strings.HasPrefix(string(id), "chl_") || len(id) > 64 {
+	if !plain(string(id)) {
 		return nil, badStatus
 	}
 	w := d.Kit.DB.Watch(id.Topic())
 	defer w.Close()
-	ch, err := authn.Recall[enrolment](r.Context(), d.Kit.DB, id)
-	if fault.Is(err, fault.NotFound) {
-		return nil, nil
-	}
+	ch, err := d.stands(r.Context(), id)
 	if wait := waiting(r); err == nil && wait > 0 && ch.State.Open() {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		select {
 		case <-w.C:
-			ch, err = authn.Recall[enrolment](r.Context(), d.Kit.DB, id)
+			ch, err = d.stands(r.Context(), id)
 		case <-timer.C:
 		case <-d.Stop:
 		case <-r.Context().Done():
 		}
 	}
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	word, as := statusWords[ch.State], ch.Data.As
+	word := statusWords[ch.State]
 	if ch.Data.Setup {
 		if word = setupWords[ch.State]; word == "" {
 			return nil, nil
 		}
 	}
-	if as == "" {
-		as = "PUSH"
+	return map[string]any{"status": word, "sub": ch.Data.Masked, "type": first(ch.Data.As, "PUSH")}, nil
+}
+
+// stands is a flow in the state that it is in, or that what it waits for is in.
+// fault.NotFound for what is no flow of this door.
+func (d Door) stands(ctx context.Context, id authn.ChallengeID) (authn.Challenge[enrolment], error) {
+	ch, err := authn.Recall[enrolment](ctx, d.Kit.DB, id)
+	if err != nil {
+		return ch, err
 	}
-	return map[string]any{"status": word, "sub": ch.Data.Masked, "type": as}, nil
+	if ch.Data.As == "" && ch.Subject.Kind != push.Kind {
+		return ch, fault.New(fault.NotFound, "no such flow")
+	}
+	if ch.Subject.Kind == mailedLink.Kind && ch.State.Open() && ch.Data.Ref != "" {
+		state, err := authn.StateOf(ctx, d.Kit.DB, authn.ChallengeID(ch.Data.Ref))
+		if err != nil || state.Open() {
+			return ch, err
+		}
+		ch.State = state
+	}
+	return ch, nil
+}
+
+// plain reports whether a text could be an id of ours, or of another server's.
+func plain(id string) bool {
+	return len(id) >= 8 && len(id) <= 64 && !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_'
+	})
 }
 
 func waiting(r *http.Request) time.Duration {

@@ -16,11 +16,13 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authenticators/push"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
@@ -38,6 +40,8 @@ type Door struct {
 	Stop     <-chan struct{} // closed when the server goes down: what is held is answered
 	// SignIn starts a run on the hosted pages that answers the request of a handle.
 	SignIn func(w http.ResponseWriter, r *http.Request, a oidc.Ask, handle string) error
+	// Authorize answers an authorization request of a browser.
+	Authorize func(w http.ResponseWriter, r *http.Request, q url.Values, how oidc.How) error
 	// Old returns the browser that asks, with the session it has; Keep gives it
 	// another.
 	Old  func(r *http.Request, app apps.App) (oidc.Visitor, error)
@@ -71,14 +75,16 @@ func Routes(mux *http.ServeMux, d Door) {
 	add(d.cancel, "POST "+v2+"/authenticate/cancel/{method}", "POST "+g3+"/{method}/cancel", "POST "+v2+"/setup/cancel/{method}", "POST "+actions+"/setup/{method}/cancellation")
 	add(d.perform, "POST "+v2+"/authenticate/authenticate/{method}", "POST "+g3+"/{method}/verification")
 	add(d.status, "POST "+v2+"/notification/status/{status}", "GET /verification-srv/verificationstatus/{status}")
-	add(d.beginSetup, "POST "+v2+"/setup/initiate/{method}", "POST "+actions+"/setup/{method}/initiation", "POST "+actions+"/setup/{method}/initiate")
+	add(d.beginSetup, "POST "+v2+"/setup/initiate/{method}", "POST "+actions+"/setup/{method}/initiation", "POST "+actions+"/setup/{method}/initiate",
+		"POST "+actions+"/setup/{method}/initiation/{track}", "POST "+actions+"/setup/{method}/initiate/{track}")
 	add(d.scan, "POST "+v2+"/setup/scan/{method}", "POST "+actions+"/setup/{method}/scan")
 	add(d.enrol, "POST "+v2+"/setup/enroll/{method}", "POST "+actions+"/setup/{method}/verification")
 	add(d.pending, "POST "+v2+"/setup/device/pending/auth/list", "POST "+actions+"/setup/devices/notifications", "POST "+actions+"/setup/device/notification/list")
 	add(d.onDevice, "POST "+v2+"/setup/device/configured/list", "POST "+actions+"/setup/devices", "POST "+actions+"/setup/device/list")
-	add(d.rebind, "POST "+v2+"/setup/device/update/pushid", "PUT "+actions+"/setup/devices", "POST "+actions+"/setup/device/pushid")
+	add(d.rebind, "POST "+v2+"/setup/device/update/pushid", "PUT "+actions+"/setup/devices", "POST "+actions+"/setup/device/pushid", "PUT "+actions+"/setup/device/pushid")
 	add(d.release, "DELETE "+v2+"/setup/device/configured/remove/{method}/{sub}", "DELETE "+actions+"/setup/devices/{method}/{sub}", "DELETE "+actions+"/setup/device/{method}/{sub}",
-		"DELETE "+v2+"/setup/device/configured/removeallbydeviceid/{device}", "DELETE "+actions+"/setup/devices/{device}", "POST "+v2+"/manage/mfa/device/unlink", "DELETE "+actions+"/devices")
+		"DELETE "+v2+"/setup/device/configured/removeallbydeviceid/{device}", "DELETE "+actions+"/setup/devices/{device}")
+	add(d.unlink, "POST "+v2+"/manage/mfa/device/unlink", "DELETE "+actions+"/devices", "POST "+actions+"/device/unlink", "DELETE "+actions+"/device/unlink")
 	add(d.linked, "POST "+v2+"/manage/mfa/device/list", "POST "+actions+"/devices", "POST "+actions+"/device/list")
 	add(d.history, "POST "+v2+"/device/mfa/history", "POST "+actions+"/mfa/history", "POST "+v2+"/setup/device/authenticated/list")
 	add(d.timeline, "POST "+v2+"/device/mfa/timeline", "POST "+actions+"/mfa/timeline")
@@ -101,8 +107,10 @@ func Routes(mux *http.ServeMux, d Door) {
 // body is what came in: flat members as text, whatever type they had, empty ones
 // absent (cidaas-protocol 2).
 type body struct {
-	text map[string]string
-	list map[string][]string
+	text   map[string]string
+	list   map[string][]string
+	object map[string]json.RawMessage
+	photo  []byte
 }
 
 // get returns the first of these members that is there.
@@ -136,7 +144,7 @@ func (d Door) serve(fn handler) http.HandlerFunc {
 }
 
 func read(w http.ResponseWriter, r *http.Request) (body, error) {
-	in := body{map[string]string{}, map[string][]string{}}
+	in := body{text: map[string]string{}, list: map[string][]string{}, object: map[string]json.RawMessage{}}
 	kind := r.Header.Get("Content-Type")
 	switch {
 	case strings.HasPrefix(kind, "application/x-www-form-urlencoded"):
@@ -150,7 +158,7 @@ func read(w http.ResponseWriter, r *http.Request) (body, error) {
 		return in, nil
 	case strings.HasPrefix(kind, "multipart/form-data"):
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
-		return in, in.parts(r)
+		return in.parts(r)
 	case r.Method == http.MethodGet:
 		for name := range r.URL.Query() {
 			in.text[name] = r.URL.Query().Get(name)
@@ -185,32 +193,40 @@ func (b body) put(name string, raw json.RawMessage) {
 		b.text[name] = n.String()
 	case json.Unmarshal(raw, &list) == nil:
 		b.list[name] = list
+	case len(raw) > 0 && raw[0] == '{':
+		b.object[name] = raw
 	}
 }
 
-// parts reads the text parts of a multipart body; pictures and voices go by.
-func (b body) parts(r *http.Request) error {
+// parts reads the text parts of a multipart body, and one picture.
+func (b body) parts(r *http.Request) (body, error) {
 	m, err := r.MultipartReader()
 	if err != nil {
-		return malformed.because(err)
+		return b, malformed.because(err)
 	}
 	for range 50 {
 		var p *multipart.Part
 		if p, err = m.NextPart(); err != nil {
 			break
 		}
-		if p.FileName() == "" {
-			text, err := io.ReadAll(io.LimitReader(p, 4<<10))
-			if err != nil {
-				return malformed.because(err)
-			}
-			b.text[p.FormName()] = string(text)
+		most := int64(4 << 10)
+		if p.FileName() != "" {
+			most = 1 << 20
+		}
+		content, err := io.ReadAll(io.LimitReader(p, most))
+		switch {
+		case err != nil:
+			return b, malformed.because(err)
+		case p.FileName() == "":
+			b.text[p.FormName()] = string(content)
+		case p.FormName() == "photo":
+			b.photo = content
 		}
 	}
 	if err != nil && err != io.EOF {
-		return malformed.because(err)
+		return b, malformed.because(err)
 	}
-	return nil
+	return b, nil
 }
 
 // ver is a refusal in the words of the protocol (cidaas-protocol 2).
@@ -244,6 +260,7 @@ var (
 	wrongStage    = &ver{400, "VER_0003", "invalid_action", "The request does not stand there.", nil}
 	wrongCode     = &ver{400, "VER_0041", "invalid_pass_code", "That did not match.", nil}
 	missingCode   = &ver{400, "VER_0046", "missing_pass_code", "The pass code is missing.", nil}
+	badKey        = &ver{400, "VER_0035", "invalid_fido2_response", "That is not the answer of the ceremony that was begun.", nil}
 	badStatus     = &ver{400, "VER1075", "invalid_status_id", "That is no status id.", nil}
 	notSignedIn   = &ver{401, "VER_0001", "unauthorized", "The access token is missing or not valid.", nil}
 	signInAgain   = &ver{403, "VER_0002", "reauthentication_required", "Sign in again first.", nil}
@@ -294,25 +311,19 @@ func preflight(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// exchange is an exchange id: a challenge, a turn of it, and a keyed hash by which
-// one that was issued is known when its turn is over.
-func exchange(q db.Q, id authn.ChallengeID, turn string) string {
-	head := string(id) + "." + turn
-	return head + "." + q.Vault().Hash("cidaas_exchange", head)[:32]
-}
-
-// parted is the inverse; badExchange for anything that was never issued.
+// parted is the challenge and the turn of an exchange id; badExchange for anything
+// that was never issued.
 func parted(q db.Q, s string) (authn.ChallengeID, string, error) {
-	parts := strings.Split(s, ".")
-	if len(parts) != 3 || len(s) > 200 || exchange(q, authn.ChallengeID(parts[0]), parts[1]) != s {
+	id, turn, ok := push.Parted(q, s)
+	if !ok {
 		return "", "", badExchange
 	}
-	return authn.ChallengeID(parts[0]), parts[1], nil
+	return id, turn, nil
 }
 
 // held is what an exchange id looks like in answers.
 func held(q db.Q, id authn.ChallengeID, turn string, until time.Time) map[string]any {
-	return map[string]any{"exchange_id": exchange(q, id, turn), "expires_at": until.UTC().Format("2006-01-02T15:04:05.000Z")}
+	return map[string]any{"exchange_id": push.Exchange(q, id, turn), "expires_at": until.UTC().Format("2006-01-02T15:04:05.000Z")}
 }
 
 // masked calls a user by a name that is good for one request: a UUID.
@@ -326,6 +337,9 @@ func place(address string) map[string]any {
 	return map[string]any{"country_short": "", "country_long": "", "region": "", "city": "", "zipcode": "", "street": "", "houseNo": "", "formattedAddress": "", "latitude": 0, "longitude": 0,
 		"ip": address, "ip_no": "", "resolver": "", "status": "", "elevation": 0}
 }
+
+// maxPushID bounds what a phone calls itself: tokens of FCM have some 200 bytes.
+const maxPushID = 4096
 
 func sorted(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
 

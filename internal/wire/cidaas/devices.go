@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -17,39 +18,53 @@ import (
 
 // owner is a user that a phone says it belongs to, after the phone showed what it
 // was enrolled with (cidaas-protocol 2.14).
-func (d Door) owner(ctx context.Context, in body, sub string) (authn.Subject, []push.Medium, error) {
-	client, app, err := apps.FindClient(ctx, d.Kit.DB, apps.ClientID(in.get("client_id")))
-	if err != nil || sub == "" || in.get("device_id") == "" || in.get("push_id") == "" {
+func (d Door) owner(ctx context.Context, t push.Triple, sub string) (authn.Subject, push.Medium, error) {
+	client, app, err := apps.FindClient(ctx, d.Kit.DB, t.Client)
+	if err == nil && sub == "" && d.Kit.Dev {
+		sub, err = d.holder(ctx, client.App, t)
+	}
+	if err != nil || sub == "" || t.Device == "" || t.PushID == "" {
 		if err == nil || fault.Is(err, fault.NotFound) {
 			err = missing
 		}
-		return authn.Subject{}, nil, err
+		return authn.Subject{}, push.Medium{}, err
 	}
 	s := authn.Subject{Kind: push.Kind, Tenant: app.Tenant, App: client.App, User: directory.UserID(sub)}
 	media, err := push.Media(ctx, d.Kit.DB, s)
 	if err != nil {
-		return s, nil, err
+		return s, push.Medium{}, err
 	}
-	var mine []push.Medium
 	for _, m := range media {
-		ok, err := m.Is(ctx, d.Kit.DB, tripleOf(in), d.Kit.Dev)
-		if err != nil {
-			return s, nil, err
-		}
-		if ok {
-			mine = append(mine, m)
+		ok, err := m.Is(ctx, d.Kit.DB, t, d.Kit.Dev)
+		if ok || err != nil {
+			return s, m, err
 		}
 	}
-	if len(mine) == 0 {
-		return s, nil, wrongDevice
+	return s, push.Medium{}, wrongDevice
+}
+
+// holder is whose a phone of ours is: it does not know the name that this protocol
+// has for users, and only a development server takes its word here.
+func (d Door) holder(ctx context.Context, app apps.ID, t push.Triple) (string, error) {
+	list, err := directory.DevicesByKey(ctx, d.Kit.DB, app, strings.ToLower(t.Device))
+	if err != nil || len(list) == 0 {
+		return "", err
 	}
-	return s, mine, nil
+	return string(list[0].User), nil
+}
+
+// shower is what a phone shows in calls whose body does not name it, or names
+// another: its SDK names it in a header of every call.
+func shower(r *http.Request, in body) push.Triple {
+	t := tripleOf(in)
+	t.Device = first(r.Header.Get("Deviceid"), t.Device)
+	return t
 }
 
 // pending are the requests that wait for a phone. The list is the authority; a
 // push is a hint to ask for it.
 func (d Door) pending(r *http.Request, in body) (any, error) {
-	s, _, err := d.owner(r.Context(), in, in.get("sub"))
+	s, _, err := d.owner(r.Context(), tripleOf(in), in.get("sub"))
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +79,9 @@ func (d Door) pending(r *http.Request, in body) (any, error) {
 	out := []any{}
 	for _, ch := range open {
 		out = append(out, map[string]any{
-			"exchange_id": exchange(d.Kit.DB, ch.ID, ch.Turn), "expires_at": ch.Expires.UTC().Format(time.RFC3339Nano), "sub": string(s.User), "verification_type": "PUSH", "verificationType": "PUSH",
+			"exchange_id": push.Exchange(d.Kit.DB, ch.ID, ch.Turn), "expires_at": ch.Expires.UTC().Format(time.RFC3339Nano), "sub": string(s.User), "verification_type": first(ch.Data.As, "PUSH"), "verificationType": first(ch.Data.As, "PUSH"),
 			"tenant_name": tenant, "tenant_key": string(s.Tenant), "baseurl": d.Kit.URL, "client_id": in.get("client_id"), "client_name": ch.Data.ClientAs, "message": approvalText(ch),
-			"request_time": strconv.FormatInt(ch.Created.UnixMilli(), 10), "requested_types": []string{"PUSH"},
+			"request_time": strconv.FormatInt(ch.Created.UnixMilli(), 10), "requested_types": []string{first(ch.Data.As, "PUSH")},
 			"address": place(ch.Data.Place), "device_info": browser(ch.Data.Browser),
 		})
 	}
@@ -75,7 +90,11 @@ func (d Door) pending(r *http.Request, in body) (any, error) {
 
 // onDevice are the methods that a phone carries for a user.
 func (d Door) onDevice(r *http.Request, in body) (any, error) {
-	s, mine, err := d.owner(r.Context(), in, in.get("sub"))
+	s, mine, err := d.owner(r.Context(), tripleOf(in), in.get("sub"))
+	if err != nil {
+		return nil, err
+	}
+	all, err := authn.Authenticators(r.Context(), d.Kit.DB, s.Tenant, s.App, s.User)
 	if err != nil {
 		return nil, err
 	}
@@ -88,25 +107,37 @@ func (d Door) onDevice(r *http.Request, in body) (any, error) {
 		return nil, err
 	}
 	list := []any{}
-	for _, m := range mine {
-		list = append(list, map[string]any{"_id": m.ID, "verification_type": "PUSH", "configured_at": "", "totp_secret": "", "sub": string(s.User)})
+	for _, m := range methods {
+		if m.way == byPhone && len(m.on([]push.Medium{mine}, all)) > 0 {
+			list = append(list, map[string]any{"_id": mediumID(d.Kit.DB, s.App, mine.ID), "verification_type": m.Type, "configured_at": configuredAt(all, m, mine), "totp_secret": "", "sub": string(s.User)})
+		}
 	}
 	return map[string]any{"tenant_name": tenant, "tenant_key": string(s.Tenant), "user_info": info, "configured_list": list}, nil
 }
 
-// rebind gives a phone another push id: it shows the old one.
+// configuredAt is when a method was set up on a phone; "" for a phone of ours.
+func configuredAt(all []authn.Authenticator, m method, phone push.Medium) string {
+	for _, a := range all {
+		if a.Kind == m.Kind && (a.ID == phone.ID || phone.Holds(a.Device)) {
+			return a.CreatedAt.UTC().Format(time.RFC3339)
+		}
+	}
+	return ""
+}
+
+// rebind gives a phone another push id, for all who share it: it shows the old one.
 func (d Door) rebind(r *http.Request, in body) (any, error) {
-	client, app, err := apps.FindClient(r.Context(), d.Kit.DB, apps.ClientID(in.get("client_id")))
-	if fault.Is(err, fault.NotFound) || err == nil && (in.get("push_id") == "" || in.get("old_push_id") == "" || in.get("sub") == "") {
+	t := push.Triple{Client: apps.ClientID(in.get("client_id")), Device: in.get("device_id"), PushID: in.get("old_push_id")}
+	client, app, err := apps.FindClient(r.Context(), d.Kit.DB, t.Client)
+	if fault.Is(err, fault.NotFound) || err == nil && (in.get("push_id") == "" || len(in.get("push_id")) > maxPushID || t.PushID == "" || t.Device == "") {
 		return nil, missing
 	}
 	if err != nil {
 		return nil, err
 	}
-	t := push.Triple{Client: client.ID, Device: in.get("device_id"), PushID: in.get("old_push_id")}
 	var found bool
 	err = d.Kit.DB.Move(r.Context(), func(tx *db.Tx) (err error) {
-		found, err = push.Rebind(r.Context(), tx, authn.Subject{Tenant: app.Tenant, App: app.ID, User: directory.UserID(in.get("sub"))}, t, in.get("push_id"))
+		found, err = push.Rebind(r.Context(), tx, authn.Subject{Tenant: app.Tenant, App: client.App}, t, in.get("push_id"))
 		return err
 	})
 	if err == nil && !found {
@@ -117,7 +148,10 @@ func (d Door) rebind(r *http.Request, in body) (any, error) {
 
 // release takes a phone away from a user: by the phone itself.
 func (d Door) release(r *http.Request, in body) (any, error) {
-	s, _, err := d.owner(r.Context(), in, first(in.get("sub"), r.PathValue("sub")))
+	if m := r.PathValue("method"); m != "" && !strings.EqualFold(m, "PUSH") {
+		return d.disarm(r, in, m)
+	}
+	s, _, err := d.owner(r.Context(), tripleOf(in), first(in.get("sub"), r.PathValue("sub")))
 	if err != nil {
 		return nil, err
 	}
@@ -132,32 +166,120 @@ func (d Door) release(r *http.Request, in body) (any, error) {
 	return true, err
 }
 
-// linked are the phones of a user, seen from one of them.
-func (d Door) linked(r *http.Request, in body) (any, error) {
-	sub := in.get("sub")
-	if list := in.list["sub"]; sub == "" && len(list) > 0 {
-		sub = list[0]
-	}
-	s, _, err := d.owner(r.Context(), in, sub)
+// disarm takes a method off a phone that stays enrolled.
+func (d Door) disarm(r *http.Request, in body, word string) (any, error) {
+	m, err := methodOf(word, apps.Client{})
 	if err != nil {
 		return nil, err
 	}
-	tenant, err := d.tenantName(r.Context(), s.Tenant)
+	s, phone, err := d.owner(r.Context(), tripleOf(in), first(in.get("sub"), r.PathValue("sub")))
 	if err != nil {
 		return nil, err
 	}
+	all, err := authn.Authenticators(r.Context(), d.Kit.DB, s.Tenant, s.App, s.User)
+	if err != nil {
+		return nil, err
+	}
+	s.Kind = m.Kind
+	for _, a := range all {
+		if m.way == byPhone && a.Kind == m.Kind && phone.Holds(a.Device) {
+			return true, d.Kit.DB.Move(r.Context(), func(tx *db.Tx) error { return authn.Revoke(r.Context(), tx, s, authn.CredentialID(a.ID)) })
+		}
+	}
+	return nil, wrongDevice
+}
+
+// unlink takes another phone away from a user. That is not for a phone to say:
+// its owner signed in a moment ago.
+func (d Door) unlink(r *http.Request, in body) (any, error) {
+	s, mine, err := d.owner(r.Context(), shower(r, in), in.sub())
+	if err != nil {
+		return nil, err
+	}
+	other := in.get("device_id")
 	media, err := push.Media(r.Context(), d.Kit.DB, s)
-	out := []any{}
-	for _, m := range media {
-		out = append(out, map[string]any{"device_id": m.ID, "client_id": in.get("client_id"), "device_make": "", "device_model": m.Name, "device_type": "", "sub": string(s.User), "last_used_time": "",
-			"last_used_location": "", "user_device_id": m.ID, "tenantId": string(s.Tenant), "tenantName": tenant})
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	for _, m := range media {
+		if mediumID(d.Kit.DB, s.App, m.ID) != other && (m.ID != mine.ID || other != shower(r, in).Device) {
+			continue
+		}
+		if m.ID != mine.ID {
+			if err := d.signedIn(r, s); err != nil {
+				return nil, err
+			}
+		}
+		var found bool
+		err := d.Kit.DB.Move(r.Context(), func(tx *db.Tx) (err error) {
+			found, err = push.Drop(r.Context(), tx, s, m)
+			return err
+		})
+		if err == nil && !found {
+			err = wrongDevice
+		}
+		return true, err
+	}
+	return nil, wrongDevice
+}
+
+// signedIn checks that a call carries a token of the very user, from a sign-in that
+// is fresh enough to change how they sign in.
+func (d Door) signedIn(r *http.Request, s authn.Subject) error {
+	b, err := d.user(r)
+	if err != nil {
+		return err
+	}
+	if b.User != s.User {
+		return notSignedIn
+	}
+	app, err := apps.Find(r.Context(), d.Kit.DB, s.App)
+	if err == nil {
+		_, err = d.fresh(r.Context(), b.Session, app)
+	}
+	return err
+}
+
+// sub is the user that a call is about; some name several.
+func (b body) sub() string {
+	if sub := b.get("sub"); sub != "" || len(b.list["sub"]) == 0 {
+		return sub
+	}
+	return b.list["sub"][0]
+}
+
+// linked are the phones of the users who share a phone, seen from it.
+func (d Door) linked(r *http.Request, in body) (any, error) {
+	subs := in.list["sub"]
+	if len(subs) == 0 {
+		subs = []string{in.get("sub")}
+	}
+	out := []any{}
+	for _, sub := range subs[:min(len(subs), 10)] {
+		s, _, err := d.owner(r.Context(), shower(r, in), sub)
+		if err != nil {
+			return nil, err
+		}
+		tenant, err := d.tenantName(r.Context(), s.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		media, err := push.Media(r.Context(), d.Kit.DB, s)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range media {
+			id := mediumID(d.Kit.DB, s.App, m.ID)
+			out = append(out, map[string]any{"device_id": id, "client_id": in.get("client_id"), "device_make": "", "device_model": m.Name, "device_type": "", "sub": string(s.User), "last_used_time": "",
+				"last_used_location": "", "user_device_id": id, "tenantId": string(s.Tenant), "tenantName": tenant})
+		}
+	}
+	return out, nil
 }
 
 // history is what a user's phones were asked, from the audit record.
 func (d Door) history(r *http.Request, in body) (any, error) {
-	s, _, err := d.owner(r.Context(), in, in.get("sub"))
+	s, _, err := d.owner(r.Context(), tripleOf(in), in.get("sub"))
 	if err != nil {
 		return nil, err
 	}
@@ -165,19 +287,30 @@ func (d Door) history(r *http.Request, in body) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]any{}
+	from, until := in.time("start_time"), in.time("end_time")
 	list, counts := []any{}, map[string]int{}
 	for _, e := range entries {
-		counts[e.Type]++
-		if word, ok := ends[e.Type]; ok {
-			list = append(list, map[string]any{"_id": e.ID, "auth_time": e.At.UTC().Format(time.RFC3339), "initial_status": "INITIATED", "final_status": word, "authenticated": word == "AUTHENTICATED",
-				"address": place(""), "device_info": browser(""), "location_details": place("")})
+		word, ok := ends[e.Type]
+		late := !until.IsZero() && e.At.After(until)
+		if !ok || late || e.At.Before(from) || in.get("status") != "" && !strings.EqualFold(in.get("status"), word) {
+			continue
 		}
+		counts[word]++
+		list = append(list, map[string]any{"_id": e.ID, "auth_time": e.At.UTC().Format(time.RFC3339), "initial_status": "INITIATED", "final_status": word, "authenticated": word == "AUTHENTICATED",
+			"address": place(""), "device_info": browser(""), "location_details": place("")})
 	}
 	skip, take := number(in.get("skip"), 0), number(in.get("take"), 20)
-	out["initiated"], out["authenticated"], out["failed"] = len(list), counts["push.approved"], counts["push.denied"]
-	out["data"] = list[min(skip, len(list)):min(skip+min(take, 100), len(list))]
-	return out, nil
+	page := list[min(skip, len(list)):]
+	return map[string]any{"initiated": len(list), "authenticated": counts["AUTHENTICATED"], "failed": counts["DENIED"], "data": page[:min(take, 100, len(page))]}, nil
+}
+
+// time is a member that is a time, in text or in milliseconds; zero for none.
+func (b body) time(name string) time.Time {
+	if ms, err := strconv.ParseInt(b.get(name), 10, 64); err == nil {
+		return time.UnixMilli(ms)
+	}
+	t, _ := time.Parse(time.RFC3339, b.get(name))
+	return t
 }
 
 var ends = map[string]string{"push.approved": "AUTHENTICATED", "push.denied": "DENIED", "push.cancelled": "CANCELLED", "push.expired": "DENIED"}
@@ -197,7 +330,15 @@ func (d Door) recorded(ctx context.Context, s authn.Subject) ([]audit.Entry, err
 
 // timeline is one request, step by step.
 func (d Door) timeline(r *http.Request, in body) (any, error) {
-	s, _, err := d.owner(r.Context(), in, in.get("sub"))
+	sub := in.get("sub")
+	if sub == "" { // this call names neither the user nor the phone, only the request
+		ch, err := authn.Recall[flow](r.Context(), d.Kit.DB, authn.ChallengeID(in.get("status_id")))
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+		sub = string(ch.Subject.User)
+	}
+	s, _, err := d.owner(r.Context(), shower(r, in), sub)
 	if err != nil {
 		return nil, err
 	}

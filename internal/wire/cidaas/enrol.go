@@ -31,6 +31,8 @@ type enrolment struct {
 	Client  apps.ClientID `json:"client,omitempty"` // the app that the phone has
 	Device  string        `json:"phone,omitempty"`
 	PushID  string        `json:"push_id,omitempty"`
+	Session string        `json:"session,omitempty"` // of whom it is for
+	Consent string        `json:"consent,omitempty"` // to keep a face
 	Reason  string        `json:"reason,omitempty"`
 }
 
@@ -60,8 +62,8 @@ func (d Door) user(r *http.Request) (oidc.Bearer, error) {
 }
 
 // fresh returns the session of somebody who may change what they sign in with.
-func (d Door) fresh(ctx context.Context, b oidc.Bearer, app apps.App) (session.Session, error) {
-	s, err := session.Named(ctx, d.Kit.DB, app, b.Session)
+func (d Door) fresh(ctx context.Context, id string, app apps.App) (session.Session, error) {
+	s, err := session.Named(ctx, d.Kit.DB, app, id)
 	if err == nil {
 		err = authn.StepUp(ctx, d.Kit.DB, app.Tenant, app.ID, s.User, s.Proofs)
 	}
@@ -87,21 +89,36 @@ func (d Door) beginSetup(r *http.Request, in body) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := d.fresh(ctx, b, app)
+	s, err := d.fresh(ctx, b.Session, app)
 	if err != nil {
 		return nil, err
 	}
-	e := enrolment{flow: flow{As: m.Type, Masked: string(b.User)}, Setup: true, Client: client.ID}
+	e := enrolment{flow: flow{As: m.Type, Masked: string(b.User)}, Setup: true, Client: client.ID, Session: s.ID}
 	out := map[string]any{"sub": string(b.User)}
 	switch {
-	case m.Kind == push.Kind:
+	case m.way == byPhone:
 		if e.Client, err = d.phoneClient(ctx, app, in, client); err != nil {
 			return nil, err
+		}
+		out["authenticator_client_id"] = string(e.Client)
+		if m.Kind != push.Kind {
+			break
 		}
 		if e.Number, e.Choices, err = draw(); err != nil {
 			return nil, err
 		}
-		out["push_selected_number"], out["authenticator_client_id"] = e.Number, string(e.Client)
+		out["push_selected_number"] = e.Number
+	case m.way == byKey:
+		if out["fido2_entity"], err = d.creation(r, client, app, b.User, &e); err != nil {
+			return nil, err
+		}
+	case m.way == byPicture:
+		if e.Consent = in.get("consent_id"); e.Consent == "" {
+			return nil, noConsent
+		}
+		if err := d.picture(r, m, client, app, b.User, &e); err != nil {
+			return nil, err
+		}
 	case m.setup != "":
 		if err := d.setUp(r, m, client, app, s, out); err != nil {
 			return nil, err
@@ -116,10 +133,38 @@ func (d Door) beginSetup(r *http.Request, in body) (any, error) {
 		return nil, err
 	}
 	out["exchange_id"], out["status_id"] = held(d.Kit.DB, ch.ID, ch.Turn, ch.Expires), string(ch.ID)
-	if m.Kind == push.Kind {
-		out["qr_code"] = db.Text(map[string]any{"baseurl": d.Kit.URL, "exchange_id": exchange(d.Kit.DB, ch.ID, ch.Turn), "sub": string(b.User), "verification_type": m.Type, "authenticator_client_id": string(e.Client)})
+	if m.way == byPhone {
+		out["qr_code"] = db.Text(map[string]any{"baseurl": d.Kit.URL, "exchange_id": push.Exchange(d.Kit.DB, ch.ID, ch.Turn), "sub": string(b.User), "verification_type": m.Type, "authenticator_client_id": string(e.Client)})
 	}
 	return out, nil
+}
+
+// creation begins the ceremony that makes a passkey of a user's.
+func (d Door) creation(r *http.Request, c apps.Client, app apps.App, user directory.UserID, e *enrolment) (map[string]any, error) {
+	name, err := directory.Label(r.Context(), d.Kit.DB, user)
+	if err != nil {
+		return nil, err
+	}
+	out, err := backend.Do(r.Context(), "POST /v1/auth/webauthn/register/start", d.exec(r, c, app), map[string]any{"client_id": string(c.ID), "username": name, "limit_single_credential_to_device": true})
+	if err != nil {
+		return nil, err
+	}
+	entity, id := entityOf(out, "credential_creation_options")
+	e.Ref = id
+	return entity, nil
+}
+
+// noConsent: a face is only kept with its owner's consent, which the client asks
+// for and names.
+var noConsent = &ver{417, "VER_0005", "data_missing", "consent_id is missing: a face is only kept with its owner's consent.", nil}
+
+// picture begins to take a picture of a user.
+func (d Door) picture(r *http.Request, m method, c apps.Client, app apps.App, user directory.UserID, e *enrolment) error {
+	out, err := m.call(r.Context(), d.exec(r, c, app), m.begin, user, map[string]any{"purpose": "register"})
+	doc, _ := out.Body.(map[string]any)
+	e.Ref, _ = doc["face_session_id"].(string)
+	e.Token, _ = doc["start_token"].(string)
+	return err
 }
 
 func (d Door) pose(ctx context.Context, app apps.App, user directory.UserID, m method, e enrolment) (ch authn.Challenge[enrolment], err error) {
@@ -148,13 +193,7 @@ func (d Door) phoneClient(ctx context.Context, app apps.App, in body, c apps.Cli
 // setUp enrols a method that needs no phone.
 func (d Door) setUp(r *http.Request, m method, c apps.Client, app apps.App, s session.Session, out map[string]any) error {
 	x := d.exec(r, c, app)
-	x.User, x.Proofs = s.User, s.Proofs
-	x.Values = func(name string) string {
-		if name == "user_id" {
-			return "me"
-		}
-		return ""
-	}
+	x.User, x.Proofs, x.Values = s.User, s.Proofs, me
 	made, err := backend.Do(r.Context(), m.setup, x, map[string]any{})
 	if fault.Is(err, fault.Conflict) {
 		return configured.because(err)
@@ -193,14 +232,14 @@ func draw() (chosen string, all []string, err error) {
 }
 
 // recall reads the enrolment that a phone's call is about.
-func (d Door) recall(ctx context.Context, q db.Q, in body) (authn.Challenge[enrolment], error) {
+func (d Door) recall(ctx context.Context, q db.Q, r *http.Request, in body) (authn.Challenge[enrolment], error) {
 	id, turn, err := parted(q, in.get("exchange_id"))
 	if err != nil {
 		return authn.Challenge[enrolment]{}, err
 	}
 	ch, err := authn.Recall[enrolment](ctx, q, id)
 	switch {
-	case fault.Is(err, fault.NotFound) || err == nil && !ch.Data.Setup:
+	case fault.Is(err, fault.NotFound) || err == nil && (!ch.Data.Setup || !strings.EqualFold(ch.Data.As, r.PathValue("method"))):
 		return ch, badExchange
 	case err != nil:
 		return ch, err
@@ -212,53 +251,61 @@ func (d Door) recall(ctx context.Context, q db.Q, in body) (authn.Challenge[enro
 	return ch, nil
 }
 
-// scan is a phone that read the code. It is the one from here on.
+// scan is a phone that read the code. It is the one from here on. TOUCHID is set up
+// on a phone that is enrolled for PUSH already.
 func (d Door) scan(r *http.Request, in body) (any, error) {
-	ctx := r.Context()
-	if in.get("exchange_id") == "" || in.get("device_id") == "" || in.get("push_id") == "" || in.get("client_id") == "" {
+	ctx, t := r.Context(), tripleOf(in)
+	if in.get("exchange_id") == "" || t.Device == "" || t.PushID == "" || t.Client == "" {
 		return nil, missing
 	}
 	var ch authn.Challenge[enrolment]
 	err := d.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
-		if ch, err = d.recall(ctx, tx, in); err != nil {
+		if ch, err = d.recall(ctx, tx, r, in); err != nil {
 			return err
 		}
-		if ch.State != authn.Created || ch.Data.As != "PUSH" {
+		if ch.State != authn.Created || ofType(ch.Data.As).way != byPhone {
 			return wrongStage
 		}
-		if string(ch.Data.Client) != in.get("client_id") {
+		if ch.Data.Client != t.Client {
 			return wrongDevice
 		}
-		taken, err := bound(ctx, tx, ch.Subject, in)
-		if err != nil {
+		phone, err := bound(ctx, tx, ch.Subject, t)
+		switch {
+		case err != nil:
 			return err
-		}
-		if taken {
+		case ch.Data.As == "PUSH" && phone.ID != "":
 			return sameDevice
+		case ch.Data.As != "PUSH" && phone.ID == "":
+			return wrongDevice
 		}
-		ch.Data.Device, ch.Data.PushID = in.get("device_id"), in.get("push_id")
+		ch.Data.Device, ch.Data.PushID = t.Device, t.PushID
 		return authn.Move(ctx, tx, &ch, authn.Acknowledged)
 	})
 	if err != nil {
 		return nil, said(err)
 	}
 	info, err := d.userInfo(ctx, ch.Subject)
-	return map[string]any{"exchange_id": held(d.Kit.DB, ch.ID, ch.Turn, ch.Expires), "sub": string(ch.Subject.User), "status_id": string(ch.ID), "push_random_numbers": ch.Data.Choices, "user_info": info}, err
+	out := map[string]any{"exchange_id": held(d.Kit.DB, ch.ID, ch.Turn, ch.Expires), "sub": string(ch.Subject.User), "status_id": string(ch.ID), "user_info": info}
+	if ch.Data.Number != "" {
+		out["push_random_numbers"] = ch.Data.Choices
+	}
+	return out, err
 }
 
-// bound reports whether a phone is enrolled for a user already.
-func bound(ctx context.Context, q db.Q, s authn.Subject, in body) (bool, error) {
+// bound is the phone of a user that was enrolled with this; nobody's if there is
+// none.
+func bound(ctx context.Context, q db.Q, s authn.Subject, t push.Triple) (push.Medium, error) {
 	media, err := push.Media(ctx, q, s)
 	if err != nil {
-		return false, err
+		return push.Medium{}, err
 	}
 	for _, m := range media {
-		ok, err := m.Is(ctx, q, tripleOf(in), false)
+		ok, err := m.Is(ctx, q, t, false)
 		if ok || err != nil {
-			return ok, err
+			return m, err
 		}
 	}
-	return false, nil
+	return push.Medium{}, nil
 }
 
 func tripleOf(in body) push.Triple {
@@ -284,32 +331,46 @@ func (d Door) userInfo(ctx context.Context, s authn.Subject) (map[string]any, er
 }
 
 // enrol ends an enrolment: a phone by the number that the web shows, an
-// authenticator app by its first code.
+// authenticator app by its first code, a passkey by the key that was made.
 func (d Door) enrol(r *http.Request, in body) (any, error) {
-	ctx := r.Context()
-	ch, err := d.recall(ctx, d.Kit.DB, in)
+	ch, err := d.recall(r.Context(), d.Kit.DB, r, in)
 	if err != nil {
 		return nil, err
 	}
 	code := in.get("pass_code", "passcode")
-	if code == "" {
+	m := ofType(ch.Data.As)
+	switch {
+	case m.way == byKey:
+		result, err := in.fido(ch.Data.Ref, r.UserAgent())
+		if err != nil {
+			return nil, err
+		}
+		return d.finish(r, m, ch, map[string]any{"webauthn_encoded_result": result}, nil)
+	case m.way == byPicture && len(in.photo) == 0, m.way == byCode && code == "", m.Kind == push.Kind && code == "":
 		return nil, missingCode
+	case m.way == byPicture:
+		return d.finish(r, m, ch, map[string]any{"face_session_id": ch.Data.Ref, "consent_id": ch.Data.Consent}, in.photo)
+	case m.Kind == push.Kind:
+		return d.enrolPhone(r, in, code)
+	case m.way == byPhone:
+		return d.enrolOwner(r, in, m, ch)
 	}
-	if ch.Data.As != "PUSH" {
-		return d.confirm(r, ch, code)
-	}
+	return d.confirm(r, m, ch, code)
+}
+
+// enrolPhone binds a phone by the number that the web shows.
+func (d Door) enrolPhone(r *http.Request, in body, code string) (any, error) {
+	ctx := r.Context()
+	var ch authn.Challenge[enrolment]
 	var wrong error
-	err = d.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+	err := d.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
 		wrong = nil
-		if ch, err = d.recall(ctx, tx, in); err != nil {
+		if ch, err = d.recall(ctx, tx, r, in); err != nil {
 			return err
 		}
-		if ch.State != authn.Acknowledged {
-			return wrongStage
-		}
 		t := tripleOf(in)
-		if string(ch.Data.Client) != string(t.Client) || ch.Data.Device != t.Device || ch.Data.PushID != t.PushID {
-			return wrongDevice
+		if err := ch.Data.scannedBy(ch.State, t); err != nil {
+			return err
 		}
 		if code != ch.Data.Number { // one guess in four, once: whoever scanned has to begin anew
 			wrong = wrongCode
@@ -333,6 +394,86 @@ func (d Door) enrol(r *http.Request, in body) (any, error) {
 	return d.enrolled(ch), nil
 }
 
+// scannedBy checks that it is the phone's turn which scanned.
+func (e enrolment) scannedBy(at authn.State, t push.Triple) error {
+	switch {
+	case at != authn.Acknowledged:
+		return wrongStage
+	case e.Client != t.Client || e.Device != t.Device || e.PushID != t.PushID:
+		return wrongDevice
+	}
+	return nil
+}
+
+// enrolOwner keeps the key that the owner of a phone opens: it signs what they
+// confirm on it.
+func (d Door) enrolOwner(r *http.Request, in body, m method, ch authn.Challenge[enrolment]) (any, error) {
+	t := tripleOf(in)
+	if err := ch.Data.scannedBy(ch.State, t); err != nil {
+		return nil, err
+	}
+	phone, err := bound(r.Context(), d.Kit.DB, ch.Subject, t)
+	if err == nil && phone.ID == "" {
+		err = wrongDevice
+	}
+	if err != nil {
+		return nil, err
+	}
+	key := in.get("public_key", "publicKey")
+	if key == "" {
+		return nil, missing
+	}
+	return d.finish(r, m, ch, map[string]any{"publicKey": key, "publicKeyId": in.get("public_key_id", "publicKeyId"), "device_id": phone.ID, "displayName": "TOUCHID"}, nil)
+}
+
+// finish lets the method's own call enrol, for the session in which it was begun
+// and no later than that allows.
+func (d Door) finish(r *http.Request, m method, ch authn.Challenge[enrolment], doc map[string]any, photo []byte) (any, error) {
+	ctx := r.Context()
+	app, err := apps.Find(ctx, d.Kit.DB, ch.Subject.App)
+	if err != nil {
+		return nil, err
+	}
+	s, err := d.fresh(ctx, ch.Data.Session, app)
+	if err != nil {
+		return nil, err
+	}
+	x := d.exec(r, apps.Client{ID: ch.Data.Client}, app)
+	x.User, x.Proofs, x.Values = s.User, s.Proofs, me
+	if photo != nil {
+		if err := capture(ctx, x, ch.Data.Ref, ch.Data.Token, photo); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := backend.Do(ctx, m.setup, x, doc); fault.Is(err, fault.Conflict) {
+		return nil, configured.because(err)
+	} else if err != nil {
+		return nil, err
+	}
+	return d.over(r, ch)
+}
+
+// me answers the wildcard of a call about the user of the token.
+func me(name string) string {
+	if name == "user_id" {
+		return "me"
+	}
+	return ""
+}
+
+// over ends an enrolment well.
+func (d Door) over(r *http.Request, ch authn.Challenge[enrolment]) (any, error) {
+	err := d.Kit.DB.Move(r.Context(), func(tx *db.Tx) error {
+		next := ch
+		if err := authn.Move(r.Context(), tx, &next, authn.Allowed); err != nil {
+			return err
+		}
+		ch = next
+		return nil
+	})
+	return d.enrolled(ch), said(err)
+}
+
 // unjoined is the one refusal among errors that were joined.
 func unjoined(err error) error {
 	if v, ok := errors.AsType[*ver](err); ok {
@@ -346,26 +487,16 @@ func (d Door) enrolled(ch authn.Challenge[enrolment]) map[string]any {
 }
 
 // confirm is the first code of an authenticator app.
-func (d Door) confirm(r *http.Request, ch authn.Challenge[enrolment], code string) (any, error) {
-	ctx := r.Context()
-	app, err := apps.Find(ctx, d.Kit.DB, ch.Subject.App)
+func (d Door) confirm(r *http.Request, m method, ch authn.Challenge[enrolment], code string) (any, error) {
+	app, err := apps.Find(r.Context(), d.Kit.DB, ch.Subject.App)
 	if err != nil {
 		return nil, err
 	}
-	m, err := methodOf(ch.Data.As, apps.Client{})
-	if err != nil || m.Type != "TOTP" {
-		return nil, errors.Join(err, wrongStage)
+	if m.Type != "TOTP" {
+		return nil, wrongStage
 	}
-	if _, err := m.call(ctx, d.exec(r, apps.Client{}, app), m.judge, ch.Subject.User, map[string]any{m.code: code}); err != nil {
+	if _, err := m.call(r.Context(), d.exec(r, apps.Client{}, app), m.judge, ch.Subject.User, map[string]any{m.code: code}); err != nil {
 		return nil, err
 	}
-	err = d.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-		next := ch
-		if err := authn.Move(ctx, tx, &next, authn.Allowed); err != nil {
-			return err
-		}
-		ch = next
-		return nil
-	})
-	return d.enrolled(ch), said(err)
+	return d.over(r, ch)
 }

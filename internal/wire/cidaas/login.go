@@ -57,45 +57,42 @@ func (d Door) hold(ctx context.Context, q url.Values) (string, error) {
 	return id, d.Provider.Hold(ctx, a, id)
 }
 
-// authorize begins an authorization in a browser and sends it to the page that
-// signs in: the client's own, or ours.
+// authorize begins an authorization in a browser: it is answered on the session
+// that stands, or sends the browser to the page that signs in - the client's own,
+// or ours.
 func (d Door) authorize(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	id, err := d.hold(r.Context(), q)
-	if err != nil {
-		return err
-	}
-	a, err := d.Provider.Find(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	to := "/identity/login"
-	mark := "?"
-	if a.Client.Settings.LoginURI != "" {
-		to = a.Client.Settings.LoginURI
-		if strings.Contains(to, "?") {
-			mark = "&"
-		}
-	}
-	http.Redirect(w, r, to+mark+url.Values{"requestId": {id}, "view_type": {first(q.Get("view_type"), "login")}}.Encode(), http.StatusFound)
-	return nil
+	return d.Authorize(w, r, r.URL.Query(), oidc.Vendor)
 }
 
-// signInPage signs somebody in on our own pages.
+// signInPage signs somebody in on our own pages. It is for a request of its own
+// that asks the same: whoever made the browser come here may know the handle in
+// the address, and gains nothing by what is done here (security R36).
 func (d Door) signInPage(w http.ResponseWriter, r *http.Request) error {
-	id := r.URL.Query().Get("requestId")
-	a, err := d.Provider.Find(r.Context(), id)
+	a, err := d.Provider.Find(r.Context(), r.URL.Query().Get("requestId"))
 	if err != nil {
 		return err
 	}
-	return d.SignIn(w, r, a, id)
+	handle := d.Provider.NewHandle()
+	if err := d.Provider.Hold(r.Context(), a, handle); err != nil {
+		return err
+	}
+	return d.SignIn(w, r, a, handle)
 }
 
 // finished are the fields of a finished flow (cidaas-protocol 2.10).
-type finished struct{ request, status, as, sub string }
+type finished struct {
+	request, track  string
+	status, as, sub string
+}
 
+// finished reads them. A track id is the request's and what whoever is half signed
+// in shows to go on.
 func (in body) finished(track string) finished {
-	return finished{first(in.get("requestId", "request_id"), track), in.get("status_id", "statusId"), in.get("verificationType", "verification_type"), in.get("sub", "q")}
+	f := finished{in.get("requestId", "request_id"), "", in.get("status_id", "statusId"), in.get("verificationType", "verification_type"), in.get("sub", "q")}
+	if request, shown, ok := strings.Cut(first(track, in.get("track_id", "trackId")), "."); ok {
+		f.request, f.track = request, shown
+	}
+	return f
 }
 
 // prove spends the flow that was authenticated for this very request.
@@ -109,8 +106,14 @@ func (d Door) prove(f finished) func(ctx context.Context, tx *db.Tx) ([]authn.Pr
 		if err != nil {
 			return nil, err
 		}
+		if f.track != "" && f.as == "" && f.sub == "" { // who goes on by a track id alone goes on with what was begun last
+			f.as, f.sub = ch.Data.As, ch.Data.Masked
+		}
 		if ch.Data.Party == "" || ch.Data.Party != d.Provider.Party(f.request) || ch.Data.Masked != f.sub || !strings.EqualFold(ch.Data.As, f.as) {
 			return nil, notFinished
+		}
+		if ch.Subject.Kind == mailedLink.Kind {
+			id = authn.ChallengeID(ch.Data.Ref)
 		}
 		p, err := authn.Redeem(ctx, tx, id)
 		if err != nil {
@@ -131,6 +134,9 @@ func (d Door) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	f := in.finished(r.PathValue("track"))
 	a, err := d.Provider.Find(r.Context(), f.request)
+	if err == nil {
+		f.status, err = d.latest(r.Context(), f)
+	}
 	if err != nil {
 		return err
 	}
@@ -138,7 +144,7 @@ func (d Door) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reply, a, need, err := d.Provider.FinishBy(r.Context(), f.request, old, oidc.NotAsked, d.prove(f))
+	reply, a, need, err := d.Provider.FinishBy(r.Context(), f.request, f.track, old, oidc.NotAsked, d.prove(f))
 	if err != nil {
 		return err
 	}
@@ -151,6 +157,16 @@ func (d Door) login(w http.ResponseWriter, r *http.Request) error {
 	return d.done(w, r, a, reply)
 }
 
+// latest is the flow that is finished: the one named, or the one that was begun
+// last for the next factor.
+func (d Door) latest(ctx context.Context, f finished) (string, error) {
+	if f.status != "" || f.track == "" {
+		return f.status, nil
+	}
+	half, err := d.Provider.Halfway(ctx, f.request)
+	return string(half.Second), err
+}
+
 // done sends a browser back to its client. It keeps the session only if a page of
 // the client's, or of ours, posted: no other site signs a browser in as somebody.
 func (d Door) done(w http.ResponseWriter, r *http.Request, a oidc.Ask, reply oidc.Reply) error {
@@ -158,7 +174,12 @@ func (d Door) done(w http.ResponseWriter, r *http.Request, a oidc.Ask, reply oid
 	if reply.Session != "" && (origin == "" || origin == d.Kit.URL || a.Client.Admits(origin)) {
 		d.Keep(w, a.App.ID, reply.Session)
 	}
-	return d.Send(w, r, reply)
+	if reply.Mode == "form_post" {
+		return d.Send(w, r, reply)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, reply.Address(), http.StatusFound) // where we say 303 elsewhere
+	return nil
 }
 
 // precheck sends a browser to the page that asks for another factor.
@@ -167,22 +188,27 @@ func (d Door) precheck(w http.ResponseWriter, r *http.Request, a oidc.Ask, reque
 	if err != nil {
 		return err
 	}
-	to := first(a.Client.Settings.LoginURI, d.Kit.URL+"/identity/login")
-	mark := "?"
-	if strings.Contains(to, "?") {
-		mark = "&"
-	}
-	http.Redirect(w, r, to+mark+url.Values{"requestId": {request}, "track_id": {request}, "view_type": {"mfa_required"}, "sub": {masked(d.Kit.DB, request, string(half))}}.Encode(), http.StatusFound)
+	http.Redirect(w, r, a.LoginPage(request, "mfa_required", url.Values{"track_id": {track(request, half)}, "sub": {masked(d.Kit.DB, request, string(half.User))}}), http.StatusFound)
 	return nil
 }
+
+// track is the track id of a request that is halfway.
+func track(request string, half oidc.Half) string { return request + "." + half.Track }
 
 // nativeLogin finishes for an app, which redeems the code itself.
 func (d Door) nativeLogin(r *http.Request, in body) (any, error) {
 	f := in.finished(r.PathValue("track"))
-	if f.request == "" || f.status == "" {
-		return nil, missing
+	var err error
+	if f.status, err = d.latest(r.Context(), f); oidc.Refusal(err) != nil {
+		err = badRequest.because(err)
 	}
-	reply, _, need, err := d.Provider.FinishBy(r.Context(), f.request, d.app(r), oidc.NotAsked, d.prove(f))
+	if err == nil && (f.request == "" || f.status == "") {
+		err = missing
+	}
+	if err != nil {
+		return nil, err
+	}
+	reply, _, need, err := d.Provider.FinishBy(r.Context(), f.request, f.track, d.app(r), oidc.NotAsked, d.prove(f))
 	if oidc.Refusal(err) != nil {
 		if v, ok := err.(*ver); ok {
 			return nil, v
@@ -194,7 +220,7 @@ func (d Door) nativeLogin(r *http.Request, in body) (any, error) {
 	}
 	if need == oidc.Login {
 		half, err := d.Provider.Halfway(r.Context(), f.request)
-		return map[string]any{"viewtype": "mfa_required", "track_id": f.request, "requestId": f.request, "sub": masked(d.Kit.DB, f.request, string(half))}, err
+		return map[string]any{"viewtype": "mfa_required", "track_id": track(f.request, half), "requestId": f.request, "sub": masked(d.Kit.DB, f.request, string(half.User))}, err
 	}
 	if need == oidc.Consent {
 		return map[string]any{"viewtype": "consent", "track_id": f.request, "requestId": f.request}, nil
@@ -240,7 +266,7 @@ func (d Door) passwordLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reply, a, need, err := d.Provider.FinishBy(r.Context(), request, old, oidc.NotAsked, func(context.Context, *db.Tx) ([]authn.Proof, error) { return []authn.Proof{out.Proof}, nil })
+	reply, a, need, err := d.Provider.FinishBy(r.Context(), request, "", old, oidc.NotAsked, func(context.Context, *db.Tx) ([]authn.Proof, error) { return []authn.Proof{out.Proof}, nil })
 	if err != nil {
 		return err
 	}

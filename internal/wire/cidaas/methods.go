@@ -20,27 +20,45 @@ import (
 type method struct {
 	Type   string
 	Kind   authn.Kind
-	begin  string // the call that sends something first
+	way    way
 	judge  string // the call that judges an answer
 	code   string // the member of judge that holds the answer
 	extra  map[string]any
+	begin  string // the call that sends, or that begins a ceremony
 	setup  string // the call that enrols
 	always bool   // needs no enrolment
 }
 
+// way is how a method is answered.
+type way int
+
+const (
+	byCode    way = iota // what somebody knows or reads off
+	byMessage            // a code or a link that is sent first
+	byPhone              // on a phone that is asked
+	byKey                // a ceremony of WebAuthn
+	byPicture            // beside another factor only
+)
+
 // methods are those that we have, in the order in which they are offered. What is
 // not here answers VER_0028.
 var methods = []method{
-	{Type: "PUSH", Kind: push.Kind},
+	{Type: "PUSH", Kind: push.Kind, way: byPhone},
+	{Type: "TOUCHID", Kind: "biometric", way: byPhone, begin: "POST /v1/auth/mobile-biometrics/start", judge: "POST /v1/auth/mobile-biometrics/authenticate", setup: "POST /v1/auth/mobile-biometrics/register"},
+	{Type: "FIDO2", Kind: "passkey", way: byKey, begin: "POST /v1/auth/webauthn/authenticate/start", judge: "POST /v1/auth/webauthn/authenticate", code: "webauthn_encoded_result", setup: "POST /v1/auth/webauthn/register"},
 	{Type: "TOTP", Kind: "totp", judge: "POST /v1/auth/totp/authenticate", code: "totp_code", setup: "POST /v1/users/me/totp"},
-	{Type: "EMAIL", Kind: "email_otp", begin: "POST /v1/auth/otp/send", judge: "POST /v1/auth/otp/authenticate", code: "passcode", extra: map[string]any{"channel": "email"}, always: true},
-	{Type: "SMS", Kind: "sms_otp", begin: "POST /v1/auth/otp/send", judge: "POST /v1/auth/otp/authenticate", code: "passcode", extra: map[string]any{"channel": "sms"}, always: true},
+	{Type: "EMAIL", Kind: "email_otp", way: byMessage, begin: "POST /v1/auth/otp/send", judge: "POST /v1/auth/otp/authenticate", code: "passcode", extra: map[string]any{"channel": "email"}, always: true},
+	{Type: "SMS", Kind: "sms_otp", way: byMessage, begin: "POST /v1/auth/otp/send", judge: "POST /v1/auth/otp/authenticate", code: "passcode", extra: map[string]any{"channel": "sms"}, always: true},
+	{Type: "FACE", Kind: "face", way: byPicture, begin: "POST /v1/face/sessions", judge: "POST /inside/face/authenticate", code: "face_session_id", setup: "POST /v1/users/{user_id}/face/register"},
 	{Type: "BACKUPCODE", Kind: "recovery", judge: "POST /v1/auth/recovery-code/authenticate", code: "recovery_code", setup: "POST /v1/users/{user_id}/recovery-codes"},
 	{Type: "PASSWORD", Kind: "password", judge: "POST /v1/auth/password/authenticate", code: "password"},
 }
 
+// mailedLink is what EMAIL is when a link is asked for instead of a code.
+var mailedLink = method{Type: "EMAIL", Kind: "magiclink", way: byMessage, begin: "POST /inside/link/email", always: true}
+
 // foreign are types of the protocol that we know of and do not have.
-var foreign = []string{"PATTERN", "VOICE", "TOUCHID", "FACE", "FIDO2", "FIDOU2F", "IVR", "IRIS", "SECURITY_QUESTION", "CHAT"}
+var foreign = []string{"PATTERN", "VOICE", "FIDOU2F", "IVR", "IRIS", "SECURITY_QUESTION", "CHAT"}
 
 // methodOf finds the method of a path, in any case, that a client may use.
 func methodOf(word string, c apps.Client) (method, error) {
@@ -57,6 +75,22 @@ func methodOf(word string, c apps.Client) (method, error) {
 		return method{}, inactive
 	}
 	return method{}, badMethod
+}
+
+// ofKind is the method by which a flow of a kind is judged.
+func ofKind(kind authn.Kind) method {
+	for _, m := range methods {
+		if m.Kind == kind {
+			return m
+		}
+	}
+	return method{}
+}
+
+// ofType is the method of a type that was accepted before.
+func ofType(word string) method {
+	m, _ := methodOf(word, apps.Client{})
+	return m
 }
 
 func allowed(c apps.Client, m method) bool {
@@ -91,14 +125,14 @@ func has(ctx context.Context, q db.Q, c apps.Client, app apps.App, user director
 			continue
 		}
 		e := entry{Type: m.Type}
-		if m.Kind == push.Kind {
-			for _, phone := range media {
-				e.Mediums = append(e.Mediums, medium{phone.ID, phone.Name})
+		if m.way == byPhone {
+			for _, phone := range m.on(media, all) {
+				e.Mediums = append(e.Mediums, medium{mediumID(q, app.ID, phone.ID), phone.Name})
 			}
 		} else {
 			for _, a := range all {
-				if a.Kind == m.Kind && a.Status != authn.SwitchedOff && a.Status != authn.Deactivated {
-					e.Mediums = append(e.Mediums, medium{mediumID(m, a), nameOf(m, a)})
+				if a.Kind == m.Kind && usable(a) {
+					e.Mediums = append(e.Mediums, medium{m.medium(q, user, a), nameOf(m, a)})
 				}
 			}
 		}
@@ -109,11 +143,34 @@ func has(ctx context.Context, q db.Q, c apps.Client, app apps.App, user director
 	return out, nil
 }
 
-func mediumID(m method, a authn.Authenticator) string {
+func usable(a authn.Authenticator) bool {
+	return a.Status != authn.SwitchedOff && a.Status != authn.Deactivated
+}
+
+// on are the phones on which a method can be used: PUSH on each, TOUCHID where
+// something was enrolled.
+func (m method) on(media []push.Medium, all []authn.Authenticator) []push.Medium {
+	if m.Kind == push.Kind {
+		return media
+	}
+	var out []push.Medium
+	for _, phone := range media {
+		if slices.ContainsFunc(all, func(a authn.Authenticator) bool { return a.Kind == m.Kind && usable(a) && phone.Holds(a.Device) }) {
+			out = append(out, phone)
+		}
+	}
+	return out
+}
+
+// mediumID is how a list names what a method is used with: a UUID, of which
+// nobody can tell whether it is of something that exists.
+func mediumID(q db.Q, app apps.ID, id string) string { return masked(q, "medium/"+string(app), id) }
+
+func (m method) medium(q db.Q, user directory.UserID, a authn.Authenticator) string {
 	if m.Type == "PASSWORD" {
 		return "PASSWORD"
 	}
-	return a.ID
+	return mediumID(q, a.App, string(user)+"/"+a.ID)
 }
 
 func nameOf(m method, a authn.Authenticator) string {
@@ -135,9 +192,11 @@ func decoy(q db.Q, c apps.Client, app apps.App, typed string) []entry {
 		}
 		switch {
 		case m.Type == "PUSH" && h[0]%2 == 0:
-			out = append(out, entry{m.Type, []medium{{"dev_" + h[8:28], phones[h[1]%4]}}})
+			out = append(out, entry{m.Type, []medium{{mediumID(q, app.ID, h+m.Type), phones[h[1]%4]}}})
+		case m.Type == "TOTP" && h[3]%4 == 0, m.Type == "FIDO2" && h[4]%4 == 0:
+			out = append(out, entry{m.Type, []medium{{mediumID(q, app.ID, h+m.Type), m.Type}}})
 		case m.Type == "EMAIL" && strings.Contains(typed, "@"):
-			out = append(out, entry{m.Type, []medium{{string(m.Kind), directory.Masked(directory.Identifier{Kind: directory.Email, Shown: typed, Value: typed})}}})
+			out = append(out, entry{m.Type, []medium{{mediumID(q, app.ID, h+m.Type), directory.Masked(directory.Identifier{Kind: directory.Email, Shown: typed, Value: typed})}}})
 		case m.Type == "PASSWORD" && h[2]%4 != 0:
 			out = append(out, entry{m.Type, []medium{{"PASSWORD", "PASSWORD"}}})
 		}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -44,7 +46,12 @@ func (d Door) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a, err := d.Provider.Read(r.Context(), q, oidc.Direct)
+	return d.Authorize(w, r, q, oidc.Direct)
+}
+
+// Authorize answers an authorization request that came that way.
+func (d Door) Authorize(w http.ResponseWriter, r *http.Request, q url.Values, how oidc.How) error {
+	a, err := d.Provider.Read(r.Context(), q, how)
 	if err != nil {
 		return d.told(w, r, a, err)
 	}
@@ -75,12 +82,20 @@ func (d Door) authorize(w http.ResponseWriter, r *http.Request) error {
 		}
 		return d.AskConsent(w, r, handle)
 	}
+	page := how == oidc.Vendor || a.Client.Settings.Cidaas && a.Client.Settings.LoginURI != ""
 	handle := d.Provider.NewHandle()
+	if page {
+		handle = uuid.NewString() // as those pages know it
+	}
 	if need == oidc.StepUp {
 		a.Before = held.Session.ID
 	}
 	if err := d.Provider.Hold(r.Context(), a, handle); err != nil {
 		return err
+	}
+	if page {
+		http.Redirect(w, r, a.LoginPage(handle, q.Get("view_type"), nil), http.StatusFound)
+		return nil
 	}
 	if at := a.Client.Settings.LoginURI; at != "" && !a.Client.Settings.Cidaas {
 		return d.interact(w, r, at, handle)
