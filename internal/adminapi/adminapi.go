@@ -34,6 +34,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
 	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
@@ -48,6 +49,10 @@ type Door struct {
 	Keys    *token.Keys
 	Trusted []netip.Prefix // proxies whose X-Forwarded-For counts
 	Version string
+
+	Engine  *journey.Engine
+	Samples func(g journey.Graph, client apps.ClientID, base string) ([]CodeSample, error)
+	Files   Files
 }
 
 // Routes adds the API.

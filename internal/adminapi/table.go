@@ -3,7 +3,7 @@ package adminapi
 import "slices"
 
 // routes are all of them.
-func routes() []Route { return slices.Concat(table()) }
+func routes() []Route { return slices.Concat(table(), journeyRoutes(), runRoutes()) }
 
 // Table is every route with who may call it, for tests and for the description.
 func Table() []Route { return routes() }

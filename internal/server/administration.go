@@ -12,7 +12,8 @@ import (
 
 // administration is what the console's API needs.
 func (s *Server) administration() adminapi.Door {
-	return adminapi.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Version: version()}
+	return adminapi.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Version: version(),
+		Engine: s.Engine, Samples: samples, Files: journeyFiles}
 }
 
 func version() string {

@@ -348,6 +348,7 @@ func (s *Server) routes() http.Handler {
 	jobs.Handle(s.Kit.Jobs, cidaas.SendJob, vendor.Deliver)
 	cidaas.Routes(mux, vendor)
 	hosted.Routes(mux, people)
+	mux.HandleFunc("GET /login/test/{link}", s.testLink(people))
 	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Page: people.Page})
 	adminapi.Routes(mux, s.administration())
 	pages(mux, "/login-assets/", ui.Files, "login")
