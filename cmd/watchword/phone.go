@@ -12,8 +12,9 @@ import (
 )
 
 // PhoneCmd is a phone on the command line, for tests, demos and scripts. It
-// speaks the mobile SDK's side of the protocol to a server and keeps its keys in
-// a state file. A subcommand ends with status 0 only when the server accepted.
+// speaks the mobile SDK's side of a protocol to a server and keeps its keys in a
+// state file, which may hold a phone of each. A subcommand ends with status 0 only
+// when the server accepted.
 type PhoneCmd struct {
 	Register phoneRegister `cmd:"" help:"Make keys and register this phone for a user."`
 	Pending  phonePending  `cmd:"" help:"List the requests that wait on this phone."`
@@ -24,6 +25,8 @@ type PhoneCmd struct {
 
 // phoneFlags are what every subcommand takes.
 type phoneFlags struct {
+	Protocol string `help:"What the phone speaks: mosaic, or cidaas, whose phones have no key. Once registered: what the state file has." enum:"mosaic,cidaas," default:"" placeholder:"NAME"`
+
 	Server string `help:"URL of the server. Once registered: the one in the state file." placeholder:"URL"`
 	Client string `help:"Client id of the app. Once registered: the one in the state file." placeholder:"ID"`
 	Email  string `help:"E-mail address of the user. Once registered: the one in the state file." placeholder:"ADDRESS"`
@@ -37,9 +40,27 @@ func (f phoneFlags) options() simulator.Options {
 	return simulator.Options{Server: f.Server, Client: f.Client, Email: f.Email, Now: time.Now}
 }
 
+// phone is a registered phone of either protocol.
+type phone interface {
+	Pending(ctx context.Context, wait time.Duration) ([]simulator.Request, error)
+	Approve(ctx context.Context, id, number string) error
+	Deny(ctx context.Context, id string, notMe bool) error
+}
+
+// cidaas reports whether the phone speaks that protocol.
+func (f phoneFlags) cidaas() bool {
+	return f.Protocol == "cidaas" || f.Protocol == "" && simulator.HasCidaas(f.State)
+}
+
 // load returns the registered phone.
-func (f phoneFlags) load() (*simulator.Phone, error) {
-	p, err := simulator.Load(f.State, f.options())
+func (f phoneFlags) load() (phone, error) {
+	var p phone
+	var err error
+	if f.cidaas() {
+		p, err = simulator.LoadCidaasPhone(f.State, f.options())
+	} else {
+		p, err = simulator.Load(f.State, f.options())
+	}
 	if errors.Is(err, simulator.ErrNoPhone) {
 		return nil, fmt.Errorf("%w: run \"phone register\" first", err)
 	}
@@ -58,11 +79,17 @@ func (f phoneFlags) print(v any, format string, args ...any) error {
 type phoneRegister struct {
 	phoneFlags
 	Device string `help:"Name of the device." placeholder:"NAME"`
+	QR     string `name:"qr" help:"cidaas: what the code that the page shows says." placeholder:"JSON"`
+	Number string `help:"cidaas: the number that the page shows beside it." placeholder:"NN"`
+	Token  string `help:"cidaas: an access token of the user, to enrol without a page. Without it, the user is signed in by a mailed code, on a development server." placeholder:"TOKEN"`
 }
 
 // Run registers the phone of the state file, or a new one. A phone that the
 // server knows already is left as it is.
 func (c *phoneRegister) Run(ctx context.Context) error {
+	if c.cidaas() {
+		return c.enrol(ctx)
+	}
 	p, known, err := c.phone(ctx)
 	if err != nil {
 		return err
@@ -169,7 +196,7 @@ func describe(r simulator.Request) string {
 
 // pick returns the request named id, or the newest one; errNothingPending if
 // there is none. What is not in the list is left to the server to refuse.
-func pick(ctx context.Context, p *simulator.Phone, id string, wait int) (simulator.Request, error) {
+func pick(ctx context.Context, p phone, id string, wait int) (simulator.Request, error) {
 	if id != "" {
 		wait = 0
 	}
@@ -201,7 +228,7 @@ type phoneApprove struct {
 
 // Run approves one request.
 func (c *phoneApprove) Run(ctx context.Context) error {
-	return c.decide(ctx, "approved", c.ID, c.Wait, func(ctx context.Context, p *simulator.Phone, r simulator.Request) error {
+	return c.decide(ctx, "approved", c.ID, c.Wait, func(ctx context.Context, p phone, r simulator.Request) error {
 		if c.Number == "" && r.NumberMode != "" && r.NumberMode != "off" {
 			return errors.New("the browser shows a number: give it with --number")
 		}
@@ -221,14 +248,14 @@ func (c *phoneDeny) Run(ctx context.Context) error {
 	if c.NotMe {
 		decision = "not_me"
 	}
-	return c.decide(ctx, decision, c.ID, 0, func(ctx context.Context, p *simulator.Phone, r simulator.Request) error {
+	return c.decide(ctx, decision, c.ID, 0, func(ctx context.Context, p phone, r simulator.Request) error {
 		return p.Deny(ctx, r.ID, c.NotMe)
 	}, "Denied.")
 }
 
 // decide answers one request and prints what became of it; what the server
 // refused is printed as JSON too, and is still an error.
-func (f phoneFlags) decide(ctx context.Context, decision, id string, wait int, answer func(context.Context, *simulator.Phone, simulator.Request) error, line string) error {
+func (f phoneFlags) decide(ctx context.Context, decision, id string, wait int, answer func(context.Context, phone, simulator.Request) error, line string) error {
 	p, err := f.load()
 	if err != nil {
 		return err

@@ -150,7 +150,7 @@ func seedApp(ctx context.Context, tx *db.Tx, redirects []string, s devSecrets, p
 	}
 	for _, c := range []apps.Client{
 		{ID: "demo-web", App: demo, Name: "Northwind web shop", Kind: apps.Web, Settings: apps.ClientSettings{LoopbackOrigins: true, RedirectURIs: redirects, Cidaas: true}},
-		{ID: "demo-native", App: demo, Name: "Northwind phone app", Kind: apps.Native, Settings: apps.ClientSettings{LoopbackOrigins: true, RedirectURIs: []string{"http://127.0.0.1/callback", "http://localhost/callback"}}},
+		{ID: "demo-native", App: demo, Name: "Northwind phone app", Kind: apps.Native, Settings: apps.ClientSettings{LoopbackOrigins: true, RedirectURIs: []string{"http://127.0.0.1/callback", "http://localhost/callback"}, Cidaas: true, Alg: "ES256"}},
 		{ID: "demo-backend", App: demo, Name: "Northwind back end", Kind: apps.Backend, Settings: apps.ClientSettings{
 			Permissions: []string{"apps:*", "auth:*", "authenticators:*", "consents:*", "devices:*", "sessions:*", "users:*"}}},
 	} {

@@ -63,6 +63,7 @@ type Phone struct {
 	spki      string
 	pushToken string
 	deviceID  string // as the server named it
+	heard     string // the last mail before it began
 }
 
 // Request is a question that waits on the phone.
@@ -209,7 +210,7 @@ func (p *Phone) mailed(ctx context.Context) (string, error) {
 		return p.o.Code(ctx)
 	}
 	for range 50 {
-		code, err := p.newestCode(ctx)
+		_, code, err := p.newestMail(ctx, p.heard)
 		if code != "" || err != nil {
 			return code, err
 		}
@@ -222,32 +223,37 @@ func (p *Phone) mailed(ctx context.Context) (string, error) {
 	return "", errors.New("no mail with a code came")
 }
 
-// newestCode looks into the inbox of a development server.
-func (p *Phone) newestCode(ctx context.Context) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.server+"/dev/inbox/messages?channel=mail&to="+url.QueryEscape(p.o.Email), nil)
+// newestMail looks into the inbox of a development server: the newest code that
+// came after a mail, and the mail it is in.
+func (p *Phone) newestMail(ctx context.Context, after string) (id, code string, err error) {
+	q := url.Values{"channel": {"mail"}, "to": {p.o.Email}, "after": {after}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.server+"/dev/inbox/messages?"+q.Encode(), nil)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	resp, err := p.http.Do(r)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer resp.Body.Close()
 	var inbox struct {
-		Messages []struct{ Data map[string]string }
+		Messages []struct {
+			ID   string            `json:"id"`
+			Data map[string]string `json:"data"`
+		} `json:"messages"`
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", errors.New("a code was mailed to the user, and this phone cannot read it")
+		return "", "", errors.New("a code was mailed to the user, and this phone cannot read it")
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(&inbox); err != nil {
-		return "", err
+		return "", "", err
 	}
 	for _, m := range slices.Backward(inbox.Messages) {
 		if m.Data["code"] != "" {
-			return m.Data["code"], nil
+			return m.ID, m.Data["code"], nil
 		}
 	}
-	return "", nil
+	return after, "", nil
 }
 
 // Pending returns what waits on this phone, and waits for it up to wait; 0

@@ -29,7 +29,8 @@ type State struct {
 	BiometricKey string `json:"biometric_key"` // base64 of PKCS#8, EC P-256
 	PublicKeyID  string `json:"publicKeyId"`   // of the biometric key
 
-	Tokens []Token `json:"totp,omitempty"` // of the authenticator app
+	Tokens []Token      `json:"totp,omitempty"`   // of the authenticator app
+	Cidaas *CidaasState `json:"cidaas,omitempty"` // the same phone at the other door
 }
 
 // ErrNoPhone is returned by Load when there is no file.
@@ -64,9 +65,11 @@ func (p *Phone) Save(path string) error {
 	if err != nil {
 		return err
 	}
-	if s.Tokens, err = Tokens(path); err != nil {
+	kept, err := readState(path)
+	if err != nil {
 		return err
 	}
+	s.Tokens, s.Cidaas = kept.Tokens, kept.Cidaas
 	return s.write(path)
 }
 
