@@ -145,6 +145,17 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
+	failed := rounds(ctx, t, stores, o)
+	t.print(os.Stdout)
+	if o.Out == "" {
+		return failed
+	}
+	return errors.Join(failed, t.write(context.WithoutCancel(ctx), o))
+}
+
+// rounds measures until it is done or something fails. What was measured until
+// then stays in the table.
+func rounds(ctx context.Context, t *table, stores []*store, o options) error {
 	for round := range o.Rounds {
 		note("round %d of %d", round+1, o.Rounds)
 		if err := t.machine(ctx, o); err != nil {
@@ -152,7 +163,7 @@ func run(ctx context.Context, o options) error {
 		}
 		for _, s := range stores {
 			if err := s.measure(ctx, t, o); err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
+				return fmt.Errorf("round %d: %s: %w", round+1, s.name, err)
 			}
 		}
 	}
@@ -161,11 +172,7 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
-	t.print(os.Stdout)
-	if o.Out == "" {
-		return nil
-	}
-	return t.write(ctx, o)
+	return nil
 }
 
 // build makes the binary as a release is made.
