@@ -9,6 +9,7 @@ import { passkeys } from './sdk/passkeys.mjs';
 import { parties, signerKeys } from './oidc/parties.mjs';
 import { pages } from './oidc/pages.mjs';
 import { start } from './sdk/server.mjs';
+import { generated } from './sdk/generated.mjs';
 import { launch } from './sdk/chromium.mjs';
 import * as node from './sdk/node.mjs';
 
@@ -55,6 +56,7 @@ try {
   await test('Chromium', 'a browser without the key', () => otherBrowser(page));
   for (const [name, flow] of Object.entries(parties)) await test('Chromium', `relying party: ${name}`, async () => flow(await chromium.fresh(), w, signer));
   for (const [name, flow] of Object.entries(pages)) await test('Chromium', `pages: ${name}`, async () => flow(chromium.fresh, w));
+  await test('Node', 'the code that the console hands out', () => generated(w));
   await test('Node', 'an unknown client', () => unknownClients(instance));
   await late;
 } finally {

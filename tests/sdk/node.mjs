@@ -16,12 +16,16 @@ set('navigator', { language: 'en-US', userAgent: 'ci', platform: 'Linux', vendor
 const dist = dirname(require.resolve('@transmitsecurity/platform-web-sdk/ido'));
 
 /** Loads the SDK anew: its modules tell each other of every initialisation, so each instance gets files of its own. */
-async function load() {
+const load = async () => (await beside('export { ido } from \'@transmitsecurity/platform-web-sdk/ido\';')).ido;
+
+/** A module, as text, beside an SDK of its own. */
+export async function beside(text) {
   const dir = mkdtempSync(join(tmpdir(), 'watchword-ido-'));
   try {
     for (const name of ['ido.js', 'common.js']) copyFileSync(join(dist, name), join(dir, name));
     writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
-    return (await import(pathToFileURL(join(dir, 'ido.js')).href)).ido;
+    writeFileSync(join(dir, 'module.js'), text.replace('@transmitsecurity/platform-web-sdk/ido', './ido.js'));
+    return await import(pathToFileURL(join(dir, 'module.js')).href);
   } finally {
     rmSync(dir, { recursive: true });
   }
