@@ -123,7 +123,7 @@ type house struct {
 	web    apps.Client
 }
 
-func newHouse(t *testing.T, graphs ...journey.Graph) *house {
+func newHouse(t testing.TB, graphs ...journey.Graph) *house {
 	t.Helper()
 	h := &house{World: kittest.New(t), app: apps.App{ID: "shop", Tenant: "t1", Name: "Shop", Audience: apps.B2C}}
 	h.web = apps.Client{ID: "web", App: "shop", Name: "Web", Kind: apps.Web}
