@@ -109,7 +109,9 @@ const (
 
 // Page is a Body for a person: the server draws it like its other pages.
 type Page struct {
+	AppID            apps.ID // whose page it is: it looks like that application's
 	App, Title, Text string
+	Locales          string // languages that a relying party asked for
 	Button           string // posts Fields back to where the page is, or leads to Next
 	Post             string // where it posts instead
 	Refuse           string // a second button, which posts option=refuse

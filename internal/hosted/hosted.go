@@ -7,9 +7,11 @@
 package hosted
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -43,7 +45,7 @@ type Return struct {
 
 // Routes adds the pages.
 //
-//	GET  /login/{client}/{journey}   start a journey
+//	GET  /login/{client}/{journey}   start a journey; ?ui_locales says in which language
 //	GET  /login/run/{run}            where it stands; ?wait holds the answer until something is new
 //	POST /login/run/{run}            an answer
 func Routes(mux *http.ServeMux, d Door) {
@@ -51,6 +53,8 @@ func Routes(mux *http.ServeMux, d Door) {
 	mux.HandleFunc("GET /login/{client}/{journey}", d.page(d.start))
 	mux.HandleFunc("GET /login/run/{run}", d.page(d.show))
 	mux.Handle("POST /login/run/{run}", guard.Handler(d.page(d.answer)))
+	mux.HandleFunc("GET "+brandPath+"{file}", d.styled)
+	mux.HandleFunc("GET "+brandPath+"{file}/{which}", d.logo)
 }
 
 // page renders what went wrong, and nothing else.
@@ -61,11 +65,15 @@ func (d Door) page(fn func(w http.ResponseWriter, r *http.Request) error) http.H
 			return
 		}
 		f := web.Report(r, err)
-		view := view{App: "Watchword", Title: "This cannot go on", Text: f.Message, Ended: "no"}
+		l := spoken(r, "")
+		v := view{Lang: l, App: "Watchword", Title: l.T("This cannot go on"), Text: l.T(f.Message), Ended: "no"}
 		if f.Code == fault.Internal {
-			view.Text = "Something is broken on our side. Try again in a moment."
+			v.Text = l.T("Something is broken on our side. Try again in a moment.")
 		}
-		d.render(w, r, web.Status(f.Code), view)
+		if t, err := d.held(r); err == nil {
+			v.App, v.AppID, v.Again = t.App, t.Of, t.Again
+		}
+		d.render(w, r, web.Status(f.Code), v)
 	}
 }
 
@@ -82,15 +90,20 @@ func (d Door) start(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return notHere(err)
 	}
-	return d.Begin(w, r, journey.StartRequest{App: app, Client: client, Journey: r.PathValue("journey"), Kind: journey.KindClient}, Return{})
+	s := journey.StartRequest{App: app, Client: client, Journey: r.PathValue("journey"), Kind: journey.KindClient}
+	s.Caller.Locale = r.URL.Query().Get("ui_locales")
+	return d.Begin(w, r, s, Return{})
 }
 
 // Begin starts a run on these pages and sends the browser to them. When it has
-// ended, the browser goes on to what it came for.
+// ended, the browser goes on to what it came for. s.Caller.Locale are the languages
+// that the relying party asked for, if any.
 func (d Door) Begin(w http.ResponseWriter, r *http.Request, s journey.StartRequest, back Return) error {
-	locale := s.Caller.Locale
-	if s.Caller = d.caller(r); locale != "" {
-		s.Caller.Locale = locale // the client asked for it
+	locales := s.Caller.Locale
+	if s.Caller = d.caller(r); locales != "" {
+		s.Caller.Locale = locales // the client asked for it
+	} else {
+		s.Caller.Locale = string(spoken(r, ""))
 	}
 	reply, err := d.Engine.Start(r.Context(), s)
 	if err != nil {
@@ -100,7 +113,7 @@ func (d Door) Begin(w http.ResponseWriter, r *http.Request, s journey.StartReque
 	if back.Handle != "" {
 		again = ""
 	}
-	d.keep(w, string(reply.Run), ticket{reply.Session, s.Client.ID, s.App.Name, again, rand.Text(), back.Handle, back.Leads})
+	d.keep(w, string(reply.Run), ticket{Session: reply.Session, Client: s.Client.ID, Of: s.App.ID, App: s.App.Name, Again: again, Salt: rand.Text(), Locales: locales, Handle: back.Handle, Leads: back.Leads})
 	http.Redirect(w, r, "/login/run/"+string(reply.Run), http.StatusSeeOther)
 	return nil
 }
@@ -116,9 +129,11 @@ func notHere(err error) error {
 type ticket struct {
 	Session string        `json:"s"`
 	Client  apps.ClientID `json:"c"`
+	Of      apps.ID       `json:"o"`
 	App     string        `json:"a"`
 	Again   string        `json:"g"` // where to start anew
 	Salt    string        `json:"n"`
+	Locales string        `json:"u,omitempty"` // that the relying party asked for
 	Handle  string        `json:"h,omitempty"`
 	Leads   string        `json:"l,omitempty"`
 }
@@ -126,7 +141,7 @@ type ticket struct {
 // cookie is the name of a run's cookie. Over https it is bound to this host and
 // path "/" by its prefix.
 func (d Door) cookie(run string) string {
-	if strings.HasPrefix(d.Kit.URL, "https:") {
+	if d.secure() {
 		return "__Host-ww-" + run
 	}
 	return "ww-" + run
@@ -135,7 +150,7 @@ func (d Door) cookie(run string) string {
 func (d Door) keep(w http.ResponseWriter, run string, t ticket) {
 	sealed := d.Kit.DB.Vault().Seal("hosted/"+run, encode(t))
 	http.SetCookie(w, &http.Cookie{Name: d.cookie(run), Value: base64.RawURLEncoding.EncodeToString(sealed), Path: "/", MaxAge: int(journey.Life / time.Second),
-		HttpOnly: true, Secure: strings.HasPrefix(d.Kit.URL, "https:"), SameSite: http.SameSiteLaxMode})
+		HttpOnly: true, Secure: d.secure(), SameSite: http.SameSiteLaxMode})
 }
 
 // held is the ticket of the run in the address, if this browser has it.
@@ -209,14 +224,21 @@ func (d Door) cameBack(w http.ResponseWriter, r *http.Request, t ticket, caller 
 // linkCode is the field of a prompt that a mailed link fills.
 const linkCode = "magic_link_code"
 
-// Page draws a page of a method's own.
+// Page draws a page of a method's own, or of the provider's.
 func (d Door) Page(w http.ResponseWriter, r *http.Request, status int, p backend.Page) {
-	v := view{App: p.App, Title: p.Title, Text: p.Text, Problem: p.Problem, Ended: p.Verdict, Next: p.Next, Button: p.Button, Post: p.Post, Leads: p.Leads}
+	l := spoken(r, p.Locales)
+	v := view{Lang: l, AppID: p.AppID, App: p.App, Title: l.T(p.Title), Text: l.T(p.Text), Problem: l.T(p.Problem), Ended: p.Verdict, Next: p.Next, Button: l.T(p.Button), Post: p.Post, Leads: p.Leads}
 	if p.Button != "" && p.Next == "" {
-		v.Forms = []formView{{Button: p.Button, Primary: true, Inputs: inputs("", p.Fields, nil)}}
+		v.Forms = []formView{{Button: v.Button, Primary: true, Inputs: v.inputs(&journey.Prompt{}, "", p.Fields)}}
+		if len(v.Forms[0].Inputs) > 0 {
+			v.Forms[0].Inputs[0].Focus = true
+		}
+		if p.Problem != "" {
+			v.Forms[0].blame(p.Problem)
+		}
 	}
 	if p.Refuse != "" {
-		v.Quiet = []formView{{Option: "refuse", Button: p.Refuse}}
+		v.Quiet = []formView{{Option: "refuse", Button: l.T(p.Refuse)}}
 	}
 	d.render(w, r, status, v)
 }
@@ -237,7 +259,9 @@ func (d Door) poll(r *http.Request, t ticket, caller journey.Caller, at journey.
 }
 
 // answer posts what was typed. What was refused is drawn at once, with what was
-// typed; anything else by a redirect, so that going back repeats nothing.
+// typed; anything else by a redirect, so that going back repeats nothing. What
+// answers a page that was left meanwhile changes nothing: the browser is shown
+// where the run stands.
 func (d Door) answer(w http.ResponseWriter, r *http.Request) error {
 	t, err := d.held(r)
 	if err != nil {
@@ -253,7 +277,7 @@ func (d Door) answer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if now.Prompt != nil {
+	if now.Prompt != nil && r.PostForm.Get("visit") == now.Visit && r.PostForm.Get("turn") == now.Turn {
 		option := r.PostForm.Get("option")
 		a := journey.Answer{Session: t.Session, Visit: r.PostForm.Get("visit"), Turn: r.PostForm.Get("turn"), Option: option, Data: typed(r.PostForm, fieldsOf(now.Prompt, option)), Caller: caller}
 		reply, err := d.Engine.Answer(r.Context(), a)
@@ -269,7 +293,7 @@ func (d Door) answer(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d Door) draw(w http.ResponseWriter, r *http.Request, t ticket, reply journey.Reply) error {
-	v := describe(t, reply, d.Kit.DB.Now())
+	v := describe(spoken(r, t.Locales), t, reply, d.Kit.DB.Now())
 	if reply.End != nil && reply.End.OK && d.Kit.Dev && d.Token != nil {
 		jwt, err := d.Token(r.Context(), *reply.End)
 		if err != nil {
@@ -287,15 +311,25 @@ func (d Door) draw(w http.ResponseWriter, r *http.Request, t ticket, reply journ
 }
 
 func (d Door) render(w http.ResponseWriter, r *http.Request, status int, v view) {
+	v.Choices = choicesOf(r, v.Lang)
+	d.branded(r, &v)
+	remember(w, r, d.secure())
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", string(v.Lang))
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'"+leading(v.Leads)+"; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'")
-	w.WriteHeader(status)
-	if err := templates.ExecuteTemplate(w, "page", v); err != nil {
-		d.Kit.Log.WarnContext(r.Context(), "hosted page", slog.Any("err", err))
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'"+leading(v.Leads)+"; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'")
+	var page bytes.Buffer
+	if err := sets[v.Lang].ExecuteTemplate(&page, "page", v); err != nil {
+		d.Kit.Log.ErrorContext(r.Context(), "hosted page", slog.Any("err", err))
+		http.Error(w, "Something is broken on our side. Try again in a moment.", http.StatusInternalServerError)
+		return
 	}
+	w.WriteHeader(status)
+	_, _ = page.WriteTo(w) // whoever left does not read it
 }
+
+func (d Door) secure() bool { return strings.HasPrefix(d.Kit.URL, "https:") }
 
 // leading lets a form of the page lead to one other origin, which it does by
 // redirects: browsers hold these to the page's policy as well.
@@ -304,4 +338,18 @@ func leading(origin string) string {
 		return ""
 	}
 	return " " + origin
+}
+
+func encode(t ticket) []byte {
+	b, err := json.Marshal(t)
+	if err != nil {
+		panic("hosted: " + err.Error()) // texts only
+	}
+	return b
+}
+
+func decode(b []byte) (ticket, error) {
+	var t ticket
+	err := json.Unmarshal(b, &t)
+	return t, err
 }

@@ -85,5 +85,5 @@ func Sweep(ctx context.Context, tx *db.Tx) error {
 func counter(q db.Q, key string) string { return q.Vault().Hash("limit", key) }
 
 func refusal(wait time.Duration) error {
-	return fault.New(fault.Limited, "too many requests, try again later").After(wait)
+	return fault.New(fault.Limited, "Too many requests. Wait and try again.").After(wait)
 }

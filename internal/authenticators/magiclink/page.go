@@ -25,7 +25,7 @@ func show(ctx context.Context, x *backend.Exec, _ struct{}) (backend.Out, error)
 }
 
 func question(c authn.Challenge[link], problem string) backend.Page {
-	p := backend.Page{App: c.Data.App, Title: "Sign in to " + c.Data.App + "?", Text: "You asked for this by mail. If you did not, close this page: nothing has happened.", Button: "Sign in", Problem: problem}
+	p := backend.Page{AppID: c.Subject.App, App: c.Data.App, Title: "Sign in to " + c.Data.App + "?", Text: "You asked for this by mail. If you did not, close this page: nothing has happened.", Button: "Sign in", Problem: problem}
 	if c.Data.Number != "" {
 		p.Text = "Enter the number that the page shows where you are signing in. If no page shows one, close this: somebody else asked."
 		p.Fields = form.New(form.Text("number", "Number", form.Required, form.MaxLen(2)))

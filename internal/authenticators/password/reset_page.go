@@ -20,7 +20,7 @@ func init() {
 
 // resetPage is the page; following a link changes nothing.
 func resetPage(app apps.App, problem string) backend.Page {
-	return backend.Page{App: app.Name, Title: "Choose a new password", Text: "If you did not ask for this, close the page: nothing has happened.", Button: "Change password", Problem: problem,
+	return backend.Page{AppID: app.ID, App: app.Name, Title: "Choose a new password", Text: "If you did not ask for this, close the page: nothing has happened.", Button: "Change password", Problem: problem,
 		Fields: form.New(form.Secret("new_password", "New password", form.Required, form.MaxLen(1024)))}
 }
 
@@ -74,5 +74,5 @@ func pushReset(ctx context.Context, x *backend.Exec, in backend.Raw) (backend.Ou
 	if err != nil {
 		return overdue(err)
 	}
-	return backend.Out{Body: backend.Page{App: x.App.Name, Title: "Your password is changed", Text: "Sign in with it from now on. You can close this page.", Verdict: "yes"}}, nil
+	return backend.Out{Body: backend.Page{AppID: x.App.ID, App: x.App.Name, Title: "Your password is changed", Text: "Sign in with it from now on. You can close this page.", Verdict: "yes"}}, nil
 }

@@ -191,7 +191,7 @@ func (d Door) askConsent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d.Page(w, r, http.StatusOK, backend.Page{App: a.App.Name, Title: "Let " + a.Client.Name + " in?", Text: wants(a), Button: "Allow", Refuse: "Do not allow", Leads: origin(a.Params.RedirectURI)})
+	d.Page(w, r, http.StatusOK, backend.Page{AppID: a.App.ID, App: a.App.Name, Locales: a.Params.Locales, Title: "Let " + a.Client.Name + " in?", Text: wants(a), Button: "Allow", Refuse: "Do not allow", Leads: origin(a.Params.RedirectURI)})
 	return nil
 }
 
@@ -271,7 +271,7 @@ func (d Door) device(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return d.codeAgain(w, r, err)
 	}
-	d.Page(w, r, http.StatusOK, backend.Page{App: pair.App.Name, Title: "Sign in on another device?",
+	d.Page(w, r, http.StatusOK, backend.Page{AppID: pair.App.ID, App: pair.App.Name, Title: "Sign in on another device?",
 		Text: pair.Client.Name + " shows the code " + code + " and wants to be signed in as you. Go on only if that device is in front of you.", Button: "Continue"})
 	return nil
 }
@@ -322,7 +322,7 @@ func (d Door) leave(w http.ResponseWriter, r *http.Request) error {
 			to = l.To
 		}
 		d.remember(w, leaveCookie, string(l.Client.ID)+" "+to, 600)
-		d.Page(w, r, http.StatusOK, backend.Page{App: first(l.App.Name, "Watchword"), Title: "Sign out?", Text: "You will be signed out in this browser.", Button: "Sign out", Post: "/session/end_session/confirmed", Leads: origin(to)})
+		d.Page(w, r, http.StatusOK, backend.Page{AppID: l.App.ID, App: first(l.App.Name, "Watchword"), Title: "Sign out?", Text: "You will be signed out in this browser.", Button: "Sign out", Post: "/session/end_session/confirmed", Leads: origin(to)})
 		return nil
 	}
 	return d.signOut(w, r, l.App, l.User, l.To)
@@ -351,14 +351,14 @@ func (d Door) confirmed(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return d.signedOut(w, r, "Watchword", "")
+	return d.signedOut(w, r, apps.App{Name: "Watchword"}, "")
 }
 
 func (d Door) signOut(w http.ResponseWriter, r *http.Request, app apps.App, user, to string) error {
 	if err := d.end(w, r, app, user); err != nil {
 		return err
 	}
-	return d.signedOut(w, r, app.Name, to)
+	return d.signedOut(w, r, app, to)
 }
 
 // end ends the session that the browser has in an application; user, if given,
@@ -378,12 +378,12 @@ func (d Door) end(w http.ResponseWriter, r *http.Request, app apps.App, user str
 	return nil
 }
 
-func (d Door) signedOut(w http.ResponseWriter, r *http.Request, app, to string) error {
+func (d Door) signedOut(w http.ResponseWriter, r *http.Request, app apps.App, to string) error {
 	if to != "" {
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return nil
 	}
-	d.Page(w, r, http.StatusOK, backend.Page{App: app, Title: "Signed out", Text: "You can close this page.", Verdict: "yes"})
+	d.Page(w, r, http.StatusOK, backend.Page{AppID: app.ID, App: first(app.Name, "Watchword"), Title: "Signed out", Text: "You can close this page.", Verdict: "yes"})
 	return nil
 }
 

@@ -1,0 +1,179 @@
+package hosted
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io/fs"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/form"
+	"github.com/watchword-auth/watchword/internal/journey"
+)
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// hostile is what somebody could write wherever a page shows a text.
+var hostile = []string{`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'-alert(1)-'`, `{{.}}`, "javascript:alert(1)", `</title><svg onload=alert(1)>`, "&lt;b&gt;", "\u202Eevil\u2066", `%22%3E`, "${alert(1)}"}
+
+// TestHostileTexts: whatever anybody writes into a text that a page shows, the
+// page's own elements and attributes stay what they are.
+func TestHostileTexts(t *testing.T) {
+	plain := elements(draw(t, everything("text")))
+	for _, s := range hostile {
+		page := draw(t, everything(s))
+		if got := elements(page); got != plain {
+			t.Errorf("%q changes the page:\n%s\n%s", s, got, plain)
+		}
+	}
+}
+
+// everything is a page that shows s wherever it can.
+func everything(s string) view {
+	r := journey.Reply{Visit: s, Turn: s, Problem: fault.New(fault.Locked, "%s", s).After(time.Minute), Prompt: &journey.Prompt{
+		Kind: "push.wait", Title: s, Text: s, Button: s, Until: now.Add(time.Minute), Resend: true, Poll: true,
+		Fields:  form.New(form.Text("a", s, form.Help(s)), form.Choice("b", s, []string{s, "x"}), form.Secret("password", s), form.Boolean("c", s)),
+		Data:    map[string]any{"number": s, "device_display_name": s, "approval_data": map[string]any{s: s}, "resend_attempts_left": s},
+		Options: []journey.Option{{ID: s, Label: s, Fields: form.New(form.Text("d", s))}, {ID: "cancel", Label: s}},
+	}}
+	v := describe("en", ticket{App: s, Of: apps.ID(s), Client: apps.ClientID(s), Again: "/x"}, r, now)
+	v.Name, v.Codes, v.Welcome = s, []string{s}, true
+	v.Look = look{Welcome: s, Foot: s, Privacy: "https://x.example"}
+	v.Enrol = enrolment(s, "otpauth://totp/"+url.PathEscape(s), "")
+	v.Key = &keyView{Act: "get", Data: s, Button: s, Option: s}
+	v.Ended, v.Token, v.Wait.Long = "no", s, true
+	v.typed = url.Values{"a": {s}, "d": {s}}
+	return v
+}
+
+func draw(t *testing.T, v view) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := sets[v.Lang].ExecuteTemplate(&b, "page", v); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// elements are the tags of a page with the names of their attributes.
+func elements(page string) string {
+	var out strings.Builder
+	for rest := page; ; {
+		_, after, ok := strings.Cut(rest, "<")
+		if !ok {
+			return out.String()
+		}
+		end, quoted := 0, byte(0)
+		for end < len(after) && (quoted != 0 || after[end] != '>') {
+			switch c := after[end]; {
+			case quoted == c:
+				quoted = 0
+			case quoted == 0 && (c == '"' || c == '\''):
+				quoted = c
+			case quoted == 0:
+				out.WriteByte(c)
+			}
+			end++
+		}
+		out.WriteByte('\n')
+		rest = after[end:]
+	}
+}
+
+// TestRefusedField: a refusal of the form's check is tied to its field, and the
+// field is where the cursor is.
+func TestRefusedField(t *testing.T) {
+	p := &journey.Prompt{Kind: "form", Fields: form.New(form.Text("name", "Name", form.Required), form.Email("email", "E-mail address", form.Required))}
+	_, err := p.Fields.Check(map[string]any{"name": "Ada"})
+	v := describe("de", ticket{App: "Shop"}, journey.Reply{Prompt: p, Problem: fault.Of(err)}, now)
+	if v.Problem != "E-Mail-Adresse fehlt." || v.Forms[0].Inputs[0].Bad || v.Forms[0].Inputs[0].Focus || !v.Forms[0].Inputs[1].Bad {
+		t.Errorf("%q %+v", v.Problem, v.Forms[0].Inputs)
+	}
+	page := draw(t, v)
+	if !strings.Contains(page, `aria-invalid="true" aria-describedby="problem"`) || !strings.Contains(page, `lang="de" dir="ltr"`) {
+		t.Errorf("the page does not say which field:\n%s", page)
+	}
+}
+
+// TestTyped: codes may be pasted as they are shown; what is no code stays.
+func TestTyped(t *testing.T) {
+	fs := form.New(form.Text("passcode", "Code"), form.Text("name", "Name"), form.Boolean("yes", "Yes"), form.Number("age", "Age"), form.Choices("many", "Many", []string{"a", "b"}))
+	got := typed(url.Values{"passcode": {" 123 456-7\u00a0"}, "name": {"a b-c"}, "age": {"7"}, "many": {"a", "b"}, "other": {"x"}}, fs)
+	if got["passcode"] != "1234567" || got["name"] != "a b-c" || got["yes"] != false || got["age"] != 7.0 || len(got["many"].([]any)) != 2 || len(got) != 5 {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestNobodysBusiness: that somebody does not exist is no text of a page.
+func TestNobodysBusiness(t *testing.T) {
+	v := describe("en", ticket{}, journey.Reply{End: &journey.End{Message: "no such user"}}, now)
+	if strings.Contains(v.Text, "such") {
+		t.Error(v.Text)
+	}
+}
+
+func TestSpoken(t *testing.T) {
+	for _, c := range []struct{ query, cookie, locales, accept, want string }{
+		{"", "", "", "de-AT,en;q=0.5", "de"},
+		{"", "", "ja fr", "de", "ja"},
+		{"", "es", "ja", "de", "es"},
+		{"?lang=fr", "es", "ja", "de", "fr"},
+		{"?lang=xx", "", "", "", "en"},
+	} {
+		r := httptest.NewRequest("GET", "/login/run/x"+c.query, nil)
+		r.Header.Set("Accept-Language", c.accept)
+		if c.cookie != "" {
+			r.Header.Set("Cookie", languageCookie+"="+c.cookie)
+		}
+		if got := spoken(r, c.locales); string(got) != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
+
+// TestFirstPaint: script and style that the sign-in page needs before it is
+// drawn stay below 15 kB gzipped.
+func TestFirstPaint(t *testing.T) {
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.DefaultCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ui := os.DirFS("../../ui")
+	for _, name := range []string{"lib/watchword.css", "login/login.css", "login/login.js", "login/passkey.js"} {
+		file, err := fs.ReadFile(ui, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := z.Write(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes", b.Len())
+	if b.Len() > 15_000 {
+		t.Errorf("%d bytes gzipped", b.Len())
+	}
+}
+
+func FuzzPage(f *testing.F) {
+	for _, s := range hostile {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if s == "" || strings.HasPrefix(s, "no such ") {
+			return
+		}
+		if got, want := elements(draw(t, everything(s))), elements(draw(t, everything("text"))); got != want {
+			t.Errorf("%q changes the page:\n%s\n%s", s, got, want)
+		}
+	})
+}

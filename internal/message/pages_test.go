@@ -1,0 +1,90 @@
+package message
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestPages: everything on pages is said in every language, holds what it is to
+// be filled with, and shouts at nobody.
+func TestPages(t *testing.T) {
+	for english, e := range entries {
+		if len(e.said) != len(Languages())-1 {
+			t.Errorf("%q is said in %d other languages", english, len(e.said))
+		}
+		for language, said := range e.said {
+			for _, h := range hole.FindAllString(english, -1) {
+				if !strings.Contains(said, h) {
+					t.Errorf("%s: %q has no %s", language, said, h)
+				}
+			}
+			for _, h := range hole.FindAllString(said, -1) {
+				if !strings.Contains(english, h) {
+					t.Errorf("%s: %q fills in %s, which nobody gives", language, said, h)
+				}
+			}
+			if strings.ContainsAny(said, "!！<>") || strings.TrimSpace(said) != said {
+				t.Errorf("%s: %q", language, said)
+			}
+		}
+	}
+	if len(entries) < 200 {
+		t.Errorf("only %d texts", len(entries))
+	}
+}
+
+func TestTranslate(t *testing.T) {
+	for _, c := range []struct{ language, english, want string }{
+		{"de", "Sign in", "Anmelden"},
+		{"en", "Sign in", "Sign in"},
+		{"xx", "Sign in", "Sign in"},
+		{"de", "Order 17 of Ada", "Order 17 of Ada"},
+		{"de", "Phone 2", "Telefon 2"},
+		{"fr", "The password needs at least 15 characters.", "Le mot de passe doit avoir au moins 15 caractères."},
+		{"de", "E-mail address is required.", "E-Mail-Adresse fehlt."},
+		{"es", "<b>x</b> is required.", "Falta: <b>x</b>."},
+		{"de", "Sign in to {app}?", "Bei {app} anmelden?"},
+		{"de", "Sign in to Northwind?", "Bei Northwind anmelden?"},
+		{"de", strings.Repeat("x", 2000) + " is required.", strings.Repeat("x", 2000) + " is required."},
+		{"ja", "", ""},
+	} {
+		if got := Translate(c.language, c.english); got != c.want {
+			t.Errorf("%s %q: %q", c.language, c.english, got)
+		}
+	}
+	if got := Translate("pt", "Send again ({n} left)", "n", "2"); got != "Enviar de novo (restam 2)" {
+		t.Errorf("%q", got)
+	}
+	if got := Translate("en", "Send again ({n} left)", "n", "2"); got != "Send again (2 left)" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	for _, c := range []struct {
+		wanted []string
+		want   string
+	}{
+		{[]string{"de-AT,de;q=0.9,en;q=0.8"}, "de"},
+		{[]string{"xx, pt-BR;q=0.3, ja;q=0.7"}, "ja"},
+		{[]string{"", "fr"}, "fr"},
+		{[]string{"nl es", "fr"}, "es"},
+		{[]string{"ar", "*"}, "en"},
+		{[]string{"de;q=0, fr;q=x", ""}, "en"},
+		{[]string{strings.Repeat("a,", 5000) + "de"}, "en"},
+		{nil, "en"},
+	} {
+		if got := Choose(c.wanted...); got != c.want {
+			t.Errorf("%.40q: %s", c.wanted, got)
+		}
+	}
+}
+
+func FuzzChoose(f *testing.F) {
+	f.Add("de-AT,de;q=0.9")
+	f.Fuzz(func(t *testing.T, s string) {
+		if got := Choose(s); len(got) != 2 {
+			t.Errorf("%q: %q", s, got)
+		}
+	})
+}
