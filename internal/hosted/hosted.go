@@ -41,6 +41,7 @@ type Door struct {
 type Return struct {
 	Handle string // of what waits for the run; nobody but this browser has it
 	Leads  string // the origin to which it will lead
+	Done   string // what the last page says of a good end, if it leads nowhere
 }
 
 // Routes adds the pages.
@@ -113,7 +114,7 @@ func (d Door) Begin(w http.ResponseWriter, r *http.Request, s journey.StartReque
 	if back.Handle != "" {
 		again = ""
 	}
-	d.keep(w, string(reply.Run), ticket{Session: reply.Session, Client: s.Client.ID, Of: s.App.ID, App: s.App.Name, Again: again, Salt: rand.Text(), Locales: locales, Handle: back.Handle, Leads: back.Leads})
+	d.keep(w, string(reply.Run), ticket{Session: reply.Session, Client: s.Client.ID, Of: s.App.ID, App: s.App.Name, Again: again, Salt: rand.Text(), Locales: locales, Handle: back.Handle, Leads: back.Leads, Done: back.Done})
 	http.Redirect(w, r, "/login/run/"+string(reply.Run), http.StatusSeeOther)
 	return nil
 }
@@ -136,6 +137,7 @@ type ticket struct {
 	Locales string        `json:"u,omitempty"` // that the relying party asked for
 	Handle  string        `json:"h,omitempty"`
 	Leads   string        `json:"l,omitempty"`
+	Done    string        `json:"d,omitempty"`
 }
 
 // cookie is the name of a run's cookie. Over https it is bound to this host and

@@ -102,7 +102,10 @@ func (l tongue) field(i *input) {
 func describe(l tongue, t ticket, r journey.Reply, now time.Time) view {
 	v := view{Lang: l, AppID: t.Of, App: t.App, Client: t.Client, Visit: r.Visit, Turn: r.Turn, Again: t.Again, Leads: t.Leads}
 	if r.End != nil {
-		return v.ended(*r.End)
+		if v = v.ended(*r.End); r.End.OK && t.Done != "" {
+			v.Title = t.Done
+		}
+		return v
 	}
 	p := *r.Prompt
 	p.Data = plain(p.Data)

@@ -17,6 +17,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/message"
 	"github.com/watchword-auth/watchword/internal/session"
 )
 
@@ -190,14 +191,19 @@ func (a Ask) LoginPage(handle, view string, more url.Values) string {
 	return to + "?" + q.Encode()
 }
 
-// Locale is the language that the client likes best for its user; "" if it does
-// not say.
+// Locale is the first language of those that the client wants for its user which
+// we speak, else the first; "" if it does not say.
 func (a Ask) Locale() string {
-	first, _, _ := strings.Cut(strings.TrimSpace(a.Params.Locales), " ")
-	if len(first) > 35 {
+	list := strings.Fields(a.Params.Locales)
+	for _, tag := range list {
+		if primary, _, _ := strings.Cut(strings.ToLower(tag), "-"); len(tag) <= 35 && message.Choose(tag) == primary {
+			return tag
+		}
+	}
+	if len(list) == 0 || len(list[0]) > 35 {
 		return ""
 	}
-	return first
+	return list[0]
 }
 
 // Find returns the request of a handle that is still open or granted.
@@ -230,6 +236,9 @@ func (p *Provider) Settle(ctx context.Context, tx *db.Tx, id string, end journey
 	r, err := find(ctx, tx, "id", id)
 	if err == nil && r.State == open && (r.Kind == kindAuthorize || r.Kind == kindDevice) {
 		return p.decide(ctx, tx, &r, end.Proofs, end)
+	}
+	if err == nil {
+		err = gone // somebody else was faster
 	}
 	if e := Refusal(err); e != nil {
 		return fault.New(fault.Expired, "%s", e.Text).Because(err)

@@ -38,7 +38,11 @@ const CIBAJob = "oidc.ciba"
 type Decided struct {
 	Request string `json:"request"`
 	Grant   string `json:"grant,omitempty"` // that came of it: its tokens are pushed
+	Late    bool   `json:"late,omitempty"`  // its time is over: if nobody decided, the client is told that
 }
+
+// told is how long a client is told again that does not answer.
+const told = 10 * time.Minute
 
 func init() {
 	authn.OnDecided(func(ctx context.Context, tx *db.Tx, id authn.ChallengeID) error {
@@ -50,7 +54,7 @@ func init() {
 			}
 			return err
 		}
-		return jobs.Enqueue(ctx, tx, CIBAJob, Decided{Request: request}, tx.Now().Add(10*time.Minute))
+		return jobs.Enqueue(ctx, tx, CIBAJob, Decided{Request: request}, tx.Now().Add(told))
 	})
 }
 
@@ -289,7 +293,10 @@ func (b backchannel) pose(ctx context.Context, p *Provider) (Backchannel, error)
 		r := record{Kind: kindCIBA, Client: b.client.ID, Waits: ch.ID, pace: pollPace,
 			Body: body{Params: b.params, User: b.user.ID, Token: b.token, Handle: handle}}
 		b.life = ch.Expires.Sub(tx.Now())
-		return r.put(ctx, tx, handle, b.life+time.Minute)
+		if err := r.put(ctx, tx, handle, b.life+told); err != nil || !pushes(b.client) {
+			return err
+		}
+		return jobs.EnqueueAt(ctx, tx, CIBAJob, Decided{Request: r.ID, Late: true}, ch.Expires, ch.Expires.Add(told))
 	})
 	out := Backchannel{ID: handle, ExpiresIn: int(b.life / time.Second)}
 	if b.client.Settings.CIBA != "push" {
@@ -323,6 +330,9 @@ func (p *Provider) harvest(ctx context.Context, r record, c apps.Client, app app
 	}
 	err = p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		ch, err := authn.Recall[push.Request](ctx, tx, r.Waits)
+		if fault.Is(err, fault.NotFound) {
+			ch.State, err = authn.Expired, nil // and swept
+		}
 		if err != nil {
 			return err
 		}
@@ -390,6 +400,15 @@ func (p *Provider) Notify(ctx context.Context, d Decided) (*Notice, error) {
 	if err != nil || !pushes(c) {
 		return nil, ignorable(err)
 	}
+	if d.Late {
+		state, err := authn.StateOf(ctx, p.Kit.DB, r.Waits)
+		if err == nil && state != authn.Expired {
+			return nil, nil // it was decided, and told then
+		}
+		if e := outage(err); e != nil {
+			return nil, e
+		}
+	}
 	n := &Notice{At: c.Settings.Notification, Token: r.Body.Token, Body: map[string]any{"auth_req_id": r.Body.Handle}}
 	if c.Settings.CIBA == "ping" {
 		return n, nil
@@ -397,7 +416,7 @@ func (p *Provider) Notify(ctx context.Context, d Decided) (*Notice, error) {
 	var g grant
 	if d.Grant == "" { // make it, and with it the job that carries its tokens out
 		g, err = p.harvest(ctx, r, c, app, "", "", func(tx *db.Tx, g grant) error {
-			return jobs.Enqueue(ctx, tx, CIBAJob, Decided{d.Request, g.ID}, tx.Now().Add(10*time.Minute))
+			return jobs.Enqueue(ctx, tx, CIBAJob, Decided{Request: d.Request, Grant: g.ID}, tx.Now().Add(told))
 		})
 	} else {
 		g, err = findGrant(ctx, p.Kit.DB, d.Grant)
@@ -412,6 +431,7 @@ func (p *Provider) Notify(ctx context.Context, d Decided) (*Notice, error) {
 	if err != nil || d.Grant == "" {
 		return nil, err
 	}
+	g.pushed = r.Body.Handle
 	t, err := p.issue(ctx, g, c, nil, g.Offline)
 	t.AuthReq = r.Body.Handle
 	n.Body = t

@@ -92,6 +92,9 @@ func (p *Provider) Pair(ctx context.Context, code, address string) (Pairing, err
 	err := p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		return limit.Take(ctx, tx, "user_code/"+limit.Address(address), 20, 10*time.Minute)
 	})
+	if f := fault.Of(err); f.Code == fault.Limited {
+		err = fault.New(fault.Limited, "Too many codes were tried from here. Wait ten minutes and try again.").After(f.RetryAfter).Because(err)
+	}
 	if err != nil {
 		return Pairing{}, err
 	}

@@ -39,6 +39,8 @@ type grant struct {
 	Created    time.Time
 	Expires    time.Time
 	terms
+
+	pushed string // the auth_req_id whose tokens are brought to the client
 }
 
 // terms are what was granted, sealed in the row.

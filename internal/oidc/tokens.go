@@ -48,14 +48,14 @@ func (p *Provider) issue(ctx context.Context, g grant, c apps.Client, resource [
 	if t.Access, err = p.access(ctx, g, c, resource, now); err != nil {
 		return t, err
 	}
+	if refresh && c.MayGrant(apps.GrantRefresh) {
+		t.Refresh = artefact(p.Kit.DB, refreshMark, g.ID, g.Generation)
+	}
 	if slices.Contains(g.Scope, "openid") {
-		if t.ID, err = p.identity(ctx, g, c, t.Access, now); err != nil {
+		if t.ID, err = p.identity(ctx, g, c, t, now); err != nil {
 			return t, err
 		}
 		t.IDExpires = t.ExpiresIn
-	}
-	if refresh && c.MayGrant(apps.GrantRefresh) {
-		t.Refresh = artefact(p.Kit.DB, refreshMark, g.ID, g.Generation)
 	}
 	return t, nil
 }
@@ -105,8 +105,9 @@ func audience(list []string, otherwise string) any {
 	return list
 }
 
-// identity signs an identity token (OpenID Connect Core 2).
-func (p *Provider) identity(ctx context.Context, g grant, c apps.Client, access string, now time.Time) (string, error) {
+// identity signs an identity token (OpenID Connect Core 2) beside other tokens.
+// One that is pushed vouches for all that comes with it (CIBA 10.3.1).
+func (p *Provider) identity(ctx context.Context, g grant, c apps.Client, beside Tokens, now time.Time) (string, error) {
 	claims := map[string]any{}
 	for name, v := range g.Claims {
 		if !session.Reserved(name) {
@@ -127,11 +128,23 @@ func (p *Provider) identity(ctx context.Context, g grant, c apps.Client, access 
 	if g.Nonce != "" {
 		claims["nonce"] = g.Nonce
 	}
-	if access != "" {
-		h := sha256.Sum256([]byte(access))
-		claims["at_hash"] = base64.RawURLEncoding.EncodeToString(h[:16])
+	if beside.Access != "" {
+		claims["at_hash"] = halfHash(beside.Access)
+	}
+	if g.pushed != "" {
+		claims["urn:openid:params:jwt:claim:auth_req_id"] = g.pushed
+		if beside.Refresh != "" {
+			claims["urn:openid:params:jwt:claim:rt_hash"] = halfHash(beside.Refresh)
+		}
 	}
 	return p.Keys.Sign(ctx, c.IDAlg(), session.IDType, claims)
+}
+
+// halfHash is how an identity token names what comes with it (OpenID Connect Core
+// 3.1.3.6).
+func halfHash(s string) string {
+	h := sha256.Sum256([]byte(s))
+	return base64.RawURLEncoding.EncodeToString(h[:16])
 }
 
 // custom adds the client's own claims, of which none may be one of ours (R82).

@@ -429,5 +429,5 @@ func TestHints(t *testing.T) {
 		"end": {"kind": "reject"}}}`)
 	w.client(t, apps.Client{ID: "speaker", Kind: apps.Web, Settings: apps.ClientSettings{RedirectURIs: []string{c.back}, Journey: "tongue"}}, "")
 	c.id = "speaker"
-	w.person(t).open(c.request(url.Values{"ui_locales": {"pt-BR de"}})).sees("pt-BR</p>")
+	w.person(t).open(c.request(url.Values{"ui_locales": {"eo pt-BR de"}})).sees("pt-BR</p>")
 }

@@ -338,8 +338,8 @@ func (s *Server) routes() http.Handler {
 	mosaic.Routes(mux, door)
 	people := hosted.Door{Kit: s.Kit, Engine: s.Engine, Trusted: s.config.Trusted, Token: s.journeyToken}
 	parties := oauth.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Page: people.Page,
-		SignIn: func(w http.ResponseWriter, r *http.Request, start journey.StartRequest, handle, leads string) error {
-			return people.Begin(w, r, start, hosted.Return{Handle: handle, Leads: leads})
+		SignIn: func(w http.ResponseWriter, r *http.Request, start journey.StartRequest, back oauth.Return) error {
+			return people.Begin(w, r, start, hosted.Return(back))
 		}}
 	people.Back = parties.Finish
 	oauth.Routes(mux, parties)

@@ -167,7 +167,7 @@ export const parties = {
     await page.waitForSelector('text=Living room TV shows the code');
     await page.click('button.primary');
     await passes(page, w);
-    await page.waitForSelector('text=You are signed in');
+    await page.waitForSelector('text=Your device is signed in');
     assert.equal((await tokens).claims().aud, 'tv');
   },
   async 'a backchannel request that the phone approves'(context, w) {

@@ -26,11 +26,14 @@ type Door struct {
 	Kit      *kit.Kit
 	Provider *oidc.Provider
 	Trusted  []netip.Prefix // proxies whose Client-Cert and X-Forwarded-For count
-	// SignIn starts a run on the hosted pages; the browser comes back with handle,
-	// to an address of the origin leads.
-	SignIn func(w http.ResponseWriter, r *http.Request, s journey.StartRequest, handle, leads string) error
+	// SignIn starts a run on the hosted pages.
+	SignIn func(w http.ResponseWriter, r *http.Request, s journey.StartRequest, back Return) error
 	Page   func(w http.ResponseWriter, r *http.Request, status int, p backend.Page)
 }
+
+// Return is what a browser that signs in came for: it comes back with the handle
+// and goes to an address of the origin Leads; without one, its last page says Done.
+type Return struct{ Handle, Leads, Done string }
 
 // Routes adds the endpoints, each also where the cidaas SDKs expect it.
 func Routes(mux *http.ServeMux, d Door) {

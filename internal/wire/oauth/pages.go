@@ -14,7 +14,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
-	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/web"
 )
@@ -104,7 +103,7 @@ func (d Door) Authorize(w http.ResponseWriter, r *http.Request, q url.Values, ho
 	if need == oidc.StepUp {
 		start.Proofs = held.Session.Proofs
 	}
-	return d.SignIn(w, r, start, handle, origin(a.Params.RedirectURI))
+	return d.SignIn(w, r, start, Return{Handle: handle, Leads: origin(a.Params.RedirectURI)})
 }
 
 // interact has a page of the client's own run the journey of a request.
@@ -127,7 +126,7 @@ func (d Door) goOn(w http.ResponseWriter, r *http.Request) error {
 
 // Begin signs somebody in for a request that is held.
 func (d Door) Begin(w http.ResponseWriter, r *http.Request, a oidc.Ask, handle string) error {
-	return d.SignIn(w, r, d.Provider.Run(a, d.Provider.Party(handle)), handle, origin(a.Params.RedirectURI))
+	return d.SignIn(w, r, d.Provider.Run(a, d.Provider.Party(handle)), Return{Handle: handle, Leads: origin(a.Params.RedirectURI)})
 }
 
 func parameters(w http.ResponseWriter, r *http.Request) (url.Values, error) {
@@ -301,8 +300,7 @@ func (d Door) pair(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return d.codeAgain(w, r, err)
 	}
-	return d.SignIn(w, r, journey.StartRequest{App: pair.App, Client: pair.Client, Journey: pair.SignIn(), Kind: journey.KindClient,
-		Waiter: journey.Waiter{Kind: oidc.WaiterKind, ID: pair.Run}}, "", "")
+	return d.SignIn(w, r, d.Provider.Run(pair.Ask, pair.Run), Return{Done: "Your device is signed in"})
 }
 
 // leave signs out (OpenID Connect RP-Initiated Logout): at once when the client
