@@ -122,3 +122,8 @@ func issues(at string, found []form.Problem) []Issue {
 	}
 	return out
 }
+
+var (
+	misread   = fault.New(fault.Invalid, "The cursor is not one of ours.")
+	nameTaken = fault.New(fault.Conflict, "Somebody already goes by that name.")
+)

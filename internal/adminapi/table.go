@@ -1,6 +1,10 @@
 package adminapi
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/directory"
+)
 
 // routes are all of them.
 func routes() []Route { return slices.Concat(table(), journeyRoutes(), runRoutes()) }
@@ -55,5 +59,37 @@ func table() []Route {
 		{"DELETE /apps/{app}/methods/{kind}", "Inherit the settings of a method from the tenant", security, "admin.method.inherited", serve(inheritAppMethod)},
 		{"POST /apps/{app}/methods/{kind}/check", "Check settings without storing them", readers, "", serve(checkAppMethod)},
 		{"POST /apps/{app}/methods/{kind}/simulate", "See what failures would lead to", readers, "", serve(simulateAppMethod)},
+
+		{"GET /users", "Find users", watchers, "", serve(listUsers)},
+		{"POST /users", "Add a user", people, "admin.user.created", serve(createUser)},
+		{"GET /users/{id}", "Get a user", watchers, "", serve(getUser)},
+		{"PATCH /users/{id}", "Change a user", people, "admin.user.changed", serve(changeUser)},
+		{"DELETE /users/{id}", "Delete a user", security | fresh, "admin.user.deleted", serve(deleteUser)},
+		{"POST /users/{id}/identifiers", "Give a user another name", people, "admin.user.name_added", serve(addIdentifier)},
+		{"DELETE /users/{id}/identifiers/{kind}/{value}", "Take a name from a user", people, "admin.user.name_removed", serve(removeIdentifier)},
+		{"POST /users/{id}/identifiers/{kind}/{value}/verify", "Take a name for verified", people, "admin.user.name_verified", serve(verifyIdentifier)},
+		{"POST /users/{id}/identifiers/{kind}/{value}/primary", "Make a name the one that a user is reached by", people, "admin.user.name_promoted", serve(promoteIdentifier)},
+		{"GET /users/{id}/authenticators", "List what can prove a user", watchers, "", serve(listAuthenticators)},
+		{"POST /users/{id}/authenticators/{aid}/lock", "Lock an authenticator", people, "admin.authenticator.locked", serve(lockAuthenticator)},
+		{"POST /users/{id}/authenticators/{aid}/unlock", "Unlock an authenticator", people, "admin.authenticator.unlocked", serve(unlockAuthenticator)},
+		{"PATCH /users/{id}/authenticators/{aid}", "Rename an authenticator", people, "admin.authenticator.renamed", serve(renameAuthenticator)},
+		{"DELETE /users/{id}/authenticators/{aid}", "Revoke an authenticator", people | fresh, "admin.authenticator.revoked", serve(removeAuthenticator)},
+		{"POST /users/{id}/unlock", "Unlock every authenticator of a kind", people, "admin.user.unlocked", serve(unlockUser)},
+		{"GET /users/{id}/actions", "List what can be done for a user", watchers, "", serve(listActions)},
+		{"POST /users/{id}/actions/{action}", "Do something for a user", people | fresh, "admin.user.helped", serve(act)},
+		{"GET /users/{id}/devices", "List the devices of a user", watchers, "", serve(listDevices)},
+		{"POST /users/{id}/devices/{did}/block", "Block a device", people, "admin.device.blocked", serve(setDevice(directory.DeviceBlocked))},
+		{"POST /users/{id}/devices/{did}/unblock", "Unblock a device", people, "admin.device.unblocked", serve(setDevice(directory.DeviceActive))},
+		{"DELETE /users/{id}/devices/{did}", "Forget a device", people | fresh, "admin.device.removed", serve(removeDevice)},
+		{"GET /users/{id}/sessions", "List the sessions of a user", watchers, "", serve(listSessions)},
+		{"DELETE /users/{id}/sessions/{sid}", "End a session", people, "admin.session.revoked", serve(endSession)},
+		{"DELETE /users/{id}/sessions", "End every session of a user", people, "admin.session.all_revoked", serve(endSessions)},
+		{"GET /users/{id}/timeline", "What happened to a user", watchers, "", serve(timeline)},
+
+		{"GET /audit", "Read the record", records, "", serve(listAudit)},
+		{"GET /audit/export", "Export the record", records, "admin.audit.exported", serve(exportAudit)},
+		{"GET /audit/verify", "Check that the record is as it was written", records, "", serve(verifyAudit)},
+		{"GET /keys", "List the signing keys", records | server, "", serve(listKeys)},
+		{"POST /keys/rotate", "Make a new signing key", security | fresh | server, "admin.key.rotated", serve(rotateKeys)},
 	}
 }

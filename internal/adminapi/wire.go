@@ -9,7 +9,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/watchword-auth/watchword/internal/db"
-	"github.com/watchword-auth/watchword/internal/fault"
 )
 
 // Stamp is a time as the API writes it: UTC with milliseconds; never is null.
@@ -68,7 +67,7 @@ func (c *Call) opened(cursor string, at any) error {
 		err = json.Unmarshal(b, at)
 	}
 	if err != nil {
-		return fault.New(fault.Invalid, "The cursor is not one of ours.").Because(err)
+		return misread.Because(err)
 	}
 	return nil
 }

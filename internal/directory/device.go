@@ -132,6 +132,30 @@ func AllDevices(ctx context.Context, q db.Q, app apps.ID, user UserID) ([]Device
 	return devices(ctx, q, `SELECT `+deviceColumns+` FROM devices WHERE user_id = $1 AND app_id = $2 ORDER BY last_seen_at DESC, id`, user, app)
 }
 
+// DevicesOf is AllDevices in every application of a tenant.
+func DevicesOf(ctx context.Context, q db.Q, tenant apps.TenantID, user UserID) ([]Device, error) {
+	return devices(ctx, q, `SELECT `+deviceColumns+` FROM devices WHERE user_id = $1 AND tenant_id = $2 ORDER BY last_seen_at DESC, id`, user, tenant)
+}
+
+// TargetKinds returns by which kinds of channel each device of a user is reached.
+func TargetKinds(ctx context.Context, q db.Q, user UserID) (map[DeviceID][]string, error) {
+	rows, err := q.Query(ctx, `SELECT t.device_id, t.kind FROM push_targets t JOIN devices d ON d.id = t.device_id WHERE d.user_id = $1 AND t.status = 'active' ORDER BY t.kind`, user)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[DeviceID][]string{}
+	for rows.Next() {
+		var id DeviceID
+		var kind string
+		if err := rows.Scan(&id, &kind); err != nil {
+			return nil, err
+		}
+		out[id] = append(out[id], kind)
+	}
+	return out, rows.Err()
+}
+
 // RemoveDevice forgets a device and where it is reached; fault.NotFound if there
 // is none. What was enrolled on it goes by authn.ForgetDevice.
 func RemoveDevice(ctx context.Context, tx *db.Tx, id DeviceID) error {

@@ -113,10 +113,10 @@ func AddIdentifier(ctx context.Context, tx *db.Tx, tenant apps.TenantID, user Us
 	if err != nil {
 		return err
 	}
-	n, err := tx.Exec(ctx, `INSERT INTO identifiers (tenant_id, kind, value, shown, user_id, verified_at, is_primary, created_at)
-		VALUES ($1, $2, $3, $4, $5, 0, NOT EXISTS (SELECT 1 FROM identifiers WHERE user_id = $5 AND kind = $2), $6)
+	n, err := tx.Exec(ctx, `INSERT INTO identifiers (tenant_id, kind, value, shown, user_id, verified_at, is_primary, created_at, search)
+		VALUES ($1, $2, $3, $4, $5, 0, NOT EXISTS (SELECT 1 FROM identifiers WHERE user_id = $5 AND kind = $2), $6, $7)
 		ON CONFLICT (tenant_id, kind, value) DO NOTHING`,
-		tenant, kind, value, strings.TrimSpace(shown), user, tx.Now())
+		tenant, kind, value, strings.TrimSpace(shown), user, tx.Now(), searchKey(value))
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "Somebody already goes by that name.")
 	}

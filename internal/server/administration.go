@@ -7,6 +7,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/adminapi"
 	"github.com/watchword-auth/watchword/internal/administrator"
 	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 )
 
@@ -70,4 +71,18 @@ func (s *Server) link(ctx context.Context, invite func(ctx context.Context, tx *
 		return err
 	})
 	return adminapi.ConsoleLink(s.config.URL, secret), err
+}
+
+// searchable makes names findable that an older version stored.
+func (s *Server) searchable(ctx context.Context) error {
+	for more := 1; more > 0; {
+		err := s.Kit.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+			more, err = directory.IndexNames(ctx, tx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -129,6 +129,9 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err := s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return administrator.Ensure(ctx, tx) }); err != nil {
 		return fmt.Errorf("the console's own tenant: %w", err)
 	}
+	if err := s.searchable(ctx); err != nil {
+		return fmt.Errorf("names to search: %w", err)
+	}
 	if s.config.Dev {
 		s.Dev = newDev(s)
 	}
