@@ -153,7 +153,7 @@ func timeline(ctx context.Context, c *Call, in *timelineIn) (*list[AuditItem], e
 	return c.auditPage(ctx, audit.Filter{Tenant: string(c.tenant()), Target: string(u.ID)}, in.Page)
 }
 
-type exportIn struct {
+type auditExportIn struct {
 	AuditFilter
 	Format string `query:"format" enum:"jsonl,csv" default:"jsonl"`
 }
@@ -163,7 +163,7 @@ const maxExport = 200_000
 
 // exportAudit streams the record, the newest first. That somebody took it along
 // is recorded, too.
-func exportAudit(ctx context.Context, c *Call, in *exportIn) (*huma.StreamResponse, error) {
+func exportAudit(ctx context.Context, c *Call, in *auditExportIn) (*huma.StreamResponse, error) {
 	f, known, err := in.filter(ctx, c)
 	if err != nil {
 		return nil, err
