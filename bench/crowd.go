@@ -26,19 +26,25 @@ const (
 // with three authenticators, and how large the database is then. Who does not sign
 // in is put into the database directly, with the server down.
 func (s *store) crowd(ctx context.Context, t *table, o options) error {
-	if o.Crowd == 0 {
-		return nil
+	p, err := s.start(ctx) // makes the database, if there is none
+	if err == nil {
+		err = p.stop()
 	}
-	have := 0
-	for _, n := range []int{few, o.Crowd} {
-		note("%s: %d users", s.name, n)
-		if err := s.fill(ctx, have, n-few); err != nil {
-			return err
-		}
-		have = n - few
-		if err := s.among(ctx, t, o, n); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
+	}
+	if err := s.among(ctx, t, o, few); err != nil {
+		return err
+	}
+	add := o.Crowd - 2*few // besides those who signed in, and those who are going to
+	note("%s: %d users", s.name, o.Crowd)
+	began := time.Now()
+	if err := s.fill(ctx, add); err != nil {
+		return err
+	}
+	t.add("users put into the database", s.name, "/s", float64(add)/time.Since(began).Seconds())
+	if err := s.among(ctx, t, o, o.Crowd); err != nil {
+		return err
 	}
 	d, err := s.open(ctx)
 	if err != nil {
@@ -69,14 +75,14 @@ func (s *store) among(ctx context.Context, t *table, o options, n int) error {
 	return errors.Join(err, p.stop())
 }
 
-// fill makes users until there are n.
-func (s *store) fill(ctx context.Context, have, n int) error {
+// fill makes n users.
+func (s *store) fill(ctx context.Context, n int) error {
 	d, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	for at := have; at < n; at += batch {
+	for at := 0; at < n; at += batch {
 		err := d.Move(ctx, func(tx *db.Tx) error {
 			for i := at; i < min(at+batch, n); i++ {
 				if err := resident(ctx, tx, fmt.Sprintf("resident-%07d@example.org", i)); err != nil {

@@ -73,13 +73,13 @@ func parse(args []string) (options, error) {
 	var clients string
 	var short bool
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.IntVar(&o.Rounds, "rounds", 5, "rounds; the table shows medians")
+	f.IntVar(&o.Rounds, "rounds", 5, "rounds; the table shows medians; 0 with -crowd: nothing but the crowd")
 	f.Float64Var(&o.Seconds, "seconds", 5, "seconds of each measurement of throughput")
 	f.StringVar(&clients, "clients", "1,8,32", "sign-ins at a time")
 	f.IntVar(&o.Users, "users", 200, "users with a phone that answers")
 	f.IntVar(&o.Watchers, "watchers", 200, "browsers that wait while latency is measured")
 	f.IntVar(&o.Samples, "samples", 200, "approvals for each measurement of latency")
-	f.IntVar(&o.Crowd, "crowd", 0, "users among whom a thousand sign in, such as 1000000; 0: not measured, for it takes long")
+	f.IntVar(&o.Crowd, "crowd", 0, "users among whom a thousand sign in, such as 1000000; 0: not measured, for it takes minutes")
 	f.IntVar(&o.TOTP, "totp", 2000, "users with an authenticator app, whose codes are used up while single methods are measured")
 	f.IntVar(&o.Waiting, "waiting", 5000, "browsers that wait while memory is measured; 0 leaves it out")
 	f.Float64Var(&o.Hold, "hold", 30, "seconds for which they are watched")
@@ -91,10 +91,8 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	if short {
-		given := map[string]bool{}
-		f.Visit(func(fl *flag.Flag) { given[fl.Name] = true })
 		for name, value := range shortRun {
-			if !given[name] {
+			if !given(f, name) {
 				if err := f.Set(name, value); err != nil {
 					return o, err
 				}
@@ -108,11 +106,26 @@ func parse(args []string) (options, error) {
 		}
 		o.Clients = append(o.Clients, n)
 	}
-	if o.Rounds < 1 || o.Seconds <= 0 || o.Hold <= 0 || o.Samples < 1 || o.Watchers < 0 || o.Waiting < 0 {
+	if o.Crowd != 0 && o.Crowd <= 2*few {
+		return o, fmt.Errorf("-crowd: more than %d, or 0", 2*few)
+	}
+	if o.onlyCrowd() && !given(f, "out") {
+		o.Out = "docs/crowd.md"
+	}
+	if o.Rounds < 0 || o.Rounds == 0 && o.Crowd == 0 || o.Seconds <= 0 || o.Hold <= 0 || o.Samples < 1 || o.Watchers < 0 || o.Waiting < 0 {
 		return o, errors.New("a flag is out of range")
 	}
 	return o, nil
 }
+
+// given reports whether a flag stands on the command line.
+func given(f *flag.FlagSet, name string) (is bool) {
+	f.Visit(func(fl *flag.Flag) { is = is || fl.Name == name })
+	return is
+}
+
+// onlyCrowd reports whether nothing but the crowd is measured.
+func (o options) onlyCrowd() bool { return o.Rounds == 0 }
 
 // run measures every store in every round, so that a noisy minute falls on all
 // of them alike.
@@ -132,6 +145,9 @@ func run(ctx context.Context, o options) error {
 	}
 	defer cleanUp()
 	t := &table{}
+	if o.onlyCrowd() {
+		return t.report(ctx, o, crowds(ctx, t, stores, o))
+	}
 	if err := t.size(binary); err != nil {
 		return err
 	}
@@ -145,12 +161,7 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
-	failed := rounds(ctx, t, stores, o)
-	t.print(os.Stdout)
-	if o.Out == "" {
-		return failed
-	}
-	return errors.Join(failed, t.write(context.WithoutCancel(ctx), o))
+	return t.report(ctx, o, rounds(ctx, t, stores, o))
 }
 
 // rounds measures until it is done or something fails. What was measured until
@@ -166,6 +177,14 @@ func rounds(ctx context.Context, t *table, stores []*store, o options) error {
 				return fmt.Errorf("round %d: %s: %w", round+1, s.name, err)
 			}
 		}
+	}
+	return crowds(ctx, t, stores, o)
+}
+
+// crowds measures every store with a crowd in it, if there is to be one.
+func crowds(ctx context.Context, t *table, stores []*store, o options) error {
+	if o.Crowd == 0 {
+		return nil
 	}
 	for _, s := range stores {
 		if err := s.crowd(ctx, t, o); err != nil {

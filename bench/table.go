@@ -3,14 +3,18 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/lockout"
 )
 
 // machineColumn is the column of what has no store.
@@ -66,6 +70,7 @@ func (t *table) machine(ctx context.Context, o options) error {
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
 	}()
+	t.add("lockout decision", machineColumn, "ns", decision())
 	for _, width := range o.Clients {
 		rate, err := greet(ctx, p.url, width, seconds(o.Seconds))
 		if err != nil {
@@ -74,6 +79,25 @@ func (t *table) machine(ctx context.Context, o options) error {
 		t.add(fmt.Sprintf("bare net/http requests, %d at a time", width), machineColumn, "/s", rate)
 	}
 	return nil
+}
+
+// decision is what one charge of the lockout engine takes, in nanoseconds: ten
+// tiers, and a success after every failure that locks.
+func decision() float64 {
+	p := lockout.Policy{WindowMinutes: 15, HardCap: 100}
+	for i := range 10 {
+		p.Tiers = append(p.Tiers, lockout.Tier{Failures: 5 * (i + 1), Minutes: i + 1})
+	}
+	const n = 1_000_000
+	var s lockout.State
+	now := time.Now()
+	for i := range n {
+		var wait time.Duration
+		if s, wait = p.Charge(s, now.Add(time.Duration(i)*time.Second)); wait > 0 {
+			s = p.Succeed(s)
+		}
+	}
+	return float64(time.Since(now)) / n
 }
 
 // median of an odd number of values is the middle one, of an even number the
@@ -156,25 +180,38 @@ func (t *table) print(w io.Writer) {
 	}
 }
 
+// report prints the table, and writes it where it is wanted, also after something
+// failed.
+func (t *table) report(ctx context.Context, o options, failed error) error {
+	t.print(os.Stdout)
+	if o.Out == "" {
+		return failed
+	}
+	return errors.Join(failed, t.write(context.WithoutCancel(ctx), o))
+}
+
 // write makes the report.
 func (t *table) write(ctx context.Context, o options) error {
+	title, by, text := "# Performance", "`make bench`; do not edit. Median of "+strconv.Itoa(o.Rounds)+" rounds, smallest and largest in brackets", explanation
+	if o.onlyCrowd() {
+		title, by, text = "# Performance with a crowd", "`go run ./bench -rounds 0 -crowd "+strconv.Itoa(o.Crowd)+"`; do not edit", crowdExplanation
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `# Performance
-
-Written by `+"`make bench`"+`; do not edit. Median of %d rounds, smallest and largest in brackets.
-
-- Machine: %s, %s.
-- Software: %s, Watchword %s%s.
-
-`, o.Rounds, cpuModel(), cores(), runtime.Version(), commit(ctx), engine(o))
+	fmt.Fprintf(&b, "%s\n\nWritten by %s.\n\n- Machine: %s, %s.\n- Software: %s, Watchword %s%s.\n\n", title, by, cpuModel(), cores(), runtime.Version(), commit(ctx), engine(o))
 	t.print(&b)
-	b.WriteString(explanation)
+	b.WriteString(text)
 	if err := os.WriteFile(o.Out, []byte(b.String()), 0o644); err != nil {
 		return err
 	}
 	note("wrote %s", o.Out)
 	return nil
 }
+
+const crowdExplanation = `
+The same sign-ins are measured twice, in one run: among a thousand users, and among a crowd of which each has an authenticator app, recovery codes and
+biometrics. Those who sign in enrol shortly before; the others are put into the database directly, by the product's own code, with the server down. The
+size is that of the whole database, with its indexes and the record of what happened, divided by the users in it.
+`
 
 const explanation = `
 ## What is measured
@@ -192,6 +229,7 @@ for each sign-in among it) is not in the figures, but it takes from what the ser
   tokens are signed by ES256. The target of a document is the bare server's figure.
 - **TOTP, passkey and password sign-ins**: over the back-end API, and TOTP through journeys as a page with the SDK runs them. Passwords are measured against the
   argon2id hashes that this machine makes in the same run.
+- **Lockout decision**: one charge of the engine that decides who may try again, without the database around it.
 - **Server CPU** is user and system time from ` + "`/proc/PID/stat`" + `, divided by the sign-ins. **Database CPU** is the same of all processes of the PostgreSQL
   server. **Write transactions** are the server's own count (` + "`" + transactions + "`" + `), its background work included.
 - **Refused as too busy**: sign-ins that ended with status 503 because a transaction lost too often against others.

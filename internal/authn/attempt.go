@@ -79,18 +79,33 @@ func OpenProofs(v *secret.Vault, place string, sealed []byte) ([]Proof, error) {
 // AMR returns the authentication method references (RFC 8176) of proofs, sorted.
 func AMR(ps []Proof) []string {
 	var out []string
-	kinds := map[Kind]bool{}
-	for _, p := range ps {
-		for _, k := range append([]Kind{p.p.Kind}, p.p.With...) {
-			kinds[k] = true
-			out = append(out, methods[k].AMR...)
-		}
+	for _, k := range kindsOf(ps) {
+		out = append(out, methods[k].AMR...)
 	}
-	if len(kinds) > 1 {
+	if len(factorsOf(kindsOf(ps))) > 1 {
 		out = append(out, "mfa")
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// kindsOf are the methods that stand behind proofs, also those that an approval
+// was paired with.
+func kindsOf(ps []Proof) []Kind {
+	var out []Kind
+	for _, p := range ps {
+		out = append(append(out, p.p.Kind), p.p.With...)
+	}
+	return out
+}
+
+// factorsOf are the different factors among methods.
+func factorsOf(kinds []Kind) map[Factor]bool {
+	out := map[Factor]bool{}
+	for _, k := range kinds {
+		out[methods[k].Factor] = true
+	}
+	return out
 }
 
 // Levels of assurance, as NIST SP 800-63B-4 counts them.
@@ -99,25 +114,18 @@ const (
 	AAL2 = "urn:watchword:aal2"
 )
 
-// ACR returns the level of assurance of proofs: two factors, or one method that
-// is two, are AAL2.
+// ACR returns the level of assurance of proofs. One method that is two factors is
+// AAL2, and so are methods of two different factors; two methods of one factor,
+// such as two codes that were sent, are not.
 func ACR(ps []Proof) string {
-	kinds := map[Kind]bool{}
-	for _, p := range ps {
-		for _, k := range append([]Kind{p.p.Kind}, p.p.With...) {
-			if methods[k].MultiFactor {
-				return AAL2
-			}
-			kinds[k] = true
-		}
-	}
-	switch len(kinds) {
-	case 0:
+	kinds := kindsOf(ps)
+	switch {
+	case len(kinds) == 0:
 		return ""
-	case 1:
-		return AAL1
+	case slices.ContainsFunc(kinds, func(k Kind) bool { return methods[k].MultiFactor }), len(factorsOf(kinds)) > 1:
+		return AAL2
 	}
-	return AAL2
+	return AAL1
 }
 
 // Reaches reports whether a level is at least one of those wanted; what we do
@@ -144,11 +152,24 @@ var Wrong = fault.New(fault.Wrong, "That did not match. Try again or use another
 // else. judge must be quick: no password hash and no network.
 //
 // It returns fault.Locked, with the wait, if the subject is locked; judge has
-// not run then. It returns fault.Denied if the user may not sign in.
+// not run then. A user who may not sign in is Wrong, whatever the answer, for who
+// guesses must not learn of them.
 func Attempt(ctx context.Context, tx *db.Tx, s Subject, judge func() (CredentialID, error)) (Proof, error) {
 	policy, before, charged, err := weighed(ctx, tx, s)
 	if err != nil {
 		return Proof{}, err
+	}
+	barred, err := barred(ctx, tx, s)
+	if err != nil {
+		return Proof{}, err
+	}
+	if barred { // judge might spend something; what it would read is read
+		judge = func() (CredentialID, error) {
+			if _, err := Credentials[struct{}](ctx, tx, s); err != nil {
+				return "", err
+			}
+			return "", Wrong
+		}
 	}
 	cred, err := judge()
 	switch {
@@ -163,14 +184,19 @@ func Attempt(ctx context.Context, tx *db.Tx, s Subject, judge func() (Credential
 	return Proof{}, err
 }
 
+// barred reports whether the user of s may not sign in.
+func barred(ctx context.Context, q db.Q, s Subject) (bool, error) {
+	err := directory.MaySignIn(ctx, q, s.Tenant, s.User)
+	if fault.Is(err, fault.Denied) {
+		return true, nil
+	}
+	return false, err
+}
+
 // weighed returns what a charge now would make of the count of s. It returns
-// fault.Locked if the subject is locked and fault.Denied if the user may not
-// sign in.
+// fault.Locked if the subject is locked.
 func weighed(ctx context.Context, tx *db.Tx, s Subject) (policy lockout.Policy, before, charged lockout.State, err error) {
 	if err := Settings(ctx, tx, s.App, s.Kind, &policy); err != nil {
-		return policy, before, charged, err
-	}
-	if err := directory.MaySignIn(ctx, tx, s.Tenant, s.User); err != nil {
 		return policy, before, charged, err
 	}
 	if before, err = recallLock(ctx, tx, s); err != nil {

@@ -38,6 +38,40 @@ func layers(ctx context.Context, q db.Q, app apps.ID, kind Kind) (tenant, own st
 	return t.String, o.String, err
 }
 
+// standing is what lists want of a method's settings in an application.
+type standing struct {
+	Enabled bool   `json:"enabled"`
+	Group   string `json:"sharing_group"`
+}
+
+// standings are those of every method, in one read.
+func standings(ctx context.Context, q db.Q, app apps.ID) (map[Kind]standing, error) {
+	out := map[Kind]standing{}
+	for kind := range methods {
+		out[kind] = standing{Enabled: true}
+	}
+	rows, err := q.Query(ctx, `SELECT 0, t.kind, t.config FROM tenant_methods t JOIN apps a ON a.tenant_id = t.tenant_id WHERE a.id = $1
+		UNION ALL SELECT 1, m.kind, m.config FROM method_configs m WHERE m.app_id = $1 ORDER BY 1`, app)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var layer int
+		var kind Kind
+		var text string
+		if err := rows.Scan(&layer, &kind, &text); err != nil {
+			return nil, err
+		}
+		st := out[kind]
+		if err := json.Unmarshal([]byte(text), &st); err != nil {
+			return nil, fmt.Errorf("settings of %s: %w", kind, err)
+		}
+		out[kind] = st
+	}
+	return out, rows.Err()
+}
+
 func (p Place) layers(ctx context.Context, q db.Q, kind Kind) (tenant, own map[string]any, err error) {
 	var t, o string
 	if p.App != "" {
@@ -134,6 +168,12 @@ func Try(ctx context.Context, q db.Q, p Place, kind Kind, own map[string]any) (w
 	}
 	if err := policy.Check(); err != nil {
 		return nil, []form.Problem{{Path: "tiers", Text: fault.Of(err).Message}}, nil
+	}
+	if m.Check == nil {
+		return whole, nil, nil
+	}
+	if err := m.Check(whole); err != nil {
+		return nil, []form.Problem{{Text: fault.Of(err).Message}}, nil
 	}
 	return whole, nil, nil
 }

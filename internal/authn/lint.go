@@ -45,15 +45,25 @@ func LintOf(kind Kind, doc map[string]any) ([]Note, error) {
 		return nil, err
 	}
 	var out []Note
+	add := func(code string, s Severity, field, message, ref string) {
+		out = append(out, Note{code, s, field, message, ref})
+	}
 	if len(p.Tiers) == 0 {
-		out = append(out, Note{"lockout_none", Warning, "tiers", "Without tiers only the hard cap stops guessing.", "NIST SP 800-63B-4 3.2.2"})
+		add("lockout_none", Warning, "tiers", "Without tiers only the hard cap stops guessing.", "NIST SP 800-63B-4 3.2.2, OWASP ASVS 5.0 6.3.1")
 	} else if p.Tiers[0].Failures > 10 {
-		out = append(out, Note{"lockout_late", Advice, "tiers", "The first lock comes after more than ten failures.", "OWASP ASVS 5.0 6.3.1"})
+		add("lockout_late", Advice, "tiers", "The first lock comes after more than ten failures.", "OWASP ASVS 5.0 6.3.1")
 	}
-	if p.HardCap > 100 {
-		out = append(out, Note{"lockout_cap", Warning, "hard_cap", "No account may fail more than 100 times in a row.", "NIST SP 800-63B-4 3.2.2"})
+	for i := 1; i < len(p.Tiers); i++ {
+		if p.Tiers[i].Minutes < p.Tiers[i-1].Minutes {
+			add("lockout_shrinks", Advice, "tiers", "A later lock is shorter than one before.", "NIST SP 800-63B-4 3.2.2")
+			break
+		}
 	}
-	if m := methods[kind]; m.Lint != nil {
+	m := methods[kind]
+	if on, _ := doc["notify"].(bool); m.Tells && !on {
+		add("notify_off", Warning, "notify", "Users are told of every change of what proves them.", "NIST SP 800-63B-4 4.6, OWASP ASVS 5.0 6.3.7")
+	}
+	if m.Lint != nil {
 		out = append(out, m.Lint(doc)...)
 	}
 	return out, nil

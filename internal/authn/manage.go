@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -58,12 +59,7 @@ func Authenticators(ctx context.Context, q db.Q, tenant apps.TenantID, app apps.
 			}
 		}
 	}
-	for i := range out {
-		if err := judged(ctx, q, tenant, user, app, &out[i]); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return out, judged(ctx, q, tenant, app, user, out)
 }
 
 func enrolled(ctx context.Context, q db.Q, user directory.UserID, app apps.ID) ([]Authenticator, error) {
@@ -89,30 +85,54 @@ func enrolled(ctx context.Context, q db.Q, user directory.UserID, app apps.ID) (
 	return out, rows.Err()
 }
 
-// judged fills in what the lockout engine and the settings say.
-func judged(ctx context.Context, q db.Q, tenant apps.TenantID, user directory.UserID, app apps.ID, a *Authenticator) error {
-	st, err := recallLock(ctx, q, Subject{Kind: a.Kind, Tenant: tenant, App: app, User: user, Device: a.Device})
+// judged fills in what the lockout engine and the settings say: one read of each,
+// for somebody and for nobody, so that the time tells little of what there is.
+func judged(ctx context.Context, q db.Q, tenant apps.TenantID, app apps.ID, user directory.UserID, list []Authenticator) error {
+	set, err := standings(ctx, q, app)
 	if err != nil {
 		return err
 	}
-	a.Failures = st.Failures
-	switch _, locked := st.Locked(q.Now()); {
-	case a.Status != Usable:
-	case st.Manual:
-		a.Status = Deactivated
-	case st.Permanent:
-		a.Status = LockedHard
-	case locked:
-		a.Status, a.Until = LockedNow, st.Until
-	default:
-		var on struct{}
-		if err := Settings(ctx, q, app, a.Kind, &on); errors.Is(err, Disabled) || fault.Is(err, fault.NotFound) {
+	locks, err := counters(ctx, q, string(tenant)+"/"+string(user)+"/")
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		a := &list[i]
+		s := Subject{Kind: a.Kind, Tenant: tenant, App: app, User: user, Device: a.Device, group: set[a.Kind].Group}
+		st := locks[s.name()]
+		a.Failures = st.Failures
+		switch _, locked := st.Locked(q.Now()); {
+		case a.Status != Usable:
+		case st.Manual:
+			a.Status = Deactivated
+		case st.Permanent:
+			a.Status = LockedHard
+		case locked:
+			a.Status, a.Until = LockedNow, st.Until
+		case !set[a.Kind].Enabled:
 			a.Status = SwitchedOff
-		} else if err != nil {
-			return err
 		}
 	}
 	return nil
+}
+
+// counters reads every lockout counter whose name begins so; first ends in "/".
+func counters(ctx context.Context, q db.Q, first string) (map[string]lockout.State, error) {
+	rows, err := q.Query(ctx, `SELECT subject, state FROM lockouts WHERE subject > $1 AND subject < $2`, first, first[:len(first)-1]+"0") // '0' follows '/'
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]lockout.State{}
+	for rows.Next() {
+		var name string
+		var st lockout.State
+		if err := rows.Scan(&name, db.JSON(&st)); err != nil {
+			return nil, err
+		}
+		out[name] = st
+	}
+	return out, rows.Err()
 }
 
 // Known reports whether there is a method of this kind.
@@ -187,14 +207,15 @@ func StepUp(ctx context.Context, q db.Q, tenant apps.TenantID, app apps.ID, user
 	if err != nil {
 		return err
 	}
-	kinds, both := map[Kind]bool{}, false
+	var kinds []Kind
+	both := false
 	for _, a := range all {
 		if a.ID != string(a.Kind) && !methods[a.Kind].Beside && a.Status != SwitchedOff {
-			kinds[a.Kind] = true
+			kinds = append(kinds, a.Kind)
 			both = both || methods[a.Kind].MultiFactor
 		}
 	}
-	if (both || len(kinds) > 1) && ACR(fresh) != AAL2 {
+	if (both || len(factorsOf(kinds)) > 1) && ACR(fresh) != AAL2 {
 		return fault.New(fault.Denied, "Sign in with a second factor first.")
 	}
 	return nil
@@ -205,7 +226,11 @@ func Rename(ctx context.Context, tx *db.Tx, s Subject, id CredentialID, label st
 	if label == "" || len([]rune(label)) > 100 {
 		return fault.New(fault.Invalid, "A name has 1 to 100 characters.")
 	}
-	n, err := tx.Exec(ctx, `UPDATE credentials SET label = $1, rev = rev + 1 WHERE id = $2 AND user_id = $3 AND tenant_id = $4 AND app_id = $5`, label, id, s.User, s.Tenant, s.App)
+	group, err := groupOf(ctx, tx, s.App)
+	if err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, `UPDATE credentials SET label = $1, rev = rev + 1 WHERE id = $2 AND user_id = $3 AND tenant_id = $4 AND (app_id = $5 OR scope = $6)`, label, id, s.User, s.Tenant, s.App, group)
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, "no such authenticator")
 	}
@@ -349,21 +374,17 @@ func (s Subject) states(ctx context.Context, q db.Q, m Method) (map[string]locko
 		place = s.place(PerApp)
 	}
 	first := string(s.Tenant) + "/" + string(s.User) + "/" + string(s.Kind) + "/" + place
-	rows, err := q.Query(ctx, `SELECT subject, state FROM lockouts WHERE subject = $1 OR subject > $2 AND subject < $3`, first, first+"/", first+"0") // '0' follows '/'
+	out, err := counters(ctx, q, first+"/")
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	out := map[string]lockout.State{}
-	for rows.Next() {
-		var name string
-		var st lockout.State
-		if err := rows.Scan(&name, db.JSON(&st)); err != nil {
-			return nil, err
-		}
-		out[name] = st
+	var st lockout.State
+	err = q.QueryRow(ctx, `SELECT state FROM lockouts WHERE subject = $1`, first).Scan(db.JSON(&st))
+	if errors.Is(err, sql.ErrNoRows) {
+		return out, nil
 	}
-	return out, rows.Err()
+	out[first] = st
+	return out, err
 }
 
 func (s Subject) manage(ctx context.Context, tx *db.Tx, what, id, reason string) error {

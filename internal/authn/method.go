@@ -33,6 +33,15 @@ const (
 	PerTenant              // everywhere: e-mail and SMS codes
 )
 
+// Factor is what somebody proves themselves by.
+type Factor int
+
+const (
+	Has   Factor = iota // something that is theirs: a phone, an address, a sheet of paper
+	Knows               // something they remember
+	Is                  // themselves
+)
+
 // Method describes one way of proving who one is. Its package registers it.
 type Method struct {
 	Kind   Kind
@@ -42,6 +51,8 @@ type Method struct {
 	Unlock Scope // how far an unlock reaches
 	// AMR are the values of RFC 8176 that a proof by this method stands for.
 	AMR []string
+	// Factor is what a proof by this method rests on.
+	Factor Factor
 	// Reaches is the kind of identifier that a method without credentials sends
 	// to; every user who has one has the method. Empty: it is enrolled.
 	Reaches directory.IdentifierKind
@@ -66,8 +77,13 @@ type Method struct {
 	// Config is what an administrator sets, per application. Register adds
 	// "enabled".
 	Config form.Form
+	// Check returns fault.Invalid if settings that fit the form one by one do not
+	// fit together; nil: they always do.
+	Check func(doc map[string]any) error
 	// Lint says what in the settings contradicts a standard; nil: nothing can.
 	Lint func(doc map[string]any) []Note
+	// Messages are the names of what the method says to people.
+	Messages []string
 
 	defaults []byte // of Config, as JSON
 }
@@ -180,6 +196,15 @@ func Configure(ctx context.Context, tx *db.Tx, app apps.ID, kind Kind, doc map[s
 	return Set(ctx, tx, Place{App: app}, kind, doc)
 }
 
+// Find returns a method by its kind; fault.NotFound if there is none.
+func Find(kind Kind) (Method, error) {
+	m, ok := methods[kind]
+	if !ok || m.Hidden {
+		return m, unknownMethod(kind)
+	}
+	return m, nil
+}
+
 // Subject is whose credential, challenge or attempt it is.
 type Subject struct {
 	Kind   Kind               `json:"kind"`
@@ -229,5 +254,10 @@ func (s Subject) lives(ctx context.Context, q db.Q) (string, error) {
 // counter is the name of the lockout counter that an attempt of s is charged to.
 func (s Subject) counter(ctx context.Context, q db.Q) (string, error) {
 	s, err := s.shared(ctx, q)
-	return string(s.Tenant) + "/" + string(s.User) + "/" + string(s.Kind) + "/" + s.place(methods[s.Kind].Counts), err
+	return s.name(), err
+}
+
+// name is counter, of a subject whose group is known.
+func (s Subject) name() string {
+	return string(s.Tenant) + "/" + string(s.User) + "/" + string(s.Kind) + "/" + s.place(methods[s.Kind].Counts)
 }

@@ -14,6 +14,12 @@ import (
 // strangerMark begins the counters of names that belong to nobody.
 const strangerMark = "stranger/"
 
+// NobodyID is the id under which something is kept for a name that belongs to
+// nobody: no user ever has it. What is posed for it is never answered.
+func NobodyID(q db.Q, typed string) directory.UserID {
+	return directory.UserID(strangerMark + q.Vault().Hash("stranger", directory.NameKey(typed)))
+}
+
 // Stranger is Attempt for a name that belongs to nobody. It is charged like a
 // user's, under a keyed hash of the name, so that a stranger is told Wrong and,
 // after as many tries as anybody, Locked, and takes about the time that a user
@@ -23,7 +29,7 @@ func Stranger(ctx context.Context, tx *db.Tx, kind Kind, tenant apps.TenantID, a
 	if err := Settings(ctx, tx, app, kind, &policy); err != nil {
 		return err
 	}
-	s := Subject{Kind: kind, Tenant: tenant, App: app, User: directory.UserID(strangerMark + tx.Vault().Hash("stranger", directory.NameKey(typed)))}
+	s := Subject{Kind: kind, Tenant: tenant, App: app, User: NobodyID(tx, typed)}
 	before, err := recallLock(ctx, tx, s)
 	if err != nil {
 		return err

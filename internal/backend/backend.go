@@ -6,6 +6,7 @@ package backend
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -178,6 +179,33 @@ func Do(ctx context.Context, route string, x *Exec, in map[string]any) (Out, err
 // Path returns what stood in the place of a {wildcard} of the route, or a query
 // parameter of that name.
 func (x *Exec) Path(name string) string { return x.Values(name) }
+
+// After is where a list goes on: what the cursor of the request holds, or "". The
+// cursor is sealed to the list and the application that it was given to;
+// fault.Invalid for any other.
+func (x *Exec) After(list string) (string, error) {
+	text := x.Path("cursor")
+	if text == "" {
+		return "", nil
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		sealed, err = x.Kit.DB.Vault().Open(x.cursor(list), sealed)
+	}
+	if err != nil {
+		return "", fault.New(fault.Invalid, "The cursor is not one of ours.")
+	}
+	return string(sealed), nil
+}
+
+// Cursor is what After reads back.
+func (x *Exec) Cursor(list, after string) string {
+	return base64.RawURLEncoding.EncodeToString(x.Kit.DB.Vault().Seal(x.cursor(list), []byte(after)))
+}
+
+func (x *Exec) cursor(list string) string {
+	return "cursor/" + list + "/" + string(x.App.Tenant) + "/" + string(x.App.ID)
+}
 
 // Find returns the user whom a call names; fault.NotFound if nobody of the
 // tenant goes by that name, fault.Invalid for a type that does not exist.

@@ -117,6 +117,16 @@ func SetStatus(ctx context.Context, tx *db.Tx, tenant apps.TenantID, id UserID, 
 	return err
 }
 
+// Language is what a user's custom data say under "language"; empty: nothing.
+func Language(ctx context.Context, q db.Q, tenant apps.TenantID, id UserID) string {
+	u, err := Find(ctx, q, tenant, id)
+	if err != nil {
+		return ""
+	}
+	s, _ := u.Custom["language"].(string)
+	return s
+}
+
 // Touch writes a user's row and changes nothing a client can see. Of two
 // transactions that touch the same user one waits for the other, or runs again
 // after it: what both decide from the user's credentials is decided in turn.

@@ -75,8 +75,24 @@ type State struct {
 	Last      time.Time `json:"last,omitzero"`
 	Until     time.Time `json:"until,omitzero"`
 	Permanent bool      `json:"permanent,omitempty"`
-	Manual    bool      `json:"manual,omitempty"` // locked by a person
+	Manual    bool      `json:"manual,omitempty"`  // locked by a person
+	Pending   int       `json:"pending,omitempty"` // charges whose attempts are being judged
 }
+
+// judgement is how long an attempt is taken to be judged; after that, whoever
+// judged it is gone.
+const judgement = 10 * time.Second
+
+// Undecided reports whether a lock is owed to attempts that are still being
+// judged: when one of them is right, there is none.
+func (s State) Undecided(now time.Time) bool {
+	return s.Pending > 0 && !s.Manual && now.Sub(s.Last) < judgement
+}
+
+// Begun is the state while one more charged attempt is being judged, Done when
+// one was.
+func (s State) Begun() State { s.Pending++; return s }
+func (s State) Done() State  { s.Pending = max(0, s.Pending-1); return s }
 
 // Locked returns how long nobody may try, as of now; forever is an hour at a
 // time, so that clients come back to ask.
@@ -110,7 +126,7 @@ func (p Policy) Charge(s State, now time.Time) (State, time.Duration) {
 }
 
 // Succeed is the state after a right answer. A lock that a person set stays.
-func (p Policy) Succeed(s State) State { return State{Manual: s.Manual} }
+func (p Policy) Succeed(s State) State { return State{Manual: s.Manual, Pending: s.Pending} }
 
 // Refund takes back one charge, made at the time at, for an attempt that was
 // not judged. A lock that later charges caused stays.

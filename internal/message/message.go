@@ -5,6 +5,7 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"html/template"
@@ -34,14 +35,16 @@ const (
 	defaultColour = "#3a4fd0"
 )
 
-// Data is what a template is filled with. Language ("de", "pt-BR") and colour
-// ("#rrggbb") choose how it is said; life is how long it is worth sending.
+// Data is what a template is filled with. Language ("de", "pt-BR") and style
+// choose how it is said; life is how long it is worth sending.
 type Data struct {
 	Values   map[string]string
 	Language string
-	Colour   string
-	Domain   string // of the page that a code is for: browsers then fill it in there
+	Style    Style
+	Content  Content
+	Shown    map[string]any // what a code approves, for the reader to compare
 	Life     time.Duration
+	Nobody   bool // it is made and goes nowhere, so that time does not tell who exists
 }
 
 func (d Data) expires(now time.Time) time.Time {
@@ -62,7 +65,7 @@ func Mail(ctx context.Context, tx *db.Tx, app apps.App, to, name string, d Data)
 		return err
 	}
 	return notify.SendMail(ctx, tx, notify.Mail{Tenant: string(app.Tenant), App: string(app.ID), To: to, From: app.Name, Subject: subject, Text: text, HTML: html,
-		Data: d.Values, Expires: d.expires(tx.Now())})
+		Data: d.Values, Expires: d.expires(tx.Now()), Nobody: d.Nobody})
 }
 
 // SMS queues a text message in tx, with the line that lets a browser fill in a
@@ -72,17 +75,22 @@ func SMS(ctx context.Context, tx *db.Tx, app apps.App, to, name string, d Data) 
 	if err != nil {
 		return err
 	}
-	if code := d.Values["code"]; code != "" && d.Domain != "" {
-		text += "\n\n@" + d.Domain + " #" + code
+	return notify.SendSMS(ctx, tx, notify.SMS{Tenant: string(app.Tenant), App: string(app.ID), To: to, Text: text + filling(d), Data: d.Values, Expires: d.expires(tx.Now()), Nobody: d.Nobody})
+}
+
+// filling is the line that a browser or phone reads a code from.
+func filling(d Data) string {
+	if code := d.Values["code"]; code != "" && d.Style.Domain != "" {
+		return "\n\n@" + d.Style.Domain + " #" + code
 	}
-	return notify.SendSMS(ctx, tx, notify.SMS{Tenant: string(app.Tenant), App: string(app.ID), To: to, Text: text, Data: d.Values, Expires: d.expires(tx.Now())})
+	return ""
 }
 
 // Languages are those that everything can be said in.
 func Languages() []string { return slices.Sorted(maps.Keys(texts[LoginCode])) }
 
-// Say returns subject and text of a message in the language asked for, or in
-// English.
+// Say returns subject and text of a message: as the application says it in the
+// language asked for, else as we do, in that language or in English.
 func Say(app, name string, d Data) (subject, text string, err error) {
 	all, ok := texts[name]
 	if !ok {
@@ -91,14 +99,25 @@ func Say(app, name string, d Data) (subject, text string, err error) {
 	language, _, _ := strings.Cut(strings.ToLower(d.Language), "-")
 	t, ok := all[language]
 	if !ok {
-		t = all["en"]
+		language, t = "en", all["en"]
 	}
+	t = d.Style.own(name, language, t)
+	t[0], t[1] = d.Content.onto(name, t[0], t[1])
 	pairs := []string{"{app}", oneLine(app)}
 	for k, v := range d.Values {
 		pairs = append(pairs, "{"+k+"}", oneLine(v))
 	}
 	fill := strings.NewReplacer(pairs...)
-	return fill.Replace(t[0]), fill.Replace(t[1]), nil
+	return fill.Replace(t[0]), strings.Join(append([]string{fill.Replace(t[1])}, shown(d.Shown)...), " "), nil
+}
+
+// shown are the members of what is approved, in order.
+func shown(data map[string]any) []string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(data)) {
+		out = append(out, oneLine(fmt.Sprintf("%s: %v.", k, data[k])))
+	}
+	return out
 }
 
 // oneLine keeps a value from beginning a line, or a header, of its own.
@@ -110,16 +129,13 @@ var pageTemplate = template.Must(template.New("mail").Parse(`<!doctype html><htm
 <p style="margin:0 0 16px;color:#4b5263;font-size:14px">{{.App}}</p>
 <p style="margin:0 0 16px">{{.Text}}</p>
 {{with .Code}}<p style="margin:0 0 16px;font-size:40px;font-weight:600;letter-spacing:.08em;color:{{$.Colour}}">{{.}}</p>{{end}}
-{{with .Link}}<p style="margin:0 0 16px"><a href="{{.}}" style="display:inline-block;padding:12px 20px;border-radius:8px;background:{{$.Colour}};color:#fff;text-decoration:none;font-weight:600">{{$.Subject}}</a></p>{{end}}
+{{with .Link}}<p style="margin:0 0 16px"><a href="{{.}}" style="display:inline-block;padding:12px 20px;border-radius:8px;background:{{$.Colour}};color:#fff;text-decoration:none;font-weight:600">{{$.Button}}</a></p>{{end}}
 </div></body></html>`))
 
 func page(app, subject, text string, d Data) (string, error) {
-	colour := d.Colour
-	if colour == "" {
-		colour = defaultColour
-	}
 	var b bytes.Buffer
-	err := pageTemplate.Execute(&b, map[string]any{"App": app, "Subject": subject, "Text": text, "Code": d.Values["code"], "Link": d.Values["link"], "Colour": template.CSS(css(colour))})
+	err := pageTemplate.Execute(&b, map[string]any{"App": app, "Subject": subject, "Text": text, "Code": d.Values["code"], "Link": d.Values["link"], "Button": cmp.Or(oneLine(d.Content.Link), subject),
+		"Colour": template.CSS(css(cmp.Or(d.Content.Colour, d.Style.Colour)))})
 	return b.String(), err
 }
 

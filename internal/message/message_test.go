@@ -40,7 +40,7 @@ func TestSay(t *testing.T) {
 	if _, _, err := Say("Shop", "nothing", d); err == nil {
 		t.Error("an unknown message was said")
 	}
-	html, err := page("<script>", "s", "t", Data{Values: map[string]string{"code": "<b>", "link": "javascript:alert(1)"}, Colour: "red;}"})
+	html, err := page("<script>", "s", "t", Data{Values: map[string]string{"code": "<b>", "link": "javascript:alert(1)"}, Style: Style{Colour: "red;}"}})
 	if err != nil || strings.Contains(html, "<script>") || strings.Contains(html, "<b>") || strings.Contains(html, `href="javascript:`) || strings.Contains(html, "red;}") || !strings.Contains(html, defaultColour) {
 		t.Errorf("%v\n%s", err, html)
 	}

@@ -38,21 +38,11 @@ func mail(ctx context.Context, tx *db.Tx, c authn.Change) error {
 			if app, err = apps.Find(ctx, tx, c.Subject.App); err != nil {
 				return err
 			}
-			data = message.Data{Values: map[string]string{"method": c.Title, "label": c.Label}, Language: language(ctx, tx, c)}
+			data = message.Data{Values: map[string]string{"method": c.Title, "label": c.Label}, Language: directory.Language(ctx, tx, c.Subject.Tenant, c.Subject.User)}
 		}
 		if err := message.Mail(ctx, tx, app, i.Value, name, data); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// language is what the user's custom data say; English otherwise.
-func language(ctx context.Context, q db.Q, c authn.Change) string {
-	u, err := directory.Find(ctx, q, c.Subject.Tenant, c.Subject.User)
-	if err != nil {
-		return ""
-	}
-	s, _ := u.Custom["language"].(string)
-	return s
 }

@@ -17,6 +17,7 @@ type Captured struct {
 	To      string            `json:"to"`      // device id, address or number
 	Subject string            `json:"subject"`
 	Text    string            `json:"text"`
+	HTML    string            `json:"html,omitempty"` // of mail
 	Data    map[string]string `json:"data,omitempty"`
 	At      time.Time         `json:"at"`
 }

@@ -72,6 +72,7 @@ type SMS struct {
 	Text    string            `json:"text"`
 	Data    map[string]string `json:"data,omitempty"` // what a capture shows beside it
 	Expires time.Time         `json:"expires"`
+	Nobody  bool              `json:"nobody,omitempty"` // see Mail
 }
 
 // SendSMS queues m; it is sent if and only if tx commits, until m.Expires.
@@ -81,7 +82,7 @@ func SendSMS(ctx context.Context, tx *db.Tx, m SMS) error {
 }
 
 func (n *Notifier) deliverSMS(ctx context.Context, m SMS) error {
-	if !m.Expires.After(n.db.Now()) {
+	if m.Nobody || !m.Expires.After(n.db.Now()) {
 		return nil
 	}
 	if n.opts.Capture != nil {

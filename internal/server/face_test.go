@@ -198,13 +198,15 @@ func TestFaceJourney(t *testing.T) {
 func TestTrustedDevice(t *testing.T) {
 	w := newWorld(t)
 	c := w.rest(t)
-	u := c.want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org"})["user_id"].(string)
 	for _, method := range []string{"trusted_device", "totp", "password"} { // so that every mail is a code
 		c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/"+method, map[string]any{"notify": false})
 	}
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/password", map[string]any{"checkHibp": false})
+	remembered := password
+	u := c.want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org", "credentials": map[string]any{"password": remembered, "force_replace": false}})["user_id"].(string)
 	w.publish(t, `{"id": "login", "name": "Login", "kind": "client", "start": "who", "nodes": {
 		"who": {"kind": "get_information", "config": {"form_id": "who", "output": "who", "fields": [{"name": "given"}]}, "next": {"success": "first"}},
-		"first": {"kind": "code.temporary", "config": {"user": "ana@example.org", "code": {"expr": "who.given"}}, "next": {"success": "trusted", "failure": "no", "expired": "no"}},
+		"first": {"kind": "password.authenticate", "config": {"user": "ana@example.org", "password": {"expr": "who.given"}}, "next": {"success": "trusted", "failure": "no", "password_expired": "no"}},
 		"trusted": {"kind": "trusted_device.check", "next": {"trusted": "done", "not_trusted": "second"}},
 		"second": {"kind": "code.email", "next": {"success": "remember", "failure": "no", "cancel": "no"}},
 		"remember": {"kind": "trusted_device.remember", "next": {"success": "done", "failure": "done"}},
@@ -227,8 +229,7 @@ func TestTrustedDevice(t *testing.T) {
 		if _, err := b.Start(t.Context(), "login", nil); err != nil {
 			t.Fatal(err)
 		}
-		code := c.want(t, 200, "POST /v1/auth/otp/send", map[string]any{"channel": "direct", "identifier": "ana@example.org"})["code"]
-		r, err := b.Submit(t.Context(), simulator.ClientInput, map[string]any{"given": code})
+		r, err := b.Submit(t.Context(), simulator.ClientInput, map[string]any{"given": remembered})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,8 +259,9 @@ func TestTrustedDevice(t *testing.T) {
 	mails = len(w.Dev.Inbox.List("mail", "ana@example.org", ""))
 	for name, change := range map[string]func(){
 		"another factor": func() { c.want(t, 201, "POST /v1/users/"+u+"/totp", map[string]any{"allow_override": true}) },
-		"a first password": func() {
-			c.want(t, 201, "POST /v1/users/"+u+"/password", map[string]any{"password": "tall-otter-crosses-4-rivers"})
+		"another password": func() {
+			remembered = "a-quiet-heron-eats-9-figs"
+			c.want(t, 201, "PUT /v1/users/"+u+"/password", map[string]any{"password": remembered, "force_replace": false})
 		},
 		"a lock by hand": func() {
 			c.want(t, 204, "POST /v1/users/"+u+"/authenticators/totp/lock", map[string]any{"reason": "lost"})

@@ -14,13 +14,13 @@ func init() {
 }
 
 func giveCode(ctx context.Context, x *backend.Exec, u directory.User, _ map[string]any) (backend.Done, error) {
-	var code string
+	var made Sent
 	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
 		if err = directory.MaySignIn(ctx, tx, x.App.Tenant, u.ID); err != nil {
 			return err
 		}
-		code, err = Send(ctx, tx, x.Subject(Direct, u.ID), Note{App: x.App, Name: message.LoginCode})
+		made, err = Send(ctx, tx, x.Subject(Direct, u.ID), Note{App: x.App, Name: message.LoginCode})
 		return err
 	})
-	return backend.Done{Text: "It is good once, for a few minutes.", Shown: []backend.Shown{{Label: "Code", Value: code, Secret: true}}}, err
+	return backend.Done{Text: "It is good once, for a few minutes.", Shown: []backend.Shown{{Label: "Code", Value: made.Code, Secret: true}}}, err
 }

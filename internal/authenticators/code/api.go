@@ -1,7 +1,9 @@
 package code
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/authn"
@@ -9,6 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/message"
 )
 
@@ -22,20 +25,55 @@ var channels = map[string]authn.Kind{"email": Email, "sms": SMS, "direct": Direc
 
 type sendBody struct {
 	backend.Common
-	Channel  string `json:"channel"`
-	Minutes  int    `json:"expires_in,omitempty"`
-	Language string `json:"language,omitempty"`
+	Channel  string          `json:"channel"`
+	Minutes  int             `json:"expires_in,omitempty"`
+	Language string          `json:"language,omitempty"`
+	Occasion string          `json:"occasion,omitempty"` // sign_in (default), sign_up or confirm
+	Mail     message.Content `json:"email_content,omitzero"`
+	Text     textBody        `json:"custom_sms_input,omitzero"`
+	Data     map[string]any  `json:"approval_data,omitempty"`
+	Request  bool            `json:"generate_request_id,omitempty"`
+}
+
+// textBody is a text message in the caller's words.
+type textBody struct {
+	Message string `json:"custom_message,omitempty"` // with {otp}, and perhaps {app}
+}
+
+// note is how the code of a request is sent; fault.Invalid if it cannot be so.
+func (in sendBody) note(x *backend.Exec, kind authn.Kind) (Note, error) {
+	n := Note{App: x.App, Client: x.Client, Name: occasions[cmp.Or(in.Occasion, signIn)], Language: in.Language, Life: time.Duration(in.Minutes) * time.Minute, Request: in.Request, Content: in.Mail}
+	if n.Name == "" || in.Minutes < 0 {
+		return n, fault.New(fault.Invalid, "The occasion is sign_in, sign_up or confirm, and a code lives for minutes.")
+	}
+	if kind == SMS {
+		if m := in.Text.Message; m != "" && (!strings.Contains(m, "{otp}") || len([]rune(m)) > 140) {
+			return n, fault.New(fault.Invalid, "A text message has {otp} in it and at most 140 characters.")
+		}
+		n.Content = message.Content{Body: strings.ReplaceAll(in.Text.Message, "{otp}", "{code}")}
+	}
+	if in.Data != nil {
+		var err error
+		if n.Approval, err = journey.ApprovalData(in.Data); err != nil {
+			return n, err
+		}
+	}
+	return n, n.Content.Check()
 }
 
 // sendCall tells its caller, a back end of the application's own, whether there
 // is such a user; whoever asks that back end must not be told.
 func sendCall(ctx context.Context, x *backend.Exec, in sendBody) (backend.Out, error) {
 	kind, ok := channels[in.Channel]
-	if !ok || in.Minutes < 0 {
-		return backend.Out{}, fault.New(fault.Invalid, "The channel is email, sms or direct, and a code lives for minutes.")
+	if !ok {
+		return backend.Out{}, fault.New(fault.Invalid, "The channel is email, sms or direct.")
+	}
+	n, err := in.note(x, kind)
+	if err != nil {
+		return backend.Out{}, backend.Code(err, "system_invalid_input")
 	}
 	body := map[string]any{"message": "The code was sent."}
-	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+	err = x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		u, err := x.Find(ctx, tx, in.Common)
 		if err != nil {
 			return err
@@ -43,13 +81,18 @@ func sendCall(ctx context.Context, x *backend.Exec, in sendBody) (backend.Out, e
 		if err := directory.MaySignIn(ctx, tx, x.App.Tenant, u.ID); err != nil {
 			return backend.Code(err, "user_not_active")
 		}
-		to, err := address(ctx, tx, u.ID, kind)
-		if err != nil {
+		if n.To, err = address(ctx, tx, u.ID, kind); err != nil {
 			return err
 		}
-		code, err := Send(ctx, tx, x.Subject(kind, u.ID), Note{App: x.App, Name: message.LoginCode, To: to, Language: in.Language, Life: time.Duration(in.Minutes) * time.Minute})
+		out, err := Send(ctx, tx, x.Subject(kind, u.ID), n)
 		if kind == Direct {
-			body["code"] = code
+			body["code"] = out.Code
+		}
+		if n.Request {
+			body["request_id"] = out.Request
+		}
+		if n.Approval != nil {
+			body["approval_data"] = n.Approval
 		}
 		return err
 	})
@@ -77,6 +120,7 @@ type authBody struct {
 	backend.Common
 	Code    string `json:"passcode"`
 	Channel string `json:"channel,omitempty"` // which code it is; empty: by the type of the identifier
+	Request string `json:"request_id,omitempty"`
 }
 
 func authCall(ctx context.Context, x *backend.Exec, in authBody) (backend.Out, error) {
@@ -84,15 +128,21 @@ func authCall(ctx context.Context, x *backend.Exec, in authBody) (backend.Out, e
 	if !ok {
 		kind = map[bool]authn.Kind{true: SMS, false: Email}[in.IdentifierType == "phone_number"]
 	}
-	p, err := x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) {
+	var approved map[string]any
+	p, err := x.Attempt(ctx, func(tx *db.Tx) (p authn.Proof, err error) {
 		u, err := x.Find(ctx, tx, in.Common)
 		if err != nil {
 			return authn.Proof{}, authn.Unknown(ctx, tx, err, kind, x.App.Tenant, x.App.ID, in.Identifier)
 		}
-		return Verify(ctx, tx, x.Subject(kind, u.ID), in.Code)
+		p, approved, err = Verify(ctx, tx, x.Subject(kind, u.ID), Typed{Code: in.Code, Client: x.Client, Request: in.Request})
+		return p, err
 	})
 	if fault.Is(err, fault.Expired) {
 		err = backend.Code(err, "auth_otp_passcode_expired")
 	}
-	return backend.Out{Proof: p, SessionID: in.SessionID}, err
+	out := backend.Out{Proof: p, SessionID: in.SessionID}
+	if approved != nil {
+		out.Body = map[string]any{"approval_data": approved, "approval_hash": journey.ApprovalHash(approved)}
+	}
+	return out, err
 }

@@ -8,8 +8,10 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,10 +46,12 @@ func init() {
 			form.Number("length", "Digits", form.Default(6), form.Between(4, 8)),
 			form.Number("resend_max", "Codes that may be sent again", form.Default(3), form.Between(0, 10)),
 			form.Number("resend_seconds", "Seconds between two codes", form.Default(30), form.Between(0, 300)),
-			form.Text("colour", "Colour of mail", form.MaxLen(7)),
+			form.Boolean("cross_clients", "Codes count at every client of the application", form.Default(false), form.Help("Otherwise only at the client that had them sent.")),
 			form.Text("domain", "Domain of your page", form.Help("Browsers then fill a code from a text message in there and nowhere else.")),
 			form.List("countries", "Calling codes that are sent to", form.New(form.Text("", "Such as +49")), form.Between(0, 250), form.Help("Empty: every country.")),
-		), simple(lockout.Fields(100, lockout.Tier{Failures: 5, Minutes: 15}))...)
+		), message.Fields(message.LoginCode, message.SignupCode, message.VerifyCode)...)
+		m.Config = append(m.Config, simple(lockout.Fields(100, lockout.Tier{Failures: 5, Minutes: 15}))...)
+		m.Check, m.Messages = message.CheckSettings, []string{message.LoginCode, message.SignupCode, message.VerifyCode}
 		authn.Register(m)
 	}
 }
@@ -68,36 +72,25 @@ type settings struct {
 	Length        int      `json:"length"`
 	ResendMax     int      `json:"resend_max"`
 	ResendSeconds int      `json:"resend_seconds"`
-	Colour        string   `json:"colour"`
-	Domain        string   `json:"domain"`
+	CrossClients  bool     `json:"cross_clients"`
 	Countries     []string `json:"countries"`
-}
-
-func lint(kind authn.Kind) func(doc map[string]any) []authn.Note {
-	return func(doc map[string]any) []authn.Note {
-		var out []authn.Note
-		if n, _ := strconv.Atoi(fmt.Sprint(doc["length"])); n < 6 {
-			out = append(out, authn.Note{Code: "code_short", Severity: authn.Warning, Field: "length", Message: "A code has at least six digits.", Ref: "NIST SP 800-63B-4 3.1.3.2"})
-		}
-		switch kind {
-		case Email:
-			out = append(out, authn.Note{Code: "code_mail", Severity: authn.Advice, Message: "Mail is no out-of-band authenticator: use it for recovery and to confirm addresses.", Ref: "NIST SP 800-63B-4 3.1.3.1, ASVS 5.0 6.3.5"})
-		case SMS:
-			out = append(out, authn.Note{Code: "code_sms", Severity: authn.Advice, Message: "Text messages are restricted: offer another way beside them.", Ref: "NIST SP 800-63B-4 3.1.3.3, ASVS 5.0 6.6.1"})
-		}
-		return out
-	}
+	message.Style
 }
 
 // sent is what a challenge remembers of a code.
 type sent struct {
-	Hash string `json:"hash"`
-	To   string `json:"to"`
+	Hash     string         `json:"hash"`
+	To       string         `json:"to"`
+	Client   apps.ClientID  `json:"client,omitempty"`  // that had it sent
+	Request  string         `json:"request,omitempty"` // hash of the id that must be shown with it
+	Approval map[string]any `json:"approval,omitempty"`
 }
 
 func hash(q db.Q, s authn.Subject, code string) string {
 	return q.Vault().Hash("code", string(s.Kind)+"/"+string(s.User)+"/"+code)
 }
+
+func requestHash(q db.Q, request string) string { return q.Vault().Hash("code request", request) }
 
 // slot is one open code of a kind and a user in the tenant.
 func slot(s authn.Subject) string {
@@ -107,43 +100,85 @@ func slot(s authn.Subject) string {
 // Note is how a code is sent.
 type Note struct {
 	App      apps.App
-	Name     string // of the message
-	To       string // address or number; empty for Direct
-	Language string
+	Client   apps.ClientID // that has it sent
+	Name     string        // of the message
+	To       string        // address or number; empty for Direct
+	Language string        // empty: the user's
 	Life     time.Duration // instead of the setting
+	Request  bool          // it must come back with an id that the caller gets
+	Approval map[string]any
+	Content  message.Content
+}
+
+// Sent is a code that was made.
+type Sent struct {
+	Code    string // for Direct only to hand on
+	Request string
 }
 
 // Send makes a code for s, ends the one before, and queues the message that
-// carries it. It returns the code, which is for Direct only to hand on. Too many
-// codes to a user or a number are fault.Limited, a number of a country that is
-// not sent to is fault.Invalid. The count of failures stays as it is.
-func Send(ctx context.Context, tx *db.Tx, s authn.Subject, n Note) (code string, err error) {
+// carries it. Too many codes to a user or a number are fault.Limited, a number of
+// a country that is not sent to is fault.Invalid. The count of failures stays as
+// it is.
+func Send(ctx context.Context, tx *db.Tx, s authn.Subject, n Note) (Sent, error) {
 	var set settings
 	if err := authn.Settings(ctx, tx, s.App, s.Kind, &set); err != nil {
-		return "", err
+		return Sent{}, err
 	}
 	if err := toll(ctx, tx, s, set, n.To); err != nil {
-		return "", err
+		return Sent{}, err
 	}
+	return send(ctx, tx, s, set, n, false)
+}
+
+// Nobody does for a name that belongs to nobody what Send does: it counts,
+// refuses and takes as long, so that neither tells who exists (security R30).
+// Nothing is sent.
+func Nobody(ctx context.Context, tx *db.Tx, s authn.Subject, typed string, n Note) error {
+	var set settings
+	if err := authn.Settings(ctx, tx, s.App, s.Kind, &set); err != nil {
+		return err
+	}
+	s.User = authn.NobodyID(tx, typed)
+	var err error
+	if n.To, err = directory.Normalise(directory.Phone, typed); err != nil {
+		n.To = directory.NameKey(typed) // a name that is no number: what country it is in nobody knows
+	}
+	if err := toll(ctx, tx, s, set, n.To); err != nil {
+		return err
+	}
+	_, err = send(ctx, tx, s, set, n, true)
+	return err
+}
+
+func send(ctx context.Context, tx *db.Tx, s authn.Subject, set settings, n Note, nobody bool) (Sent, error) {
 	top := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(set.Length)), nil)
 	r, err := rand.Int(rand.Reader, top)
 	if err != nil {
-		return "", err
+		return Sent{}, err
 	}
-	code = fmt.Sprintf("%0*d", set.Length, r)
+	out := Sent{Code: fmt.Sprintf("%0*d", set.Length, r)}
+	data := sent{Hash: hash(tx, s, out.Code), To: n.To, Client: n.Client, Approval: n.Approval}
+	if n.Request {
+		out.Request = "otr_" + rand.Text()
+		data.Request = requestHash(tx, out.Request)
+	}
 	life := time.Duration(set.Minutes) * time.Minute
 	if n.Life > 0 {
 		life = min(n.Life, life)
 	}
-	_, _, err = authn.Pose(ctx, tx, authn.Opening{Subject: s, Once: "code/" + db.NewID("otp_"), Slot: slot(s), Life: life}, sent{hash(tx, s, code), n.To})
+	_, _, err = authn.Pose(ctx, tx, authn.Opening{Subject: s, Once: "code/" + db.NewID("otp_"), Slot: slot(s), Life: life}, data)
 	if err != nil || s.Kind == Direct {
-		return code, err
+		return out, err
 	}
-	d := message.Data{Values: map[string]string{"code": code, "minutes": strconv.Itoa(int(life.Minutes()))}, Language: n.Language, Colour: set.Colour, Domain: set.Domain, Life: life}
+	d := message.Data{Values: map[string]string{"code": out.Code, "minutes": strconv.Itoa(int(life.Minutes()))}, Language: n.Language, Style: set.Style, Content: n.Content, Shown: n.Approval, Life: life, Nobody: nobody}
+	if d.Language == "" {
+		d.Language = directory.Language(ctx, tx, s.Tenant, s.User)
+	}
 	if s.Kind == SMS {
-		return code, message.SMS(ctx, tx, n.App, n.To, n.Name, d)
+		return out, message.SMS(ctx, tx, n.App, n.To, n.Name, d)
 	}
-	return code, message.Mail(ctx, tx, n.App, n.To, n.Name, d)
+	return out, message.Mail(ctx, tx, n.App, n.To, n.Name, d)
 }
 
 // toll bounds what is sent: five codes to a user in a quarter of an hour, twenty
@@ -153,14 +188,9 @@ func toll(ctx context.Context, tx *db.Tx, s authn.Subject, set settings, to stri
 	if s.Kind == Direct {
 		return nil
 	}
-	if s.Kind == SMS && len(set.Countries) > 0 {
-		ok := false
-		for _, c := range set.Countries {
-			ok = ok || c != "" && strings.HasPrefix(to, c)
-		}
-		if !ok {
-			return fault.New(fault.Invalid, "Text messages are not sent to this country.")
-		}
+	number := s.Kind == SMS && strings.HasPrefix(to, "+")
+	if number && len(set.Countries) > 0 && !slices.ContainsFunc(set.Countries, func(c string) bool { return c != "" && strings.HasPrefix(to, c) }) {
+		return fault.New(fault.Invalid, "Text messages are not sent to this country.")
 	}
 	if err := limit.Take(ctx, tx, slot(s), 5, 15*time.Minute); err != nil {
 		return err
@@ -168,7 +198,7 @@ func toll(ctx context.Context, tx *db.Tx, s authn.Subject, set settings, to stri
 	if err := limit.Take(ctx, tx, "code/to/"+string(s.Tenant)+"/"+to, 20, time.Hour); err != nil {
 		return err
 	}
-	if s.Kind == SMS && len(to) > 7 {
+	if number && len(to) > 7 {
 		return limit.Take(ctx, tx, "code/prefix/"+string(s.Tenant)+"/"+to[:7], 200, time.Hour)
 	}
 	return nil
@@ -177,34 +207,66 @@ func toll(ctx context.Context, tx *db.Tx, s authn.Subject, set settings, to stri
 // Expired is the answer to a right code that came too late. It is not charged.
 var Expired = fault.New(fault.Expired, "This code has run out. Have another one sent.")
 
-// Verify proves a user by the code that was sent last, which is then spent. Wrong
-// is charged and must be committed; a right code that has run out is Expired and
-// is not.
-func Verify(ctx context.Context, tx *db.Tx, s authn.Subject, typed string) (authn.Proof, error) {
-	typed = strings.ReplaceAll(strings.TrimSpace(typed), " ", "")
-	var open *authn.Challenge[sent]
+// Typed is what somebody hands in.
+type Typed struct {
+	Code    string
+	Client  apps.ClientID
+	Request string // the id that the code was sent with, if it was
+}
+
+// Verify proves a user by the code that was sent last, which is then spent, and
+// returns what the code approves. Wrong is charged and must be committed, and one
+// that locks ends the code; a right code that has run out is Expired and is not
+// charged.
+func Verify(ctx context.Context, tx *db.Tx, s authn.Subject, typed Typed) (authn.Proof, map[string]any, error) {
+	var set settings
+	if err := authn.Settings(ctx, tx, s.App, s.Kind, &set); err != nil {
+		return authn.Proof{}, nil, err
+	}
+	c, err := authn.LastFor[sent](ctx, tx, s, slot(s))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return authn.Proof{}, nil, err
+	}
 	p, err := authn.Attempt(ctx, tx, s, func() (authn.CredentialID, error) {
-		c, err := authn.LastFor[sent](ctx, tx, s, slot(s))
-		if fault.Is(err, fault.NotFound) {
+		switch {
+		case c.ID == "" || !c.Data.fits(tx, s, set, typed):
 			return "", authn.Wrong
-		}
-		if err != nil {
-			return "", err
-		}
-		if subtle.ConstantTimeCompare([]byte(c.Data.Hash), []byte(hash(tx, s, typed))) != 1 {
-			return "", authn.Wrong
-		}
-		if c.State == authn.Expired {
+		case c.State == authn.Expired:
 			return "", Expired
-		}
-		if !c.State.Open() {
+		case !c.State.Open():
 			return "", authn.Wrong
 		}
-		open = &c
 		return "", nil
 	})
-	if err != nil {
-		return authn.Proof{}, err
+	if fault.Is(err, fault.Wrong) {
+		return authn.Proof{}, nil, burn(ctx, tx, s, &c, err)
 	}
-	return p, authn.Approve(ctx, tx, open, p)
+	if err != nil {
+		return authn.Proof{}, nil, err
+	}
+	return p, c.Data.Approval, authn.Approve(ctx, tx, &c, p)
+}
+
+func (d sent) fits(q db.Q, s authn.Subject, set settings, t Typed) bool {
+	code := strings.ReplaceAll(strings.TrimSpace(t.Code), " ", "")
+	ok := subtle.ConstantTimeCompare([]byte(d.Hash), []byte(hash(q, s, code)))
+	if d.Request != "" {
+		ok &= subtle.ConstantTimeCompare([]byte(d.Request), []byte(requestHash(q, t.Request)))
+	}
+	return ok == 1 && (set.CrossClients || s.Kind == Direct || d.Client == t.Client)
+}
+
+// burn ends the code of somebody whom a wrong one has locked, so that it is not
+// good either when the lock ends (authenticators.md 3). wrong is the answer.
+func burn(ctx context.Context, tx *db.Tx, s authn.Subject, c *authn.Challenge[sent], wrong error) error {
+	if c.ID == "" || !c.State.Open() {
+		return wrong
+	}
+	switch err := authn.Locked(ctx, tx, s); {
+	case err == nil:
+		return wrong
+	case !fault.Is(err, fault.Locked):
+		return err
+	}
+	return errors.Join(wrong, authn.Move(ctx, tx, c, authn.Denied))
 }

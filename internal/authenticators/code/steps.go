@@ -1,6 +1,7 @@
 package code
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -35,8 +36,19 @@ func userField() form.Field {
 type config struct {
 	User     string `json:"user"`
 	To       string `json:"to"`
+	Occasion string `json:"occasion"`
 	Language string `json:"language"`
 }
+
+// The occasions of a code, as users know them.
+const (
+	signIn  = "sign_in"
+	signUp  = "sign_up"
+	confirm = "confirm"
+)
+
+// occasions are the messages by which codes are sent.
+var occasions = map[string]string{signIn: message.LoginCode, signUp: message.SignupCode, confirm: message.VerifyCode}
 
 type temporaryConfig struct {
 	User string `json:"user"`
@@ -46,12 +58,17 @@ type temporaryConfig struct {
 // ask registers a step that sends a code and asks for it. One that verifies
 // proves nobody: it notes that an address of the user is theirs.
 func ask(kind, title string, method authn.Kind, verifies bool) {
+	usual := signIn
+	if verifies {
+		usual = confirm
+	}
 	s := journey.Step[config]{
 		Kind: kind, Title: title, Category: "Authenticate",
 		Doc: "Sends a code and asks for it. Somebody unknown is asked in the same way and never right.",
 		Config: form.New(userField(),
 			form.Text("to", "Address or number", form.Help("One of the user's; empty: their primary one.")),
-			form.Text("language", "Language", form.MaxLen(16))),
+			form.Choice("occasion", "Occasion", []string{usual, signUp}, form.Default(usual), form.Help("Which words the message has.")),
+			form.Text("language", "Language", form.MaxLen(16), form.Help("Empty: the user's."))),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel},
 		Role:     journey.Proves,
 		Run: func(ctx context.Context, x *journey.Exec, c config) (journey.Next, error) {
@@ -159,15 +176,11 @@ func reach(ctx context.Context, x *journey.Exec, u directory.UserID, method auth
 }
 
 func (a asking) send(ctx context.Context, m memo) error {
+	n := Note{App: apps.App{ID: a.App(), Tenant: a.Tenant(), Name: a.AppName()}, Client: a.Client(), Name: occasions[a.c.Occasion], To: m.To, Language: a.c.Language}
 	if m.User == "" {
-		return nil
+		return Nobody(ctx, a.Tx, a.subject(""), cmp.Or(a.c.User, string(a.Run())), n)
 	}
-	name := message.LoginCode
-	if a.verifies {
-		name = message.VerifyCode
-	}
-	app := apps.App{ID: a.App(), Tenant: a.Tenant(), Name: a.AppName()}
-	_, err := Send(ctx, a.Tx, a.subject(m.User), Note{App: app, Name: name, To: m.To, Language: a.c.Language})
+	_, err := Send(ctx, a.Tx, a.subject(m.User), n)
 	return err
 }
 
@@ -194,7 +207,7 @@ func (a asking) judge(ctx context.Context, m memo, typed string) (journey.Next, 
 	if m.User == "" {
 		return a.refused(authn.Stranger(ctx, a.Tx, a.method, a.Tenant(), a.App(), a.c.User), m)
 	}
-	p, err := Verify(ctx, a.Tx, a.subject(m.User), typed)
+	p, _, err := Verify(ctx, a.Tx, a.subject(m.User), Typed{Code: typed, Client: a.Client()})
 	if err != nil {
 		return a.refused(err, m)
 	}
@@ -224,7 +237,7 @@ func temporary(ctx context.Context, x *journey.Exec, c temporaryConfig) (journey
 	if err != nil {
 		return journey.Judge(x, authn.Unknown(ctx, x.Tx, err, Direct, x.Tenant(), x.App(), c.User))
 	}
-	p, err := Verify(ctx, x.Tx, authn.Subject{Kind: Direct, Tenant: x.Tenant(), App: x.App(), User: u.ID}, c.Code)
+	p, _, err := Verify(ctx, x.Tx, authn.Subject{Kind: Direct, Tenant: x.Tenant(), App: x.App(), User: u.ID}, Typed{Code: c.Code, Client: x.Client()})
 	if fault.Is(err, fault.Expired) {
 		x.Fail(err)
 		return journey.Go("expired"), nil

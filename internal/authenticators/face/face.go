@@ -31,7 +31,7 @@ const Kind authn.Kind = "face"
 
 func init() {
 	authn.Register(authn.Method{
-		Kind: Kind, Title: "Face", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, Tells: true, AMR: []string{"face"}, Beside: true, Lint: lint,
+		Kind: Kind, Title: "Face", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, Tells: true, AMR: []string{"face"}, Factor: authn.Is, Beside: true, Lint: lint,
 		Config: append(form.New(
 			form.Boolean("save_reference", "Keep a reference of new faces", form.Default(true), form.Help("Numbers, never a picture. Off: nobody can register.")),
 			form.Number("threshold", "Likeness that counts, in thousandths", form.Default(0), form.Between(0, 1000), form.Help("0: as the engine recommends. Choose it for one false match in 10,000 or fewer.")),

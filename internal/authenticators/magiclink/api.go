@@ -10,29 +10,34 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/message"
 )
 
 func init() {
-	backend.Register(backend.Call[sendBody]{Route: "POST /v1/auth/link/email/send", Title: "Send a link", Needs: "auth:execute", Run: send})
+	backend.Register(backend.Call[sendBody]{Route: "POST /v1/auth/link/email/send", Title: "Send a link", Needs: "auth:execute", Run: sendCall})
 	backend.Register(backend.Call[insideBody]{Route: "POST /inside/link/email", Title: "Send a link that asks for a number", Who: backend.Inside, Run: sendInside})
 	backend.Register(backend.Call[authenticateBody]{Route: "POST /v1/auth/link/email/authenticate", Title: "Authenticate by a link", Needs: "auth:execute", Run: authenticate})
 }
 
 type sendBody struct {
 	backend.Common
-	Redirect string `json:"redirect_uri"`
-	State    string `json:"state,omitempty"`
-	Minutes  int    `json:"email_expiration,omitempty"`
-	Channel  string `json:"channel,omitempty"` // email (default), or direct: the caller hands the link over
-	Request  bool   `json:"generate_request_id,omitempty"`
-	Language string `json:"language,omitempty"`
+	Redirect string          `json:"redirect_uri"`
+	State    string          `json:"state,omitempty"`
+	Minutes  int             `json:"email_expiration,omitempty"`
+	Channel  string          `json:"channel,omitempty"` // email (default), or direct: the caller hands the link over
+	Request  bool            `json:"generate_request_id,omitempty"`
+	Language string          `json:"language,omitempty"`
+	Mail     message.Content `json:"email_content,omitzero"`
 }
 
-// send tells its caller, a back end of the application's own, whether there is
+// sendCall tells its caller, a back end of the application's own, whether there is
 // such a user; whoever asks that back end must not be told.
-func send(ctx context.Context, x *backend.Exec, in sendBody) (backend.Out, error) {
+func sendCall(ctx context.Context, x *backend.Exec, in sendBody) (backend.Out, error) {
 	if in.Channel != "" && in.Channel != "email" && in.Channel != "direct" || in.Minutes < 0 || len(in.State) > 512 {
 		return backend.Out{}, backend.Code(fault.New(fault.Invalid, "The channel is email or direct, a link lives for minutes, and a state has up to 512 characters."), "system_invalid_input")
+	}
+	if err := in.Mail.Check(); err != nil {
+		return backend.Out{}, backend.Code(err, "system_invalid_input")
 	}
 	if ok, err := apps.MayRedirect(ctx, x.Kit.DB, x.App.ID, in.Redirect); err != nil || !ok {
 		return backend.Out{}, orElse(err, backend.Code(fault.New(fault.Invalid, "No client of this application may be sent to this address."), "system_invalid_input"))
@@ -50,7 +55,7 @@ func send(ctx context.Context, x *backend.Exec, in sendBody) (backend.Out, error
 		if err != nil {
 			return backend.Code(err, "user_email_address_missing")
 		}
-		sent, err = Send(ctx, tx, x.Subject(Kind, u.ID), Note{App: x.App, Base: x.Kit.URL, To: to, Language: in.Language, Return: in.Redirect, Member: "code", State: in.State,
+		sent, err = Send(ctx, tx, x.Subject(Kind, u.ID), Note{App: x.App, Base: x.Kit.URL, To: to, Language: in.Language, Content: in.Mail, Return: in.Redirect, Member: "code", State: in.State,
 			Life: time.Duration(in.Minutes) * time.Minute, Hand: in.Channel == "direct"}, in.Request)
 		return err
 	})

@@ -44,22 +44,22 @@ func init() {
 			form.Number("expires_minutes", "Minutes that a link is good for", form.Default(10), form.Between(1, 60)),
 			form.Number("per_minute", "Links to a user per minute", form.Default(3), form.Between(1, 20)),
 			form.Boolean("same_browser", "Only in the browser that began", form.Default(true), form.Help("Otherwise it may be opened anywhere, and asks for the number that the waiting page shows.")),
-			form.Text("colour", "Colour of mail", form.MaxLen(7)),
-		), lockout.Fields(100, lockout.Tier{Failures: 5, Minutes: 15})...),
+		), append(message.Fields(message.MagicLink), lockout.Fields(100, lockout.Tier{Failures: 5, Minutes: 15})...)...),
+		Check: message.CheckSettings, Messages: []string{message.MagicLink},
 	})
 }
 
 type settings struct {
-	Minutes     int    `json:"expires_minutes"`
-	PerMinute   int    `json:"per_minute"`
-	SameBrowser bool   `json:"same_browser"`
-	Colour      string `json:"colour"`
+	Minutes     int  `json:"expires_minutes"`
+	PerMinute   int  `json:"per_minute"`
+	SameBrowser bool `json:"same_browser"`
+	message.Style
 }
 
 func lint(doc map[string]any) []authn.Note {
-	out := []authn.Note{{Code: "link_mail", Severity: authn.Advice, Message: "Mail is no out-of-band authenticator: use it for recovery and to confirm addresses.", Ref: "NIST SP 800-63B-4 3.1.3.1, ASVS 5.0 6.3.5"}}
+	out := []authn.Note{{Code: "link_mail", Severity: authn.Advice, Message: "Mail is no out-of-band authenticator: use it for recovery and to confirm addresses.", Ref: "NIST SP 800-63B-4 3.1.3.1, OWASP ASVS 5.0 6.3.6"}}
 	if n, _ := strconv.Atoi(fmt.Sprint(doc["expires_minutes"])); n > 10 {
-		out = append(out, authn.Note{Code: "link_long", Severity: authn.Warning, Field: "expires_minutes", Message: "A link should run out after ten minutes.", Ref: "ASVS 5.0 6.5.5"})
+		out = append(out, authn.Note{Code: "link_long", Severity: authn.Warning, Field: "expires_minutes", Message: "A link should run out after ten minutes.", Ref: "OWASP ASVS 5.0 6.5.5"})
 	}
 	return out
 }
@@ -88,7 +88,8 @@ type Note struct {
 	App      apps.App
 	Base     string // the server's own address
 	To       string
-	Language string
+	Language string // empty: the user's
+	Content  message.Content
 	Return   string // an address that the client may be sent to, checked by the caller
 	Member   string
 	State    string
@@ -104,20 +105,27 @@ type Sent struct {
 	Request   string // what Exchange must be shown, if it was asked for
 }
 
-// throttle bounds how many links are made for whom in a minute: fault.Limited.
-// Somebody unknown is counted by their name.
-func throttle(ctx context.Context, tx *db.Tx, set settings, tenant apps.TenantID, who string) error {
-	return limit.Take(ctx, tx, "magiclink/"+string(tenant)+"/"+who, set.PerMinute, time.Minute)
-}
-
 // Send makes a link for s, ends the one before, and queues the mail that carries
 // it. It returns fault.Limited beyond the links per minute.
 func Send(ctx context.Context, tx *db.Tx, s authn.Subject, n Note, request bool) (Sent, error) {
+	return send(ctx, tx, s, n, request, false)
+}
+
+// Nobody does for a name that belongs to nobody what Send does: it counts,
+// refuses and takes as long, so that neither tells who exists (security R30).
+// Nothing is sent.
+func Nobody(ctx context.Context, tx *db.Tx, s authn.Subject, typed string, n Note) error {
+	s.User, n.To = authn.NobodyID(tx, typed), typed
+	_, err := send(ctx, tx, s, n, false, true)
+	return err
+}
+
+func send(ctx context.Context, tx *db.Tx, s authn.Subject, n Note, request, nobody bool) (Sent, error) {
 	var set settings
 	if err := authn.Settings(ctx, tx, s.App, Kind, &set); err != nil {
 		return Sent{}, err
 	}
-	if err := throttle(ctx, tx, set, s.Tenant, "user/"+string(s.User)); err != nil {
+	if err := limit.Take(ctx, tx, "magiclink/"+string(s.Tenant)+"/"+string(s.User), set.PerMinute, time.Minute); err != nil {
 		return Sent{}, err
 	}
 	secret := rand.Text()
@@ -147,8 +155,11 @@ func Send(ctx context.Context, tx *db.Tx, s authn.Subject, n Note, request bool)
 	if n.Hand {
 		return out, nil
 	}
+	if n.Language == "" {
+		n.Language = directory.Language(ctx, tx, s.Tenant, s.User)
+	}
 	minutes := strconv.Itoa(int(out.Challenge.Expires.Sub(tx.Now()).Minutes()))
-	return out, message.Mail(ctx, tx, n.App, n.To, message.MagicLink, message.Data{Values: map[string]string{"link": out.Address, "minutes": minutes}, Language: n.Language, Colour: set.Colour, Life: life})
+	return out, message.Mail(ctx, tx, n.App, n.To, message.MagicLink, message.Data{Values: map[string]string{"link": out.Address, "minutes": minutes}, Language: n.Language, Style: set.Style, Content: n.Content, Life: life, Nobody: nobody})
 }
 
 // Used is the answer to a link that is not, or not any more, good.

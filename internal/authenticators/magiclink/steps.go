@@ -1,6 +1,7 @@
 package magiclink
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -96,7 +97,7 @@ func begin(ctx context.Context, x *journey.Exec, c config) (journey.Next, error)
 	}
 	m := memo{Sent: x.Now(), Until: x.Now().Add(time.Duration(set.Minutes) * time.Minute)}
 	if err != nil {
-		err = throttle(ctx, x.Tx, set, x.Tenant(), "name/"+directory.NameKey(c.User))
+		err = Nobody(ctx, x.Tx, authn.Subject{Kind: Kind, Tenant: x.Tenant(), App: x.App()}, cmp.Or(c.User, string(x.Run())), n)
 		if n.Return == "" {
 			m.Number = decoy(x)
 		}

@@ -364,10 +364,14 @@ func editWords(ctx context.Context, x *backend.Exec, in editBody) (backend.Out, 
 
 func listWords(ctx context.Context, x *backend.Exec, _ struct{}) (backend.Out, error) {
 	const page = 1000
-	list, err := authn.Words(ctx, x.Kit.DB, x.App.ID, x.Path("cursor"), page)
-	body := map[string]any{"result": list}
-	if len(list) == page {
-		body["next_cursor"] = list[page-1]
+	after, err := x.After("words")
+	if err != nil {
+		return backend.Out{}, err
+	}
+	list, err := authn.Words(ctx, x.Kit.DB, x.App.ID, after, page+1)
+	body := map[string]any{"result": list[:min(len(list), page)]}
+	if len(list) > page {
+		body["next_cursor"] = x.Cursor("words", list[page-1])
 	}
 	return backend.Out{Body: body}, err
 }

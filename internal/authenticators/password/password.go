@@ -24,9 +24,12 @@ import (
 // Kind names the method.
 const Kind authn.Kind = "password"
 
+// said are the messages of the method.
+var said = []string{message.ResetCode, message.ResetLink, message.Changed}
+
 func init() {
 	authn.Register(authn.Method{
-		Kind: Kind, Title: "Password", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, Tells: true, Shares: true, AMR: []string{"pwd"},
+		Kind: Kind, Title: "Password", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, Tells: true, Shares: true, Factor: authn.Knows, AMR: []string{"pwd"},
 		Config: append(form.New(
 			form.Number("min_length", "Characters at least", form.Default(15), form.Between(5, 128)),
 			form.Number("complexity", "Complexity", form.Default(0), form.Between(0, 5),
@@ -43,8 +46,8 @@ func init() {
 			form.Number("reset_code_length", "Digits of a reset code", form.Default(6), form.Between(4, 8)),
 			form.Boolean("reset_mfa", "A reset needs another factor", form.Default(false)),
 			form.Number("temporary_hours", "Hours that a temporary password is good for", form.Default(24), form.Between(1, 8760)),
-		), lockout.Fields(100, lockout.Tier{Failures: 5, Minutes: 1}, lockout.Tier{Failures: 8, Minutes: 15}, lockout.Tier{Failures: 10, Minutes: 60})...),
-		Lint: lint,
+		), append(message.Fields(said...), lockout.Fields(100, lockout.Tier{Failures: 5, Minutes: 1}, lockout.Tier{Failures: 8, Minutes: 15}, lockout.Tier{Failures: 10, Minutes: 60})...)...),
+		Lint: lint, Check: message.CheckSettings, Messages: said,
 	})
 }
 
@@ -64,11 +67,13 @@ type settings struct {
 	ResetMFA     bool   `json:"reset_mfa"`
 	Notify       bool   `json:"notify"`
 	Temporary    int    `json:"temporary_hours"`
+	message.Style
 }
 
 // kept is what the server keeps of a password.
 type kept struct {
 	Hash      string    `json:"hash"`
+	Was       string    `json:"was,omitempty"`      // keyed hash of the hash that a sign-in made this one from: the same password
 	Previous  []string  `json:"previous,omitempty"` // hashes, newest first
 	SetAt     time.Time `json:"set_at"`
 	Temporary time.Time `json:"temporary,omitzero"` // until when it is good, if somebody else chose it
@@ -211,8 +216,8 @@ func (c Checked) Settle(ctx context.Context, tx *db.Tx) (authn.Proof, State, err
 	if err != nil {
 		return authn.Proof{}, "", err
 	}
-	if c.again != "" {
-		now.Data.Hash = c.again
+	if c.again != "" && now.Data.Hash == c.cred.Data.Hash { // of many at once the first stores its new hash
+		now.Data.Hash, now.Data.Was = c.again, was(tx, c.cred.Data.Hash)
 	}
 	if !c.checked.IsZero() {
 		now.Data.Checked = c.checked
@@ -220,11 +225,14 @@ func (c Checked) Settle(ctx context.Context, tx *db.Tx) (authn.Proof, State, err
 	return p, Good, authn.Touch(ctx, tx, now)
 }
 
+// was names a hash that a new one of the same password took the place of.
+func was(q db.Q, hash string) string { return q.Vault().Hash("password was", hash) }
+
 // present is the password as it is kept now; fault.Conflict if it is not the one
-// whose hash was judged.
+// whose hash was judged. One that another sign-in hashed anew meanwhile is.
 func present(ctx context.Context, q db.Q, s authn.Subject, hash string) (authn.Credential[kept], error) {
 	creds, err := authn.Credentials[kept](ctx, q, s)
-	if err == nil && (len(creds) == 0 || creds[0].Data.Hash != hash) {
+	if err == nil && (len(creds) == 0 || creds[0].Data.Hash != hash && creds[0].Data.Was != was(q, hash)) {
 		err = fault.New(fault.Conflict, "The password was changed a moment ago. Try again.")
 	}
 	if err != nil {
@@ -369,18 +377,14 @@ func replace(ctx context.Context, tx *db.Tx, c authn.Credential[kept], f Fresh, 
 	if _, err := session.EndAll(ctx, tx, s.Tenant, s.App, s.User); err != nil || !set.Notify {
 		return err
 	}
-	return tell(ctx, tx, s, message.Changed, nil)
+	return tell(ctx, tx, s, set.Style)
 }
 
 // Renew replaces the password that was judged in c, and no other: if it was
 // changed since then, perhaps because somebody else knew it, it is
 // fault.Conflict.
 func (c Checked) Renew(ctx context.Context, tx *db.Tx, f Fresh) (authn.CredentialID, error) {
-	hash := c.cred.Data.Hash
-	if c.state == Good && c.again != "" {
-		hash = c.again // Settle stored it
-	}
-	return renew(ctx, tx, c.cred.Subject, hash, f)
+	return renew(ctx, tx, c.cred.Subject, c.cred.Data.Hash, f)
 }
 
 func renew(ctx context.Context, tx *db.Tx, s authn.Subject, hash string, f Fresh) (authn.CredentialID, error) {
@@ -391,8 +395,8 @@ func renew(ctx context.Context, tx *db.Tx, s authn.Subject, hash string, f Fresh
 	return now.ID, replace(ctx, tx, now, f, false)
 }
 
-// tell mails the user, if they have an address.
-func tell(ctx context.Context, tx *db.Tx, s authn.Subject, name string, values map[string]string) error {
+// tell mails the user that the password is another now, if they have an address.
+func tell(ctx context.Context, tx *db.Tx, s authn.Subject, style message.Style) error {
 	to, err := address(ctx, tx, s.User, directory.Email)
 	if err != nil || to == "" {
 		return err
@@ -401,7 +405,7 @@ func tell(ctx context.Context, tx *db.Tx, s authn.Subject, name string, values m
 	if err != nil {
 		return err
 	}
-	return message.Mail(ctx, tx, app, to, name, message.Data{Values: values})
+	return message.Mail(ctx, tx, app, to, message.Changed, message.Data{Language: directory.Language(ctx, tx, s.Tenant, s.User), Style: style})
 }
 
 // address is the user's primary one of a kind, or "".

@@ -5,12 +5,10 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"sort"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -215,33 +213,4 @@ func inFile(path, hash string) (bool, error) {
 		}
 	}
 	return false, bad
-}
-
-// lint says what contradicts the standards.
-func lint(doc map[string]any) []authn.Note {
-	n := func(name string) int { i, _ := strconv.Atoi(fmt.Sprint(doc[name])); return i }
-	on := func(name string) bool { b, _ := doc[name].(bool); return b }
-	var out []authn.Note
-	add := func(code string, s authn.Severity, field, message, ref string) {
-		out = append(out, authn.Note{Code: code, Severity: s, Field: field, Message: message, Ref: ref})
-	}
-	switch l := n("min_length"); {
-	case l < 8:
-		add("password_short", authn.Warning, "min_length", "At least 8 characters are demanded, 15 where the password is the only factor.", "NIST SP 800-63B-4 3.1.1.2, ASVS 5.0 6.2.1")
-	case l < 15:
-		add("password_single", authn.Advice, "min_length", "15 characters are demanded where the password is the only factor.", "NIST SP 800-63B-4 3.1.1.2")
-	}
-	if n("complexity") > 0 {
-		add("password_composition", authn.Warning, "complexity", "Rules of composition shall not be imposed.", "NIST SP 800-63B-4 3.1.1.2, ASVS 5.0 6.2.5")
-	}
-	if !on("never_expires") {
-		add("password_rotation", authn.Warning, "never_expires", "Passwords shall not be changed periodically, only when there is evidence of compromise.", "NIST SP 800-63B-4 3.1.1.2, ASVS 5.0 6.2.10")
-	}
-	if !on("hibp") && !on("dictionary") {
-		add("password_blocklist", authn.Warning, "hibp", "Passwords shall be compared with a list of common and compromised ones.", "NIST SP 800-63B-4 3.1.1.2, ASVS 5.0 6.2.4")
-	}
-	if !on("reset_mfa") {
-		add("password_reset_mfa", authn.Advice, "reset_mfa", "A reset must not go around a second factor that the user has.", "ASVS 5.0 6.4.3")
-	}
-	return out
 }

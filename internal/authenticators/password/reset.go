@@ -78,10 +78,31 @@ func SendReset(ctx context.Context, tx *db.Tx, u directory.User, err error, a As
 		return err
 	}
 	to, err := address(ctx, tx, u.ID, a.Via)
-	if err != nil || to == "" || len(creds) == 0 {
+	if err != nil {
 		return err
 	}
+	if to == "" || len(creds) == 0 {
+		return sendNobody(ctx, tx, s, set, a)
+	}
+	if a.Language == "" {
+		a.Language = directory.Language(ctx, tx, u.Tenant, u.ID)
+	}
 	return sendReset(ctx, tx, creds[0], set, to, a)
+}
+
+// sendNobody takes as long as sendReset and sends nothing.
+func sendNobody(ctx context.Context, tx *db.Tx, s authn.Subject, set settings, a Asked) error {
+	s.User = authn.NobodyID(tx, a.Typed)
+	code := rand.Text()
+	r := reset{Hash: resetHash(tx, byCode, s.User, code), To: a.Typed, Via: a.Via, Until: tx.Now().Add(time.Hour)}
+	if _, _, err := authn.Pose(ctx, tx, authn.Opening{Subject: s, Once: "reset/" + code, Slot: "reset/" + string(s.App) + "/" + string(s.User), Life: time.Minute}, r); err != nil {
+		return err
+	}
+	d := message.Data{Values: map[string]string{"code": code}, Language: directory.Language(ctx, tx, s.Tenant, s.User), Style: set.Style, Nobody: true}
+	if a.Via == directory.Phone {
+		return message.SMS(ctx, tx, a.App, a.Typed, message.ResetCode, d)
+	}
+	return message.Mail(ctx, tx, a.App, a.Typed, message.ResetCode, d)
 }
 
 func sendReset(ctx context.Context, tx *db.Tx, c authn.Credential[kept], set settings, to string, a Asked) error {
@@ -97,7 +118,7 @@ func sendReset(ctx context.Context, tx *db.Tx, c authn.Credential[kept], set set
 	if err := authn.Use(ctx, tx, c); err != nil {
 		return err
 	}
-	d := message.Data{Values: map[string]string{"code": code, "minutes": strconv.Itoa(set.ResetMinutes)}, Language: a.Language, Life: life}
+	d := message.Data{Values: map[string]string{"code": code, "minutes": strconv.Itoa(set.ResetMinutes)}, Language: a.Language, Style: set.Style, Life: life}
 	if a.Via == directory.Phone {
 		return message.SMS(ctx, tx, a.App, to, message.ResetCode, d)
 	}
@@ -123,7 +144,7 @@ func sendLink(ctx context.Context, tx *db.Tx, c authn.Credential[kept], set sett
 		u.RawQuery = q.Encode()
 		link = u.String()
 	}
-	return message.Mail(ctx, tx, a.App, to, message.ResetLink, message.Data{Values: map[string]string{"link": link, "minutes": strconv.Itoa(set.ResetMinutes)}, Language: a.Language, Life: life})
+	return message.Mail(ctx, tx, a.App, to, message.ResetLink, message.Data{Values: map[string]string{"link": link, "minutes": strconv.Itoa(set.ResetMinutes)}, Language: a.Language, Style: set.Style, Life: life})
 }
 
 func tokenOf(u directory.UserID, secret string) string { return "prt_" + string(u) + "." + secret }

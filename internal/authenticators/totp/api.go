@@ -155,8 +155,8 @@ func startSigning(ctx context.Context, x *backend.Exec, in startBody) (backend.O
 	t := transaction{challengeOf(x.Kit.DB.Vault().Hash, data), data}
 	err = x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		u, err := x.Find(ctx, tx, in.Common)
-		if fault.Is(err, fault.NotFound) {
-			return nil // somebody unknown gets a challenge that nothing answers
+		if fault.Is(err, fault.NotFound) { // a challenge that nothing answers, and as long as for somebody
+			u.ID, err = authn.NobodyID(tx, in.Identifier), nil
 		}
 		if err != nil {
 			return err

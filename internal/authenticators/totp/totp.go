@@ -57,25 +57,6 @@ type settings struct {
 	Signing   string `json:"signing"`
 }
 
-func lint(doc map[string]any) []authn.Note {
-	window, _ := doc["window"].(float64)
-	most, _ := doc["max_per_user"].(float64)
-	if n, ok := doc["window"].(int); ok {
-		window = float64(n)
-	}
-	if n, ok := doc["max_per_user"].(int); ok {
-		most = float64(n)
-	}
-	if live := most * (2*window + 1); live > 22 {
-		return []authn.Note{{Code: "totp_many_codes", Severity: authn.Warning, Field: "window",
-			Message: fmt.Sprintf("Up to %.0f codes of a user are good at a time: a hundred guesses hit one in %.1f %% of all cases.", live, live/1e4), Ref: "RFC 4226 7.3, RFC 6238 5.2"}}
-	}
-	if window > 1 {
-		return []authn.Note{{Code: "totp_window", Severity: authn.Advice, Field: "window", Message: "One code of delay is recommended at most.", Ref: "RFC 6238 5.2"}}
-	}
-	return nil
-}
-
 // secret is what the server keeps of an authenticator. The code's shape is that
 // of its registration: later settings do not change what an app shows.
 type secret struct {

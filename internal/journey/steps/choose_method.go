@@ -114,8 +114,9 @@ func (c chooseMethod) shown(ctx context.Context, x *journey.Exec) (string, error
 // have are the methods that a user can be offered.
 func (c chooseMethod) have(ctx context.Context, x *journey.Exec) ([]string, error) {
 	u, err := x.User(ctx, c.User)
-	if fault.Is(err, fault.NotFound) || err == nil && u.Status != directory.Active {
-		return decoys(x, c.User), nil
+	nobody := fault.Is(err, fault.NotFound) || err == nil && u.Status != directory.Active
+	if nobody { // what is read for somebody is read
+		u.ID, err = authn.NobodyID(x.Q, c.User), nil
 	}
 	if err != nil {
 		return nil, err
@@ -133,6 +134,9 @@ func (c chooseMethod) have(ctx context.Context, x *journey.Exec) ([]string, erro
 	phones, err := directory.Devices(ctx, x.Q, x.App(), u.ID)
 	if len(phones) > 0 {
 		out = append(out, "push")
+	}
+	if nobody {
+		return decoys(x, c.User), err
 	}
 	return out, err
 }

@@ -51,7 +51,7 @@ func (d Door) initiateOther(r *http.Request, b begun) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.flow.Decoy, b.flow.Name = b.user == "", stranger(b.typed)
+	b.flow.Client, b.flow.Decoy, b.flow.Name = b.ask.Client.ID, b.user == "", stranger(b.typed)
 	var ch authn.Challenge[flow]
 	err = d.Kit.DB.Move(r.Context(), func(tx *db.Tx) (err error) {
 		s := authn.Subject{Kind: b.m.Kind, Tenant: b.ask.App.Tenant, App: b.ask.App.ID, User: b.user}
@@ -254,7 +254,7 @@ func (d Door) performOther(r *http.Request, in body, ch authn.Challenge[flow]) (
 	if err != nil {
 		return nil, err
 	}
-	x := d.exec(r, apps.Client{}, app)
+	x := d.exec(r, apps.Client{ID: ch.Data.Client}, app)
 	answer, err := answered(ctx, x, m, in, ch.Data)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
@@ -20,14 +21,15 @@ import (
 // flow is what a challenge keeps for this door: a part of what a push request
 // keeps, and all that the other methods need.
 type flow struct {
-	Party  string `json:"party,omitempty"`
-	Masked string `json:"masked,omitempty"`
-	As     string `json:"as,omitempty"`
-	Decoy  bool   `json:"decoy,omitempty"`
-	Name   string `json:"name,omitempty"`   // of a decoy: what failures are counted under
-	Ref    string `json:"ref,omitempty"`    // what was begun elsewhere: a ceremony, a picture, a link
-	Token  string `json:"token,omitempty"`  // of the picture
-	Number string `json:"number,omitempty"` // what the page of a mailed link asks for
+	Client apps.ClientID `json:"client,omitempty"` // that began
+	Party  string        `json:"party,omitempty"`
+	Masked string        `json:"masked,omitempty"`
+	As     string        `json:"as,omitempty"`
+	Decoy  bool          `json:"decoy,omitempty"`
+	Name   string        `json:"name,omitempty"`   // of a decoy: what failures are counted under
+	Ref    string        `json:"ref,omitempty"`    // what was begun elsewhere: a ceremony, a picture, a link
+	Token  string        `json:"token,omitempty"`  // of the picture
+	Number string        `json:"number,omitempty"` // what the page of a mailed link asks for
 }
 
 const flowLife = 5 * time.Minute

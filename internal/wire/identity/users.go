@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -140,23 +139,15 @@ func shown(ctx context.Context, x *backend.Exec, u directory.User, err error) (b
 	return result(r), err
 }
 
-// listUsers pages by an opaque cursor, sealed to the tenant.
+// listUsers pages by an opaque cursor.
 func listUsers(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
 	limit, err := strconv.Atoi(or(x.Path("limit"), "100"))
 	if err != nil || limit < 1 || limit > 1000 {
 		return backend.Out{}, fault.New(fault.Invalid, "limit is a number from 1 to 1000.")
 	}
-	vault, place := x.Kit.DB.Vault(), "cursor/users/"+string(x.App.Tenant)
-	after := ""
-	if c := x.Path("cursor"); c != "" {
-		b, err := base64.RawURLEncoding.DecodeString(c)
-		if err == nil {
-			b, err = vault.Open(place, b)
-		}
-		if err != nil {
-			return backend.Out{}, fault.New(fault.Invalid, "The cursor is not one of ours.")
-		}
-		after = string(b)
+	after, err := x.After("users")
+	if err != nil {
+		return backend.Out{}, err
 	}
 	users, err := directory.Page(ctx, x.Kit.DB, x.App.Tenant, directory.UserID(after), limit+1)
 	if err != nil {
@@ -165,7 +156,7 @@ func listUsers(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error
 	body := map[string]any{}
 	if len(users) > limit {
 		users = users[:limit]
-		body["next_cursor"] = base64.RawURLEncoding.EncodeToString(vault.Seal(place, []byte(users[limit-1].ID)))
+		body["next_cursor"] = x.Cursor("users", string(users[limit-1].ID))
 	}
 	list := make([]any, 0, len(users))
 	for _, u := range users {
