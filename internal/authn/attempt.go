@@ -294,6 +294,9 @@ func recordLock(ctx context.Context, tx *db.Tx, s Subject, was, st lockout.State
 	if _, now := st.Locked(tx.Now()); !now {
 		return nil
 	}
+	if err := announce(ctx, tx, s); err != nil {
+		return err
+	}
 	what := "tier"
 	if st.Permanent {
 		what = "permanent"

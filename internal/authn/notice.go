@@ -3,8 +3,10 @@ package authn
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/jobs"
 )
 
 // What says what became of an authenticator.
@@ -58,4 +60,28 @@ func (s Subject) changed(ctx context.Context, tx *db.Tx, label string, what What
 		}
 	}
 	return nil
+}
+
+// LockedJob tells a user that failures locked a method of theirs. It is queued for
+// names that belong to nobody, too, so that the time of a lock tells nothing.
+const LockedJob = "authn.locked"
+
+// LockedNotice is what LockedJob is about.
+type LockedNotice struct{ Subject Subject }
+
+// Told reports whether an application wants its users told of changes of a method,
+// and what the method is called.
+func (n LockedNotice) Told(ctx context.Context, q db.Q) (title string, told bool, err error) {
+	m := methods[n.Subject.Kind]
+	set := struct {
+		Notify bool `json:"notify"`
+	}{}
+	if m.Tells {
+		err = Settings(ctx, q, n.Subject.App, n.Subject.Kind, &set)
+	}
+	return m.Title, set.Notify && err == nil, err
+}
+
+func announce(ctx context.Context, tx *db.Tx, s Subject) error {
+	return jobs.Enqueue(ctx, tx, LockedJob, LockedNotice{s}, tx.Now().Add(time.Hour))
 }

@@ -44,6 +44,11 @@ func Stranger(ctx context.Context, tx *db.Tx, kind Kind, tenant apps.TenantID, a
 	if err := storeLock(ctx, tx, s, before, charged); err != nil {
 		return err
 	}
+	if _, now := charged.Locked(tx.Now()); now {
+		if err := announce(ctx, tx, s); err != nil {
+			return err
+		}
+	}
 	s.User = ""
 	if err := record(ctx, tx, s, "failed", "nobody"); err != nil {
 		return err

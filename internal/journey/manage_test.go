@@ -2,7 +2,10 @@ package journey_test
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
@@ -97,6 +100,56 @@ func TestManage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestChallengesMoveOnce: of many who know a turn one moves, and of many who
+// redeem an approval one has its proof.
+func TestChallengesMoveOnce(t *testing.T) {
+	h := newHouse(t)
+	s := authn.Subject{Kind: testKind, Tenant: "t1", App: "shop"}
+	var c authn.Challenge[int]
+	h.Do(t, func(tx *db.Tx) (err error) {
+		if s.User, err = directory.Create(t.Context(), tx, "t1", directory.NewUser{Username: "eve"}); err != nil {
+			return err
+		}
+		c, _, err = authn.Pose(t.Context(), tx, authn.Opening{Subject: s, Once: "once", Life: time.Minute}, 0)
+		return err
+	})
+	ctx := context.Background()
+	once := func(what string, refused fault.Code, fn func(tx *db.Tx) error) {
+		t.Helper()
+		var did atomic.Int64
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				if err := h.Kit.DB.Move(ctx, fn); err == nil {
+					did.Add(1)
+				} else if !fault.Is(err, refused) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if did.Load() != 1 {
+			t.Errorf("%s: %d of 16", what, did.Load())
+		}
+	}
+	once("a move", fault.Expired, func(tx *db.Tx) error {
+		mine := c
+		return authn.Move(ctx, tx, &mine, authn.Acknowledged)
+	})
+	h.Do(t, func(tx *db.Tx) error {
+		now, err := authn.Recall[int](t.Context(), tx, c.ID)
+		if err != nil {
+			return err
+		}
+		p, err := authn.Attempt(t.Context(), tx, s, func() (authn.CredentialID, error) { return "", nil })
+		if err != nil {
+			return err
+		}
+		return authn.Approve(t.Context(), tx, &now, p)
+	})
+	once("a redemption", fault.Conflict, func(tx *db.Tx) error { _, err := authn.Redeem(ctx, tx, c.ID); return err })
 }
 
 // TestLastFactor: of two authenticators that are deleted at once, one stays.

@@ -32,6 +32,7 @@ const (
 	Added         = "authenticator_added"
 	Removed       = "authenticator_removed"
 	RecoveryUsed  = "recovery_used"
+	Locked        = "authenticator_locked"
 	defaultColour = "#3a4fd0"
 )
 

@@ -8,7 +8,7 @@ import (
 // TestTexts: everything is said in every language, with what it must say.
 func TestTexts(t *testing.T) {
 	must := map[string][]string{LoginCode: {"{code}", "{app}", "{minutes}"}, SignupCode: {"{code}", "{app}", "{minutes}"}, VerifyCode: {"{code}", "{app}", "{minutes}"}, MagicLink: {"{link}", "{app}", "{minutes}"},
-		ResetCode: {"{code}", "{app}", "{minutes}"}, ResetLink: {"{link}", "{app}", "{minutes}"}, Changed: {"{app}"}, Added: {"{method}", "{label}", "{app}"}, Removed: {"{method}", "{label}", "{app}"}, RecoveryUsed: {"{left}", "{app}"}}
+		ResetCode: {"{code}", "{app}", "{minutes}"}, ResetLink: {"{link}", "{app}", "{minutes}"}, Changed: {"{app}"}, Added: {"{method}", "{label}", "{app}"}, Removed: {"{method}", "{label}", "{app}"}, RecoveryUsed: {"{left}", "{app}"}, Locked: {"{method}", "{app}"}}
 	for name, all := range texts {
 		if len(all) != len(Languages()) || must[name] == nil {
 			t.Errorf("%s is said in %d languages", name, len(all))

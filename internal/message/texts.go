@@ -74,6 +74,14 @@ var texts = map[string]map[string][2]string{
 		"pt": {"Uma forma de entrar foi removida", "{method} foi removido da sua conta na {app}: {label}. Se não foi você, avise a {app} agora."},
 		"ja": {"ログイン方法が削除されました", "{app} のアカウントから {method} が削除されました: {label}。お心当たりがなければ、すぐに {app} にご連絡ください。"},
 	},
+	Locked: {
+		"en": {"Somebody failed to sign in", "Somebody tried to sign in to your account at {app} and failed too often: {method}. It is locked for a while. If that was not you, your account is safe; if it goes on, tell {app}."},
+		"de": {"Eine Anmeldung ist gescheitert", "Jemand wollte sich bei Ihrem Konto bei {app} anmelden und ist zu oft gescheitert: {method}. Dieser Weg ist eine Weile gesperrt. Waren Sie das nicht, ist Ihr Konto sicher; geht es weiter, melden Sie sich bei {app}."},
+		"es": {"Alguien no consiguió entrar", "Alguien intentó entrar en su cuenta en {app} y falló demasiadas veces: {method}. Queda bloqueado por un tiempo. Si no fue usted, su cuenta está a salvo; si continúa, avise a {app}."},
+		"fr": {"Une connexion a échoué", "Quelqu'un a essayé de se connecter à votre compte {app} et a échoué trop souvent : {method}. Ce moyen est bloqué pour un moment. Si ce n'était pas vous, votre compte est en sûreté ; si cela continue, prévenez {app}."},
+		"pt": {"Alguém não conseguiu entrar", "Alguém tentou entrar na sua conta na {app} e falhou demasiadas vezes: {method}. Fica bloqueado por algum tempo. Se não foi você, a sua conta está segura; se continuar, avise a {app}."},
+		"ja": {"ログインに失敗しました", "{app} のアカウントへのログインが何度も失敗しました: {method}。しばらくロックされます。お心当たりがなくてもアカウントは安全です。続くようであれば {app} にご連絡ください。"},
+	},
 	RecoveryUsed: {
 		"en": {"A recovery code was used", "A recovery code of your account at {app} was used; {left} are left. If that was not you, tell {app} now."},
 		"de": {"Ein Wiederherstellungscode wurde benutzt", "Ein Wiederherstellungscode Ihres Kontos bei {app} wurde benutzt; {left} sind übrig. Waren Sie das nicht, melden Sie sich jetzt bei {app}."},

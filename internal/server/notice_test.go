@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/simulator"
 )
 
 var resetIn = regexp.MustCompile(`https?://\S+/password/reset/\S+`)
@@ -31,6 +33,79 @@ func (w *world) mailsOf(t testing.TB, to string, n int) string {
 		all = append(all, m.Text)
 	}
 	return strings.Join(all, "\n")
+}
+
+// TestLockNotice: who is locked out by failures is told, once an hour, in their
+// language, at addresses that were verified; and so is who used a recovery code.
+func TestLockNotice(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	m, recovery := c.equipped(t, "ana")
+	c.want(t, 202, "POST /v1/users/"+m.id+"/emails/"+m.email+"/verify", map[string]any{})
+	c.want(t, 200, "PUT /v1/users/"+m.id, map[string]any{"custom_data": map[string]any{"language": "de"}})
+	told := func(subject string) int {
+		t.Helper()
+		for more := true; more; {
+			var err error
+			if more, err = w.Kit.Jobs.RunOne(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n := 0
+		for _, mail := range w.Dev.Inbox.List("mail", "", "") {
+			if mail.Subject == subject {
+				if n++; mail.To != m.email {
+					t.Errorf("%s was told: %+v", mail.To, mail)
+				}
+			}
+		}
+		return n
+	}
+	const locked, used = "Eine Anmeldung ist gescheitert", "Ein Wiederherstellungscode wurde benutzt"
+	for _, who := range []string{m.email, "nobody@example.org"} {
+		for range 7 {
+			c.do(t, "POST /v1/auth/totp/authenticate", map[string]any{"identifier": who, "totp_code": m.bad(t, w)})
+			c.do(t, "POST /v1/auth/password/authenticate", map[string]any{"identifier": who, "password": "wrong"})
+		}
+	}
+	if n := told(locked); n != 2 {
+		t.Errorf("%d mails about two locks", n)
+	}
+	w.Pass(2 * time.Minute)
+	for range 4 { // the next tier
+		c.do(t, "POST /v1/auth/totp/authenticate", map[string]any{"identifier": m.email, "totp_code": m.bad(t, w)})
+	}
+	if n := told(locked); n != 2 {
+		t.Errorf("%d mails within the hour", n)
+	}
+	c.want(t, 200, "POST /v1/auth/recovery-code/authenticate", map[string]any{"identifier": m.email, "recovery_code": recovery})
+	if n := told(used); n != 1 {
+		t.Errorf("%d mails about a recovery code", n)
+	}
+}
+
+// TestAnotherWay: whoever has lost what a journey asks for signs in by a recovery
+// code, and on the phone by what it has.
+func TestAnotherWay(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	m, _ := c.equipped(t, "ana")
+	codes := c.want(t, 201, "POST /v1/users/"+m.id+"/recovery-codes", nil)["codes"].([]any)
+	for i, id := range []string{"totp_login", "email_otp_login", "passwordless_passkey", "magic_link_login"} {
+		if _, r := w.entered(t, id, "another_way", map[string]any{"username": "ana", "recovery_code": "aaaa-aaaa-aaaa-aaaa"}); r.Type != simulator.Rejection {
+			t.Errorf("%s by a code that is none: %+v", id, r)
+		}
+		if _, r := w.entered(t, id, "another_way", map[string]any{"username": "ana", "recovery_code": codes[i]}); r.Type != simulator.Success || claimsOf(t, r.Token)["sub"] != m.id {
+			t.Errorf("%s: %+v", id, r)
+		}
+	}
+	b, _ := w.entered(t, "password_with_totp", "password", map[string]any{"username": "ana", "password": password})
+	if r, err := b.Submit(t.Context(), "another_way", map[string]any{"recovery_code": codes[5]}); err != nil || r.Type != simulator.Success || claimsOf(t, r.Token)["acr"] != authn.AAL2 {
+		t.Errorf("after a password: %+v, %v", r, err)
+	}
+	if _, r := w.entered(t, "mobile_pin", "another_way", map[string]any{"email": m.email}); r.Step != "transmit_platform_mobile_biometrics_authentication" && r.Type != simulator.Rejection {
+		t.Errorf("on a phone: %+v", r)
+	}
 }
 
 // TestResetLink: a mailed link lets its reader choose a password, once; following

@@ -97,6 +97,70 @@ func TestReg_R32_ListsShowTheirOwn(t *testing.T) {
 	}
 }
 
+// R40: whoever only knows a name binds nothing to its user, replaces nothing, and
+// with a proof does.
+func TestReg_R40_NoProofNoEnrolment(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	m, _ := c.equipped(t, "ana")
+	steps := map[string]string{
+		"totp.register": `{"user": {"expr": "who.email"}, "override": true}`, "password.register": `{"user": {"expr": "who.email"}}`,
+		"password.temporary": `{"user": {"expr": "who.email"}, "password": "a-quiet-heron-eats-9-figs"}`, "recovery.generate": `{"user": {"expr": "who.email"}}`,
+	}
+	run := func(kind, config, proof string) simulator.Response {
+		t.Helper()
+		first := "enrol"
+		if proof != "" {
+			first = "prove"
+		}
+		w.publish(t, `{"id": "enrol", "name": "Enrol", "kind": "client", "start": "who", "nodes": {
+			"who": {"kind": "get_information", "config": {"form_id": "who", "output": "who", "fields": [{"name": "email"}, {"name": "code"}]}, "next": {"success": "`+first+`"}},
+			"prove": {"kind": "totp.authenticate", "config": {"user": {"expr": "who.email"}, "code": {"expr": "who.code"}}, "next": {"success": "enrol", "failure": "no"}},
+			"enrol": {"kind": "`+kind+`", "config": `+config+`, "next": {"success": "done", "failure": "no"}},
+			"done": {"kind": "complete"}, "no": {"kind": "reject"}}}`)
+		b, r := w.entered(t, "enrol", simulator.ClientInput, map[string]any{"email": m.email, "code": proof})
+		for range 2 {
+			if r.Type != simulator.InputRequired {
+				break
+			}
+			says := map[string]any{}
+			if kind == "password.register" {
+				says["new_password"] = "a-quiet-heron-eats-9-figs"
+			}
+			next, err := b.Submit(t.Context(), simulator.ClientInput, says)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r = next
+		}
+		return r
+	}
+	before := w.settled(t)
+	for kind, config := range steps {
+		if r := run(kind, config, ""); r.Type != simulator.Rejection {
+			t.Errorf("%s without a proof: %+v", kind, r)
+		}
+	}
+	held := func(all string) string { // what is bound, without the runs
+		var out []string
+		for _, line := range strings.Split(all, "\n") {
+			if strings.HasPrefix(line, "crd_") {
+				out = append(out, line)
+			}
+		}
+		return strings.Join(out, "\n")
+	}
+	if now := w.settled(t); held(now) != held(before) {
+		t.Errorf("without a proof something was bound:\n%s\n%s", held(before), held(now))
+	}
+	for _, kind := range []string{"recovery.generate", "password.register"} {
+		w.Pass(31 * time.Second)
+		if r := run(kind, steps[kind], m.code(t, w)); r.Type != simulator.Success {
+			t.Errorf("%s with a proof: %+v", kind, r)
+		}
+	}
+}
+
 // R44: nobody says of themselves that an address is theirs, that they are let in,
 // or who they are: every call that a user may make, and every call that makes or
 // changes a user, with every such member.

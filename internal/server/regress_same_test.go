@@ -26,7 +26,7 @@ type seen struct {
 
 // fleeting are the names of what differs from request to request, in headers and
 // bodies.
-var fleeting = []string{"Date", "X-Request-Id", "Set-Cookie", "Content-Length", "request_id", "escapes", "number", "session_id", "assertion_id", "challenge", "expires_at", "webauthn_session_id", "user_handle", "id", "state", "turn", "visit"}
+var fleeting = []string{"Date", "X-Request-Id", "Set-Cookie", "Content-Length", "request_id", "escapes", "number", "user_identifier", "pin_challenge", "biometrics_challenge", "session_id", "assertion_id", "challenge", "expires_at", "webauthn_session_id", "user_handle", "id", "state", "turn", "visit"}
 
 // passing is what is fleeting in a page.
 var passing = regexp.MustCompile(`(run|vis|trn)_[A-Za-z0-9]+|nonce="[^"]*"`)
@@ -186,8 +186,10 @@ func (w *world) ways(c rest) []way {
 		call("PIN options", 100, "pin/start", map[string]any{}),
 		call("biometrics options", 100, "mobile-biometrics/start", map[string]any{}),
 		call("transaction options", 120, "totp/transaction/start", map[string]any{"approval_data": map[string]any{"amount": "1"}}),
-		journey("TOTP: journey", 160, "totp_login", "totp", named("username", wrong), nil),
+		journey("TOTP: journey", 120, "totp_login", "totp", named("username", wrong), nil),
 		journey("mailed code: journey", 24, "email_otp_login", "email_otp", named("email", nil), map[string]any{"passcode": "000000"}),
+		journey("PIN: journey", 20, "mobile_pin", simulator.ClientInput, named("email", map[string]any{"action": "sign_in"}), nil),
+		journey("biometrics: journey", 20, "mobile_pin", "another_way", named("email", nil), nil),
 		journey("link: journey", 24, "magic_link_login", simulator.ClientInput, named("email", nil), nil),
 		journey("ways to sign in", 76, "sign_in", simulator.ClientInput, named("username", nil), nil),
 		call("reset: asked for", 16, "password/reset/email/otp/send", map[string]any{"email": true}),

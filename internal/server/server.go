@@ -32,7 +32,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
 	"github.com/watchword-auth/watchword/internal/limit"
-	_ "github.com/watchword-auth/watchword/internal/notice"
+	"github.com/watchword-auth/watchword/internal/notice"
 	"github.com/watchword-auth/watchword/internal/notify"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -349,6 +349,7 @@ func (s *Server) routes() http.Handler {
 	vendor := cidaas.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Stop: s.draining, SignIn: parties.Begin, Authorize: parties.Authorize, Old: parties.Visitor, Keep: parties.Keep, Send: parties.Send,
 		AskConsent: parties.AskConsent, Fail: parties.Fail}
 	jobs.Handle(s.Kit.Jobs, cidaas.SendJob, vendor.Deliver)
+	jobs.Handle(s.Kit.Jobs, authn.LockedJob, func(ctx context.Context, n authn.LockedNotice) error { return notice.Locked(ctx, s.Kit.DB, n) })
 	cidaas.Routes(mux, vendor)
 	hosted.Routes(mux, people)
 	mux.HandleFunc("GET /login/test/{link}", s.testLink(people))

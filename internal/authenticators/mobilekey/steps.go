@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
@@ -102,7 +103,31 @@ func (w words) subject(ctx context.Context, x *journey.Exec, typed string) (auth
 	if err != nil {
 		return authn.Subject{}, err
 	}
-	s := authn.Subject{Kind: w.kind, Tenant: x.Tenant(), App: x.App(), User: u.ID}
+	return w.onPhone(ctx, x, u.ID)
+}
+
+// asked is subject for a step that anybody may begin: a name that belongs to
+// nobody is asked like anybody's, and nobody says so.
+func (w words) asked(ctx context.Context, x *journey.Exec, typed string) (s authn.Subject, nobody bool, err error) {
+	u, err := x.User(ctx, typed)
+	if nobody = fault.Is(err, fault.NotFound) && typed != ""; nobody {
+		u.ID, err = authn.NobodyID(x.Q, typed), nil
+	}
+	if err != nil {
+		return authn.Subject{}, false, err
+	}
+	s, err = w.onPhone(ctx, x, u.ID)
+	return s, nobody, err
+}
+
+// nick is what a phone calls the user of s: it tells neither an id nor whether
+// there is one.
+func nick(q db.Q, s authn.Subject) string {
+	return q.Vault().Hash("phone user", string(s.App)+"/"+string(s.User))
+}
+
+func (w words) onPhone(ctx context.Context, x *journey.Exec, user directory.UserID) (authn.Subject, error) {
+	s := authn.Subject{Kind: w.kind, Tenant: x.Tenant(), App: x.App(), User: user}
 	if id := x.Device(); id != "" {
 		d, err := directory.FindDevice(ctx, x.Q, id)
 		s.Device = directory.DeviceID(d.KeyID)
@@ -172,7 +197,7 @@ func (w words) offer(ctx context.Context, x *journey.Exec, s authn.Subject, m me
 	if err := authn.Settings(ctx, x.Q, s.App, w.kind, &set); err != nil {
 		return journey.Judge(x, err)
 	}
-	data := map[string]any{"user_identifier": string(s.User)}
+	data := map[string]any{"user_identifier": nick(x.Q, s)}
 	if set.wanted() {
 		m.Challenge = rand.Text()
 		data["attestation_challenge"] = m.Challenge
@@ -236,7 +261,7 @@ func (w words) prove(ctx context.Context, x *journey.Exec, c either, data map[st
 	if err != nil {
 		return journey.Next{}, err
 	}
-	s, err := w.subject(ctx, x, c.User)
+	s, nobody, err := w.asked(ctx, x, c.User)
 	if err == nil && !asked && c.OrPIN {
 		m.PIN, err = instead(ctx, x, s)
 	}
@@ -249,6 +274,9 @@ func (w words) prove(ctx context.Context, x *journey.Exec, c either, data map[st
 		return w.ask(x, s, data, m), nil
 	}
 	signature := text(x.Answer, w.signature)
+	if nobody {
+		return journey.Judge(x, authn.Stranger(ctx, x.Tx, w.kind, s.Tenant, s.App, c.User))
+	}
 	proof, _, err := Verify(ctx, x.Tx, s, text(x.Answer, "publicKeyId"), signature, m.Challenge)
 	shown := map[string]any{"challenge": m.Challenge, "signature": signature, "public_key_id": text(x.Answer, "publicKeyId")}
 	if err == nil {
@@ -268,7 +296,7 @@ func (w words) ask(x *journey.Exec, s authn.Subject, data map[string]any, m memo
 	m.Challenge = challenge(x.Commit(), data)
 	p := journey.Prompt{
 		Kind: string(w.kind) + ".authenticate", Options: failure,
-		Data: map[string]any{"user_identifier": string(s.User), w.challenge: m.Challenge},
+		Data: map[string]any{"user_identifier": nick(x.Q, s), w.challenge: m.Challenge},
 		Fields: form.New(
 			form.Text("publicKeyId", "Key id", form.Required, form.MaxLen(256)),
 			form.Text(w.signature, "Signature", form.Required, form.MaxLen(2048)),
@@ -306,7 +334,7 @@ func (w words) remove(ctx context.Context, x *journey.Exec, c config) (journey.N
 		return journey.Judge(x, err)
 	}
 	if x.Answer == nil && w.kind == Biometric { // the app drops its key first; for a PIN it is told afterwards
-		return journey.Ask(journey.Prompt{Kind: "biometric.delete", Empty: true, Options: failure, Data: map[string]any{"user_identifier": string(s.User)}}, nil), nil
+		return journey.Ask(journey.Prompt{Kind: "biometric.delete", Empty: true, Options: failure, Data: map[string]any{"user_identifier": nick(x.Q, s)}}, nil), nil
 	}
 	if gaveUp(x) {
 		return journey.Go(journey.Failure), nil

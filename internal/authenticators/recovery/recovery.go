@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base32"
+	"strconv"
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/authn"
@@ -14,6 +15,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/lockout"
+	"github.com/watchword-auth/watchword/internal/message"
+	"github.com/watchword-auth/watchword/internal/notice"
 )
 
 // Kind names the method.
@@ -29,7 +32,8 @@ func init() {
 }
 
 type settings struct {
-	Count int `json:"count"`
+	Count  int  `json:"count"`
+	Notify bool `json:"notify"`
 }
 
 // codes is what the server keeps: keyed hashes. 80 random bits need no slow one.
@@ -85,6 +89,10 @@ func Generate(ctx context.Context, tx *db.Tx, s authn.Subject) (authn.Credential
 // many are left. Wrong is charged and must be committed.
 func Verify(ctx context.Context, tx *db.Tx, s authn.Subject, typed string) (p authn.Proof, left int, err error) {
 	s.Kind = Kind
+	var set settings
+	if err := authn.Settings(ctx, tx, s.App, Kind, &set); err != nil {
+		return p, 0, err
+	}
 	p, err = authn.Attempt(ctx, tx, s, func() (authn.CredentialID, error) {
 		creds, err := authn.Credentials[codes](ctx, tx, s)
 		if err != nil {
@@ -107,5 +115,8 @@ func Verify(ctx context.Context, tx *db.Tx, s authn.Subject, typed string) (p au
 		}
 		return "", authn.Wrong
 	})
+	if err == nil && set.Notify {
+		err = notice.Tell(ctx, tx, s, message.RecoveryUsed, map[string]string{"left": strconv.Itoa(left)})
+	}
 	return p, left, err
 }
