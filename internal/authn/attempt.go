@@ -286,6 +286,9 @@ func storeLock(ctx context.Context, tx *db.Tx, s Subject, was, st lockout.State)
 }
 
 func record(ctx context.Context, tx *db.Tx, s Subject, what, reason string) error {
+	if strings.HasPrefix(string(s.User), strangerMark) {
+		s.User, reason = "", "nobody"
+	}
 	return audit.Record(ctx, tx, audit.Event{Tenant: string(s.Tenant), App: string(s.App), Type: "auth." + string(s.Kind) + "." + what,
 		Actor: string(s.User), Target: string(s.User), Device: string(s.Device), Reason: reason, Outcome: outcomeOf(what)})
 }

@@ -19,6 +19,7 @@ import (
 	_ "github.com/watchword-auth/watchword/internal/authenticators/passkey"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/password"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
+	_ "github.com/watchword-auth/watchword/internal/authenticators/recovery"
 	_ "github.com/watchword-auth/watchword/internal/authenticators/totp"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"

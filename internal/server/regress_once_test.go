@@ -182,6 +182,26 @@ func TestReg_R06_GoodOnce(t *testing.T) {
 	once("signed transaction", "totp/transaction/authenticate", 200, map[string]any{"identifier": m.email, "challenge": pay["challenge"], "totp_code": signed})
 }
 
+// R27: right passwords at once, at every server, all sign in, though the limit is
+// five; and leave no count.
+func TestReg_R27_RightAtOnce(t *testing.T) {
+	w, all := nodes(t)
+	m, _ := all[0].equipped(t, "ana")
+	if n := atOnce(30, func(i int) bool {
+		got, body := all[i%len(all)].do(t, "POST /v1/auth/password/authenticate", map[string]any{"identifier": m.email, "password": password})
+		if got != http.StatusOK {
+			t.Logf("%d %v", got, body)
+		}
+		return got == http.StatusOK
+	}); n != 30 {
+		t.Errorf("%d of 30 signed in", n)
+	}
+	var state string
+	if err := w.Kit.DB.QueryRow(t.Context(), `SELECT state FROM lockouts`).Scan(&state); err != nil || state != "{}" {
+		t.Errorf("a count is left: %s, %v", state, err)
+	}
+}
+
 // R03, R56: of many who reset a password by one token, one does, and for the user
 // whose token it is, whoever else is named.
 func TestReg_R03_OneReset(t *testing.T) {

@@ -559,7 +559,7 @@ func TestLock(t *testing.T) {
 	})
 	mustVerify(t, h, p)
 	h.Do(t, func(tx *db.Tx) error { return directory.SetStatus(t.Context(), tx, "t1", h.ana, directory.Suspended) })
-	if _, err := h.verify(t, must(t)(p.Get(h.request(t, ceremony{}))), wanted{}); !fault.Is(err, fault.Denied) {
+	if _, err := h.verify(t, must(t)(p.Get(h.request(t, ceremony{}))), wanted{}); !fault.Is(err, fault.Wrong) {
 		t.Errorf("a user who may not sign in: %v", err)
 	}
 }

@@ -133,14 +133,16 @@ func (b *authBody) settle() {
 // judge checks a password and settles it, in one go.
 func judge(ctx context.Context, x *backend.Exec, in authBody) (p authn.Proof, c Checked, user directory.User, err error) {
 	in.settle()
+	var state State
 	user, err = x.Find(ctx, x.Kit.DB, in.Common)
 	if c, err = Check(ctx, x.Kit.DB, x.Subject(Kind, user.ID), err, in.Identifier, in.Password); err != nil {
 		return p, c, user, err
 	}
 	p, err = x.Attempt(ctx, func(tx *db.Tx) (p authn.Proof, err error) {
-		p, c.state, err = c.Settle(ctx, tx)
+		p, state, err = c.Settle(ctx, tx) // not into c: this may run again
 		return p, err
 	})
+	c.state = state
 	return p, c, user, err
 }
 

@@ -114,42 +114,22 @@ type Checked struct {
 	cred    authn.Credential[kept]
 	again   string    // a new hash, if the old one was made by older rules
 	checked time.Time // when it was last looked up among breaches, if it was now
-	nobody  error     // what is said of somebody who does not exist
 }
 
 // Check judges a password for the user whom s names; err is what finding them
 // said. A temporary password that has run out, and one of a user who has none,
-// are wrong, and take as long. So does somebody unknown: charged first, then a
-// hash of the usual cost, and neither once they are locked.
+// are wrong, and take as long. So does somebody unknown, whose name is charged.
 func Check(ctx context.Context, d *db.DB, s authn.Subject, err error, typed, password string) (Checked, error) {
 	s.Kind = Kind
 	var c Checked
+	if fault.Is(err, fault.NotFound) {
+		s.User, err = authn.NobodyID(d, typed), nil
+	}
 	if err != nil {
-		if !fault.Is(err, fault.NotFound) {
-			return c, err
-		}
-		if c.nobody, err = stranger(ctx, d, s, typed); err == nil && fault.Is(c.nobody, fault.Wrong) {
-			_, err = matches(ctx, d.Vault(), nobody, password)
-		}
 		return c, err
 	}
 	c.verdict = authn.Weigh(ctx, d, s, func() (authn.CredentialID, error) { return c.judge(ctx, d, s, password) })
 	return c, nil
-}
-
-// stranger charges somebody unknown and returns what they are told. err is an
-// outage.
-func stranger(ctx context.Context, d *db.DB, s authn.Subject, typed string) (said, err error) {
-	err = d.Move(ctx, func(tx *db.Tx) error {
-		if said = authn.Stranger(ctx, tx, s.Kind, s.Tenant, s.App, typed); fault.Is(said, fault.Wrong) {
-			return nil
-		}
-		return said
-	})
-	if outage(err) {
-		return nil, err
-	}
-	return said, nil
 }
 
 // outage reports whether an error is none of the user's doing.
@@ -202,9 +182,6 @@ func (c *Checked) lookUp(ctx context.Context, set settings, now time.Time, passw
 // it. A password that must be replaced gives its state and no proof. Wrong must
 // be committed.
 func (c Checked) Settle(ctx context.Context, tx *db.Tx) (authn.Proof, State, error) {
-	if c.nobody != nil {
-		return authn.Proof{}, "", c.nobody
-	}
 	p, err := c.verdict.Settle(ctx, tx)
 	if err != nil {
 		return authn.Proof{}, "", err

@@ -219,7 +219,6 @@ type Redemption struct {
 	fresh   Fresh
 	subject authn.Subject
 	reset   reset
-	nobody  error
 }
 
 // Redeem judges a code, or the token that it was exchanged for, and then a new
@@ -229,11 +228,10 @@ type Redemption struct {
 func Redeem(ctx context.Context, d *db.DB, app apps.App, u directory.User, err error, r Given) (Redemption, error) {
 	s := authn.Subject{Kind: Kind, Tenant: app.Tenant, App: app.ID, User: u.ID}
 	out := Redemption{subject: s}
+	if fault.Is(err, fault.NotFound) {
+		s.User, err = authn.NobodyID(d, r.Typed), nil
+	}
 	if err != nil {
-		if !fault.Is(err, fault.NotFound) {
-			return out, err
-		}
-		out.nobody, err = stranger(ctx, d, s, r.Typed)
 		return out, err
 	}
 	out.verdict = authn.Weigh(ctx, d, s, func() (authn.CredentialID, error) {
@@ -298,9 +296,6 @@ func second(ctx context.Context, q db.Q, s authn.Subject, via directory.Identifi
 // Settle sets the new password, in the transaction that relies on it, and spends
 // the reset: of many at once one does. It proves nobody. Wrong must be committed.
 func (r Redemption) Settle(ctx context.Context, tx *db.Tx) (authn.CredentialID, error) {
-	if r.nobody != nil {
-		return "", r.nobody
-	}
 	if _, err := r.verdict.Settle(ctx, tx); err != nil {
 		return "", err
 	}
