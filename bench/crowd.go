@@ -82,20 +82,20 @@ func (s *store) fill(ctx context.Context, n int) error {
 		return err
 	}
 	defer d.Close()
-	for at := 0; at < n; at += batch {
-		err := d.Move(ctx, func(tx *db.Tx) error {
-			for i := at; i < min(at+batch, n); i++ {
-				if err := resident(ctx, tx, fmt.Sprintf("resident-%07d@example.org", i)); err != nil {
+	width := 1 // SQLite has one writer
+	if s.database != "" {
+		width = 4
+	}
+	return each(width, (n+batch-1)/batch, func(i int) error {
+		return d.Move(ctx, func(tx *db.Tx) error {
+			for at := i * batch; at < min((i+1)*batch, n); at++ {
+				if err := resident(ctx, tx, fmt.Sprintf("resident-%07d@example.org", at)); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
 // stored is what a credential of nobody who signs in holds: about as much as a

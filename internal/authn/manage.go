@@ -25,6 +25,7 @@ type Authenticator struct {
 	Device    directory.DeviceID
 	CreatedAt time.Time
 	UsedAt    time.Time // zero: never
+	Untried   bool      // nobody knows yet whether it works
 	Failures  int
 	Until     time.Time // end of an automatic lock
 }
@@ -39,6 +40,14 @@ const (
 	Deactivated AuthenticatorStatus = "deactivated" // locked by a person
 	SwitchedOff AuthenticatorStatus = "disabled"    // the method is off in this application
 )
+
+// Word is the status as lists say it: unconfirmed is active, and counts.
+func (a Authenticator) Word() string {
+	if a.Untried && a.Status == Usable {
+		return "unconfirmed"
+	}
+	return string(a.Status)
+}
 
 // Authenticators lists what can prove a user in an application: what was
 // enrolled, oldest first, and what needs no enrolment because the user has an
@@ -80,6 +89,7 @@ func enrolled(ctx context.Context, q db.Q, user directory.UserID, app apps.ID) (
 			return nil, err
 		}
 		a.Scope = methods[a.Kind].Lives
+		a.Untried = methods[a.Kind].Untried && a.UsedAt.IsZero()
 		out = append(out, a)
 	}
 	return out, rows.Err()

@@ -69,6 +69,9 @@ type Method struct {
 	// Shares adds the setting by which applications of a tenant share what users
 	// enrolled, and with it the count of failures.
 	Shares bool
+	// Untried says that what is enrolled may never have been set up where it is
+	// used, so that it is unconfirmed until it was right once.
+	Untried bool
 	// Hidden keeps the method out of every list: nobody sets or enrols it.
 	Hidden bool
 	// OnPhone is how the phone app of our own proves its owner by this method; nil:

@@ -52,6 +52,7 @@ func TestManage(t *testing.T) {
 		"authenticators.lock":        {"id": "ID"},
 		"authenticators.unlock":      {"id": "ID"},
 		"authenticators.revoke":      {"id": "ID"},
+		"authenticators.rename":      {"id": "ID", "label": "Work phone"},
 		"authenticators.unlock_type": {"type": "test", "unlock_type": "any"},
 		"user.set_custom_data":       {"data": map[string]any{"a": 1}},
 	}

@@ -2,12 +2,17 @@ package server_test
 
 import (
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/simulator"
 )
@@ -175,6 +180,45 @@ func TestMessages(t *testing.T) {
 	w.sentCode(t, "sms", "+4915112345678", 1)
 	if list := w.Dev.Inbox.List("sms", "+4915112345678", ""); !strings.Contains(list[0].Text, " is for Northwind") {
 		t.Errorf("%+v", list)
+	}
+}
+
+// TestSettingsAreDocumented: every setting of every method stands in its page,
+// and every test that the page names is there.
+func TestSettingsAreDocumented(t *testing.T) {
+	docs := ""
+	for _, name := range []string{"methods", "push", "face", "threats", "identity"} {
+		b, err := os.ReadFile("../../docs/" + name + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		docs += string(b)
+	}
+	for _, m := range authn.Methods() {
+		for _, f := range m.Config {
+			if !strings.Contains(docs, "`"+f.Name+"`") {
+				t.Errorf("%s: %s is in no page", m.Kind, f.Name)
+			}
+		}
+	}
+	have := ""
+	if err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git") {
+			return filepath.SkipDir
+		}
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		have += string(b)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(docs, -1) {
+		if !strings.Contains(have, "func "+name[1]+"(") {
+			t.Errorf("the pages name %s, and there is none", name[1])
+		}
 	}
 }
 

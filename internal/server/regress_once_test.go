@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -83,9 +84,34 @@ func TestReg_R01_ThousandGuesses(t *testing.T) {
 		}
 		return map[string]any{"identifier": "pia@example.org", "publicKeyId": k.ID, "signature": s}
 	}
+	theirs, _ := w.own(t, c, "tom@example.org")
+	finger := simulator.NewPIN()
+	if public, err = finger.Public("271828"); err != nil {
+		t.Fatal(err)
+	}
+	theirs.want(t, 201, "POST /v1/auth/mobile-biometrics/register", map[string]any{"publicKey": public, "publicKeyId": finger.ID})
+	touched := c.want(t, 200, "POST /v1/auth/mobile-biometrics/start", map[string]any{"identifier": "tom@example.org"})["challenge"].(string)
+	touch := func(digits string) map[string]any {
+		s, err := finger.Sign(digits, touched)
+		if err != nil {
+			t.Error(err)
+		}
+		return map[string]any{"identifier": "tom@example.org", "publicKeyId": finger.ID, "signature": s}
+	}
 	c.want(t, 200, "POST /v1/auth/otp/send", map[string]any{"channel": "email", "identifier": m.email})
 	mailed := w.sentCode(t, "mail", m.email, 1)
 	direct := c.want(t, 200, "POST /v1/auth/otp/send", map[string]any{"channel": "direct", "identifier": m.email})["code"].(string)
+	c.want(t, 201, "POST /v1/users/"+m.id+"/phone-numbers", map[string]any{"phone_number": "+4915112345678"})
+	c.want(t, 200, "POST /v1/auth/otp/send", map[string]any{"channel": "sms", "identifier": m.email})
+	texted := w.sentCode(t, "sms", "+4915112345678", 1)
+	bob, _ := c.equipped(t, "bob")
+	c.want(t, 200, "POST /v1/auth/password/reset/email/otp/send", map[string]any{"email": bob.email})
+	resets := w.sentCode(t, "mail", bob.email, 1)
+	eve, _ := c.equipped(t, "eve")
+	pay := c.want(t, 200, "POST /v1/auth/totp/transaction/start", map[string]any{"identifier": eve.email, "approval_data": map[string]any{"amount": "1"}})["challenge"].(string)
+	signs := func(code string) map[string]any {
+		return map[string]any{"identifier": eve.email, "challenge": pay, "totp_code": code}
+	}
 	with := func(more map[string]any) map[string]any {
 		more["identifier"] = m.email
 		return more
@@ -100,10 +126,17 @@ func TestReg_R01_ThousandGuesses(t *testing.T) {
 		"recovery code": {"recovery-code", with(map[string]any{"recovery_code": "aaaa-aaaa-aaaa-aaaa"}), with(map[string]any{"recovery_code": recovery}), 5},
 		"mailed code":   {"otp", with(map[string]any{"passcode": other(mailed), "channel": "email"}), with(map[string]any{"passcode": mailed, "channel": "email"}), 5},
 		"direct code":   {"otp", with(map[string]any{"passcode": other(direct), "channel": "direct"}), with(map[string]any{"passcode": direct, "channel": "direct"}), 5},
+		"texted code":   {"otp", with(map[string]any{"passcode": other(texted), "channel": "sms"}), with(map[string]any{"passcode": texted, "channel": "sms"}), 5},
+		"reset code":    {"password/reset/email/otp/validate", map[string]any{"email": bob.email, "passcode": other(resets)}, map[string]any{"email": bob.email, "passcode": resets}, 5},
+		"signing code":  {"totp/transaction", signs(other(eve.app.Sign(pay, w.Now()))), signs(eve.app.Sign(pay, w.Now())), 5},
 		"PIN":           {"pin", pin("000000"), pin("271828"), 3},
+		"biometrics":    {"mobile-biometrics", touch("000000"), touch("271828"), 5},
 	} {
+		if !strings.HasSuffix(g.route, "validate") {
+			g.route += "/authenticate"
+		}
 		judged := atOnce(tries(), func(i int) bool {
-			got, body := all[i%len(all)].do(t, "POST /v1/auth/"+g.route+"/authenticate", g.wrong)
+			got, body := all[i%len(all)].do(t, "POST /v1/auth/"+g.route, g.wrong)
 			if got == http.StatusOK {
 				t.Errorf("%s: something wrong was taken", name)
 			}
@@ -113,7 +146,7 @@ func TestReg_R01_ThousandGuesses(t *testing.T) {
 			t.Errorf("%s: %d of %d were judged, the limit is %d", name, judged, tries(), g.most)
 		}
 		for _, back := range all {
-			if got, body := back.do(t, "POST /v1/auth/"+g.route+"/authenticate", g.right); got != 403 || body["error_code"] != "auth_locked" {
+			if got, body := back.do(t, "POST /v1/auth/"+g.route, g.right); got != 403 || body["error_code"] != "auth_locked" {
 				t.Errorf("%s: the right one afterwards: %d %v", name, got, body)
 			}
 		}

@@ -35,7 +35,7 @@ const qrLabel = "QR code for your authenticator app"
 
 func init() {
 	authn.Register(authn.Method{
-		Kind: Kind, Title: "Authenticator app", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, Tells: true, AMR: []string{"otp"},
+		Kind: Kind, Title: "Authenticator app", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, Tells: true, Untried: true, AMR: []string{"otp"},
 		Config: append(form.New(
 			form.Number("max_per_user", "Authenticators per user", form.Default(1), form.Between(1, 50), form.Help("When the limit is reached, new registrations are blocked.")),
 			form.Choice("algorithm", "Hash algorithm", []string{"sha1", "sha256", "sha512"}, form.Default("sha1"), form.Help("Many public apps know SHA-1 only.")),

@@ -32,6 +32,19 @@ func init() {
 		func(ctx context.Context, x *journey.Exec, s authn.Subject, c changed) error {
 			return authn.Delete(ctx, x.Tx, s, authn.CredentialID(c.ID), false)
 		})
+	journey.Register(journey.Step[renamed]{
+		Kind: "authenticators.rename", Title: "Rename authenticator", Category: "Users",
+		Doc:      "Gives one authenticator of the user another label. The user must have been proven in this run.",
+		Config:   form.New(userField(), idField(), form.Text("label", "Label", form.Required, form.MaxLen(400))),
+		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
+		Run: func(ctx context.Context, x *journey.Exec, c renamed) (journey.Next, error) {
+			s, err := own(ctx, x, c.User)
+			if err == nil {
+				err = authn.Rename(ctx, x.Tx, s, authn.CredentialID(c.ID), c.Label)
+			}
+			return journey.Judge(x, err)
+		},
+	})
 	journey.Register(journey.Step[unlockedType]{
 		Kind: "authenticators.unlock_type", Title: "Unlock authenticators by type", Category: "Users",
 		Doc: "Clears the locks of every authenticator of a type, as far as an unlock of that type reaches. The user must have been proven in this run, by something else.",
@@ -71,6 +84,16 @@ func userField() form.Field {
 	return form.Text("user", "User", form.Help("Empty: whom the journey is about."))
 }
 
+func idField() form.Field {
+	return form.Text("id", "Authenticator", form.Required, form.Help("An id from the list of authenticators."))
+}
+
+type renamed struct {
+	User  string `json:"user"`
+	ID    string `json:"id"`
+	Label string `json:"label"`
+}
+
 type listed struct {
 	User   string `json:"user"`
 	Type   string `json:"type"`
@@ -104,7 +127,7 @@ func runListed(ctx context.Context, x *journey.Exec, c listed) (journey.Next, er
 	out := []any{}
 	for _, a := range all {
 		if c.Type == "" || c.Type == string(a.Kind) {
-			out = append(out, map[string]any{"id": a.ID, "type": string(a.Kind), "label": a.Label, "status": string(a.Status), "usable": a.Status == authn.Usable,
+			out = append(out, map[string]any{"id": a.ID, "type": string(a.Kind), "label": a.Label, "status": a.Word(), "usable": a.Status == authn.Usable,
 				"created_at": a.CreatedAt.UTC().Format(time.RFC3339)})
 		}
 	}
@@ -117,7 +140,7 @@ func runListed(ctx context.Context, x *journey.Exec, c listed) (journey.Next, er
 func change(kind, title, doc string, fn func(ctx context.Context, x *journey.Exec, s authn.Subject, c changed) error) {
 	journey.Register(journey.Step[changed]{
 		Kind: kind, Title: title, Category: "Users", Doc: doc + " The user must have been proven in this run.",
-		Config:   form.New(userField(), form.Text("id", "Authenticator", form.Required, form.Help("An id from the list of authenticators."))),
+		Config:   form.New(userField(), idField()),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
 		Run: func(ctx context.Context, x *journey.Exec, c changed) (journey.Next, error) {
 			s, err := own(ctx, x, c.User)

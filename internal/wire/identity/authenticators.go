@@ -62,7 +62,7 @@ func listAuthenticators(ctx context.Context, x *backend.Exec, _ none) (backend.O
 }
 
 func rendered(a authn.Authenticator) map[string]any {
-	out := map[string]any{"id": a.ID, "type": vendorType(a.Kind), "name": a.Label, "status": string(a.Status), "usable": a.Status == authn.Usable, "app_id": string(a.App),
+	out := map[string]any{"id": a.ID, "type": vendorType(a.Kind), "name": a.Label, "status": a.Word(), "usable": a.Status == authn.Usable, "app_id": string(a.App),
 		"scope": map[authn.Scope]string{authn.PerDevice: "device", authn.PerApp: "app", authn.PerTenant: "global"}[a.Scope]}
 	if a.Device != "" {
 		out["device_key_id"] = string(a.Device)
