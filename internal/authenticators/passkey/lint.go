@@ -12,7 +12,7 @@ func lint(doc map[string]any) []authn.Note {
 		out = append(out, authn.Note{Code: "passkey_uv", Severity: authn.Warning, Field: "user_verification",
 			Message: "Without user verification a passkey is one factor, and counts beside another only.", Ref: "NIST SP 800-63B-4 3.1.7"})
 	}
-	if set("enforce_attestation") && text("attestation_roots") == "" {
+	if set("enforce_attestation") && text("attestation_roots")+text("metadata_file") == "" {
 		out = append(out, authn.Note{Code: "passkey_roots", Severity: authn.Warning, Field: "attestation_roots",
 			Message: "Attestation is enforced and no root is trusted: no key that stays on its device can be registered.", Ref: "WebAuthn Level 3 7.1"})
 	}

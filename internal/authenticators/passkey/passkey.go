@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authn"
@@ -48,6 +49,7 @@ func init() {
 			form.Choice("attestation", "Attestation", []string{none, "indirect", direct}, form.Default(none)),
 			form.Boolean("enforce_attestation", "Enforce attestation", form.Help("Keys that cannot leave their device are registered only with a certificate that leads to one of the roots below. Synced passkeys have none and are exempt.")),
 			form.Text("attestation_roots", "Attestation roots", form.MaxLen(128<<10), form.Help("Certificates in PEM.")),
+			form.Text("metadata_file", "FIDO metadata", form.MaxLen(1024), form.Help("The list of the FIDO Metadata Service, as a file on the server that is renewed each month: whose roots vouch for which model, and which models are not safe.")),
 			form.List("aaguid_allow", "Only these authenticator models", plain("AAGUID"), form.Between(0, 500)),
 			form.List("aaguid_block", "Not these authenticator models", plain("AAGUID"), form.Between(0, 500)),
 			form.Choice("user_verification", "User verification", []string{required, preferred, "discouraged"}, form.Default(required), form.Help("A passkey that did not verify its user counts beside another factor only.")),
@@ -71,6 +73,7 @@ type settings struct {
 	Attestation      string   `json:"attestation"`
 	Enforce          bool     `json:"enforce_attestation"`
 	Roots            string   `json:"attestation_roots"`
+	Metadata         string   `json:"metadata_file"`
 	AAGUIDAllow      []string `json:"aaguid_allow"`
 	AAGUIDBlock      []string `json:"aaguid_block"`
 	UserVerification string   `json:"user_verification"`
@@ -81,6 +84,7 @@ type settings struct {
 type relying struct {
 	settings
 	app apps.App
+	now time.Time
 }
 
 // party reads an application's settings. at is where the world reaches this
@@ -88,7 +92,7 @@ type relying struct {
 // this machine cannot be one and stands for localhost. It returns authn.Disabled
 // if the method is switched off.
 func party(ctx context.Context, q db.Q, app apps.App, at string) (relying, error) {
-	r := relying{app: app}
+	r := relying{app: app, now: q.Now()}
 	if err := authn.Settings(ctx, q, app.ID, Kind, &r.settings); err != nil {
 		return r, err
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"slices"
 	"strings"
@@ -123,12 +122,19 @@ func (r relying) attested(c ceremony, res result) (key, error) {
 	}
 	k.AAGUID = id.String()
 	k.Ecosystem = ecosystem(k.AAGUID, res)
+	trust, compromised, err := r.vouching(k.AAGUID)
+	if err != nil && r.Enforce {
+		return key{}, err
+	}
+	if compromised {
+		return key{}, backend.Code(barred, "auth_passkey_not_allowed")
+	}
 	if r.Attestation != none || r.Enforce {
 		data := sha256.Sum256(res.Credential.Response.ClientData)
 		if err := a.VerifyAttestation(data[:], nil, protocol.AttestationPolicy{}, protocol.SignaturePolicy{}); err != nil {
 			return bad(err)
 		}
-		k.Attested = trusted(a, r.Roots)
+		k.Attested = trusted(a, pool(trust))
 	}
 	return k, r.permits(k)
 }
@@ -160,17 +166,7 @@ func (r relying) permits(k key) error {
 
 // trusted reports whether the certificates of a statement that was verified
 // lead to one of the roots (WebAuthn Level 3 7.1 step 24).
-func trusted(a *protocol.AttestationObject, roots string) bool {
-	pool := x509.NewCertPool()
-	for rest := []byte(roots); len(rest) > 0; {
-		var b *pem.Block
-		if b, rest = pem.Decode(rest); b == nil {
-			break
-		}
-		if cert, err := x509.ParseCertificate(b.Bytes); err == nil {
-			pool.AddCert(cert)
-		}
-	}
+func trusted(a *protocol.AttestationObject, pool *x509.CertPool) bool {
 	for _, s := range append([]protocol.NonCompoundAttestationObject{{AttStatement: a.AttStatement}}, a.SubStatements...) {
 		chain, _ := s.AttStatement["x5c"].([]any)
 		if leads(chain, pool) {
