@@ -128,6 +128,7 @@ type Info struct {
 	Route, Title, Needs string
 	Who                 Who
 	Page                bool
+	Query               []string // parameters that it reads
 	In                  reflect.Type
 	Run                 func(ctx context.Context, x *Exec, decode func(v any) error) (Out, error)
 }
@@ -140,7 +141,7 @@ func Register[In any](c Call[In]) {
 	if _, taken := calls[c.Route]; taken || !ok || method == "" || !strings.HasPrefix(path, "/") || c.Title == "" || c.Who == Client && c.Needs == "" {
 		panic("backend: a call cannot be " + c.Route)
 	}
-	calls[c.Route] = Info{c.Route, c.Title, c.Needs, c.Who, c.Page, reflect.TypeFor[In](), func(ctx context.Context, x *Exec, decode func(v any) error) (Out, error) {
+	calls[c.Route] = Info{c.Route, c.Title, c.Needs, c.Who, c.Page, nil, reflect.TypeFor[In](), func(ctx context.Context, x *Exec, decode func(v any) error) (Out, error) {
 		var in In
 		if err := decode(&in); err != nil {
 			return Out{}, err
@@ -150,6 +151,17 @@ func Register[In any](c Call[In]) {
 		}
 		return c.Run(ctx, x, in)
 	}}
+}
+
+// Asks names the parameters of the query that a registered call reads; it is given
+// no others.
+func Asks(route string, names ...string) {
+	c, ok := calls[route]
+	if !ok {
+		panic("backend: there is no call " + route)
+	}
+	c.Query = names
+	calls[route] = c
 }
 
 // Calls returns every call that has an address, by route.

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -143,6 +144,11 @@ func TestAuthorisationMatrix(t *testing.T) {
 		if item[strings.ToLower(method)] == nil {
 			t.Errorf("%s is not described", call.Route)
 		}
+		for _, name := range call.Query {
+			if b, err := json.Marshal(item[strings.ToLower(method)]); err != nil || !strings.Contains(string(b), `"in":"query","name":"`+name+`"`) {
+				t.Errorf("%s reads %s, which is not described", call.Route, name)
+			}
+		}
 		if call.Who == backend.Public {
 			continue
 		}
@@ -227,6 +233,41 @@ func TestUsersPaging(t *testing.T) {
 		if got, _ := c.do(t, "GET /v1/users?"+bad, nil); got != 400 {
 			t.Errorf("%s: %d", bad, got)
 		}
+	}
+}
+
+// TestDictionaryPaging: a long dictionary comes in pages, by a cursor that tells no
+// word and is good for that list alone.
+func TestDictionaryPaging(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	var words []string
+	for i := range 2500 {
+		words = append(words, fmt.Sprintf("wombat%cx%c%c", 'a'+i/676, 'a'+i/26%26, 'a'+i%26))
+	}
+	c.want(t, 204, "PUT /v1/password-dictionary", map[string]any{"words": words})
+	seen := map[string]bool{}
+	pages := 0
+	for next := ""; ; pages++ {
+		_, body := c.do(t, "GET /v1/password-dictionary?cursor="+next, nil)
+		for _, word := range body["result"].([]any) {
+			seen[word.(string)] = true
+		}
+		if next, _ = body["next_cursor"].(string); next == "" {
+			break
+		}
+		if strings.Contains(next, "wombat") {
+			t.Errorf("the cursor is %s", next)
+		}
+		if got, _ := c.do(t, "GET /v1/users?cursor="+next, nil); got != 400 {
+			t.Errorf("the cursor of another list: %d", got)
+		}
+	}
+	if len(seen) != len(words) || pages != 2 {
+		t.Errorf("%d words on %d pages", len(seen), pages+1)
+	}
+	if got, _ := c.do(t, "GET /v1/password-dictionary?cursor=wombat", nil); got != 400 {
+		t.Errorf("a cursor of somebody's own: %d", got)
 	}
 }
 

@@ -26,6 +26,9 @@ func init() {
 	public("GET /.well-known/webauthn", "Origins that share passkeys", relatedOrigins)
 	public("GET /.well-known/apple-app-site-association", "Apple apps that share passkeys", appleApps)
 	public("GET /.well-known/assetlinks.json", "Android apps that share passkeys", androidApps)
+	for _, file := range []string{"webauthn", "apple-app-site-association", "assetlinks.json"} {
+		backend.Asks("GET /.well-known/"+file, "client_id")
+	}
 }
 
 func call[In any](route, title, needs string, run func(ctx context.Context, x *backend.Exec, in In) (backend.Out, error)) {

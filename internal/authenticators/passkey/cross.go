@@ -31,6 +31,7 @@ func init() {
 	public("POST "+across+"register/start", "Begin the registration of a ticket", startTicket(creates))
 	public("POST "+across+"attach-device", "Take up a ticket", attachDevice)
 	public("GET "+across+"status", "See how a ticket is doing", ticketStatus)
+	backend.Asks("GET "+across+"status", "cross_device_ticket_id")
 }
 
 // crossing is a ceremony's type that no result can answer.

@@ -28,6 +28,7 @@ func init() {
 	call("PUT /v1/password-dictionary", "Replace the dictionary", "apps:edit", replaceWords)
 	call("POST /v1/password-dictionary/words", "Add and remove words", "apps:edit", editWords)
 	call("GET /v1/password-dictionary", "List the dictionary", "apps:read", listWords)
+	backend.Asks("GET /v1/password-dictionary", "cursor")
 	call("POST /v1/password-dictionary/check", "Say whether a password would be accepted", "apps:read", checkPassword)
 	backend.Register(backend.Call[ownBody]{Route: "POST /v1/users/me/password-credentials", Title: "Set your first password", Who: backend.User, Run: setOwn})
 }

@@ -18,6 +18,7 @@ func init() {
 	call("POST /v1/users/{user_id}/authenticators/types/{authenticator_type}/unlock", "Unlock a user's authenticators of a type", "authenticators:edit", unlockType)
 	call("PATCH "+one, "Rename an authenticator", "authenticators:edit", rename)
 	call("DELETE "+one, "Delete an authenticator", "authenticators:delete", remove)
+	backend.Asks("DELETE "+one, "force")
 	own("GET /v1/users/me/authenticators", "List your authenticators", listAuthenticators)
 	own("PATCH /v1/users/me/authenticators/{authenticator_id}", "Rename one of your authenticators", recent(rename))
 	own("DELETE /v1/users/me/authenticators/{authenticator_id}", "Delete one of your authenticators", recent(remove))

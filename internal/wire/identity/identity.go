@@ -56,7 +56,7 @@ func Routes(mux *http.ServeMux, d Door) {
 
 func (d Door) serve(c backend.Info) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &backend.Exec{Kit: d.Kit, Address: web.Address(r, d.Trusted).String(), Agent: r.UserAgent(), Origin: r.Header.Get("Origin"), Values: values(r)}
+		x := &backend.Exec{Kit: d.Kit, Address: web.Address(r, d.Trusted).String(), Agent: r.UserAgent(), Origin: r.Header.Get("Origin"), Values: values(r, c.Query)}
 		if c.Page {
 			// nobody else reads it
 		} else if c.Who == backend.Public {
@@ -86,11 +86,12 @@ func (d Door) elsewhere(w http.ResponseWriter, r *http.Request) {
 	d.Page(w, r, http.StatusForbidden, backend.Page{App: "Watchword", Title: "This cannot go on", Text: "This has to be pressed on its own page.", Verdict: "no"})
 }
 
-// values reads a wildcard of the route, else a parameter of the query.
-func values(r *http.Request) func(string) string {
+// values reads a wildcard of the route, else a parameter of the query that the call
+// asks for.
+func values(r *http.Request, asks []string) func(string) string {
 	query := r.URL.Query()
 	return func(name string) string {
-		if v := r.PathValue(name); v != "" {
+		if v := r.PathValue(name); v != "" || !slices.Contains(asks, name) {
 			return v
 		}
 		return query.Get(name)

@@ -21,6 +21,7 @@ func init() {
 	call("PATCH "+one, "Change settings of a method", "apps:edit", setMethod(true))
 	call("GET "+one+"/messages", "List what a method says to people", "apps:read", listMessages)
 	call("GET "+one+"/messages/{message}", "Preview what a method says to people", "apps:read", previewMessage)
+	backend.Asks("GET "+one+"/messages/{message}", "language")
 	call("GET "+one+"/lint", "Compare the settings of a method with today's standards", "apps:read", lintMethod)
 }
 

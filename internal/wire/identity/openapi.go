@@ -53,6 +53,9 @@ func operation(c backend.Info, method, path string) map[string]any {
 			params = append(params, map[string]any{"name": strings.TrimSuffix(name, "}"), "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
 		}
 	}
+	for _, name := range c.Query {
+		params = append(params, map[string]any{"name": name, "in": "query", "schema": map[string]any{"type": "string"}})
+	}
 	if params != nil {
 		op["parameters"] = params
 	}

@@ -29,6 +29,8 @@ func init() {
 		call("DELETE /v1/users/{user_id}/"+path+"/{value}", "Remove a name", "users:edit", removeName(kind))
 		call("POST /v1/users/{user_id}/"+path+"/{value}/verify", "Take a name for verified", "users:edit", verifyName(kind))
 	}
+	backend.Asks("GET /v1/users", "limit", "cursor")
+	backend.Asks("GET /v1/users/identifier", "identifier_name", "identifier_value")
 	backend.Register(backend.Call[none]{Route: "GET /v1/users/me", Title: "Get the user of the token", Who: backend.User, Run: me})
 }
 
