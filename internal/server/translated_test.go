@@ -66,11 +66,12 @@ var program = []string{
 	"A user needs", "The user has no such address", "This name is needed", "This message was consumed", "is primary", "Custom data", "The user was changed", "The credentials are", "There are several authenticator apps", "not the export", "counter-based",
 	"The settings of", "The words are not", "A word has", "The dictionary holds", "The password is locked", "password hash of a known kind", "A reset goes by", "No client of this application", "The request does not stand", "There is no such ticket", "The push address",
 	"This proof is not for", "The approval was proven", "The journey cannot", "Somebody published", "The name or the device", "This phone could not show", "%s", "away", "A name has 1 to 100", "Register your face", "That was no live face", "A face is only kept", "There must be one face", "Faces cannot be",
-	"The number has two digits", "page of another site", "no client of the kind native", "journey meanwhile", "The id must be", "There is a journey with", "Somebody tried this journey",
+	"The number has two digits", "page of another site", "no client of the kind native", "journey meanwhile", "The id must be", "There is a journey with", "Somebody tried this journey", "The occasion is", "A text message has",
 }
 
 // filled are the labels of fields that an SDK or a script fills in.
-var filled = []string{"Key id", "Public key", "System", "Key type", "Name of the phone", "Attestation", "Signature", "User", "How it signs", "Page that made it", "Challenge", "Passkey result"}
+var filled = []string{"Key id", "Public key", "System", "Key type", "Name of the phone", "Attestation", "Signature", "User", "How it signs", "Page that made it", "Challenge", "Passkey result",
+	"Temporary password", "Link", "Setup link", "Secret"} // and what support is shown in the console
 
 // TestRefusalsAreTranslated: so is every refusal that a step can make, and every
 // text that a step or a page of a method shows.
