@@ -37,8 +37,8 @@ type ClientSettings struct {
 	// authorization_code and refresh_token and, for a backend client,
 	// client_credentials.
 	Grants []string `json:"grants,omitempty" yaml:"grants,omitempty"`
-	// Scopes are what may be asked for; empty: openid, profile, email, phone and
-	// offline_access.
+	// Scopes are what may be asked for; empty: openid, profile, email, address,
+	// phone and offline_access.
 	Scopes []string `json:"scopes,omitempty" yaml:"scopes,omitempty"`
 	// Resources are the audiences that a client may ask tokens for (RFC 8707).
 	Resources []string `json:"resources,omitempty" yaml:"resources,omitempty"`
@@ -128,7 +128,7 @@ func (c Client) MayScope(scope string) bool {
 	if len(c.Settings.Scopes) > 0 {
 		return slices.Contains(c.Settings.Scopes, scope)
 	}
-	return slices.Contains([]string{"openid", "profile", "email", "phone", "offline_access"}, scope) || c.Settings.Cidaas && strings.HasPrefix(scope, "cidaas:")
+	return slices.Contains([]string{"openid", "profile", "email", "address", "phone", "offline_access"}, scope) || c.Settings.Cidaas && strings.HasPrefix(scope, "cidaas:")
 }
 
 // IDAlg signs the client's identity tokens.

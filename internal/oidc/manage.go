@@ -14,6 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/jobs"
+	"github.com/watchword-auth/watchword/internal/message"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/token"
 )
@@ -269,15 +270,16 @@ func (p *Provider) Metadata() []byte {
 		"pushed_authorization_request_endpoint": base + "/oidc/par", "device_authorization_endpoint": base + "/oidc/device_authorization",
 		"backchannel_authentication_endpoint": base + "/oidc/bc-authorize", "end_session_endpoint": base + "/session/end_session",
 		"response_types_supported": []string{"code"}, "response_modes_supported": []string{"query", "fragment", "form_post"}, "grant_types_supported": apps.Grants,
-		"scopes_supported": []string{"openid", "profile", "email", "phone", "offline_access"}, "subject_types_supported": []string{"public"},
+		"scopes_supported": []string{"openid", "profile", "email", "address", "phone", "offline_access"}, "subject_types_supported": []string{"public"},
 		"id_token_signing_alg_values_supported": token.Algorithms, "token_endpoint_auth_methods_supported": auth, "token_endpoint_auth_signing_alg_values_supported": foreignAlgs,
 		"introspection_endpoint_auth_methods_supported": auth, "revocation_endpoint_auth_methods_supported": auth,
 		"introspection_endpoint_auth_signing_alg_values_supported": foreignAlgs, "revocation_endpoint_auth_signing_alg_values_supported": foreignAlgs,
 		"code_challenge_methods_supported": []string{"S256"}, "dpop_signing_alg_values_supported": foreignAlgs, "authorization_response_iss_parameter_supported": true,
 		"request_parameter_supported": true, "request_uri_parameter_supported": false, "request_object_signing_alg_values_supported": foreignAlgs, "claims_parameter_supported": false,
-		"claims_supported":     []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash", "email", "email_verified", "phone_number", "phone_number_verified", "preferred_username", "name", "given_name", "family_name", "locale"},
+		"claims_supported":     []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash", "email", "email_verified", "phone_number", "phone_number_verified", "address", "preferred_username", "name", "given_name", "family_name", "locale"},
 		"acr_values_supported": []string{"urn:watchword:aal1", "urn:watchword:aal2"}, "prompt_values_supported": []string{"none", "login", "consent", "select_account"},
-		"backchannel_logout_supported": true, "backchannel_logout_session_supported": true, "tls_client_certificate_bound_access_tokens": true,
+		"ui_locales_supported": message.Languages(), "display_values_supported": []string{"page"}, "claim_types_supported": []string{"normal"},
+		"require_pushed_authorization_requests": false, "backchannel_logout_supported": true, "backchannel_logout_session_supported": true, "tls_client_certificate_bound_access_tokens": true,
 		"backchannel_token_delivery_modes_supported": []string{"poll", "ping", "push"}, "backchannel_user_code_parameter_supported": true,
 		"backchannel_authentication_request_signing_alg_values_supported": foreignAlgs,
 	})

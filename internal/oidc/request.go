@@ -79,7 +79,11 @@ func (p *Provider) Read(ctx context.Context, q url.Values, how How) (Ask, error)
 	if a.Client, a.App, err = apps.FindClient(ctx, p.Kit.DB, apps.ClientID(q.Get("client_id"))); err != nil {
 		return a, refused(err, refuse("invalid_request", "The client is not known here."))
 	}
+	plain := q // where a refusal of what stands in it may be told
 	if at := q.Get("request_uri"); at != "" && !pushed {
+		if !strings.HasPrefix(at, pushedURN) {
+			return a.from(plain), refuse("request_uri_not_supported", "A request stands in a request, or is pushed; none is fetched.")
+		}
 		if q, err = p.pushed(ctx, a.Client, at); err != nil {
 			return a, err
 		}
@@ -89,7 +93,7 @@ func (p *Provider) Read(ctx context.Context, q url.Values, how How) (Ask, error)
 	}
 	if jws := q.Get("request"); jws != "" {
 		if q, err = p.signed(ctx, a.Client, jws); err != nil {
-			return a, err
+			return a.from(plain), err
 		}
 	} else if a.Client.Settings.SignedRequest {
 		return a, refuse("invalid_request", "This client must sign its requests.")
@@ -106,6 +110,14 @@ func (p *Provider) Read(ctx context.Context, q url.Values, how How) (Ask, error)
 	}
 	a.Returnable = true
 	return a, p.fill(ctx, &a, q)
+}
+
+// from is a with the address of plain parameters to return to, if it is one of the
+// client's: for a refusal only.
+func (a Ask) from(q url.Values) Ask {
+	a.Params = Params{RedirectURI: q.Get("redirect_uri"), State: q.Get("state")}
+	a.Returnable = a.Client.Redirects(a.Params.RedirectURI)
+	return a
 }
 
 // fill checks everything after which a refusal may be told to the client.

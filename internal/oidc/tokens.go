@@ -216,6 +216,9 @@ func (p *Provider) UserInfo(ctx context.Context, b Bearer) (map[string]any, erro
 			}
 		}
 	}
+	if m, ok := u.Custom["address"].(map[string]any); ok && slices.Contains(b.Scope, "address") {
+		out["address"] = m
+	}
 	for _, i := range ids {
 		contact(out, b.Scope, i)
 	}

@@ -50,7 +50,7 @@ func TestDeviceGrant(t *testing.T) {
 	p := w.person(t).open(d["verification_uri_complete"].(string)).sees("Television shows the code " + d["user_code"].(string))
 	w.Pass(time.Minute)
 	poll(tv, d, "authorization_pending")
-	q := w.person(t).open(w.URL + "/device").sees(`name="user_code"`).post("", url.Values{"user_code": {"XXXX-XXXX"}}).sees("No device shows this code").sees(`name="user_code"`)
+	q := w.person(t).open(w.URL+"/device").sees(`name="user_code"`).post("", url.Values{"user_code": {"XXXX-XXXX"}}).sees("No device shows this code").sees(`name="user_code"`)
 	q.post("", url.Values{"user_code": {strings.ToLower(strings.ReplaceAll(d["user_code"].(string), "-", " "))}}).sees("Television shows the code")
 	p.post("", nil).passes(w).sees("Your device is signed in")
 	w.Pass(time.Minute)

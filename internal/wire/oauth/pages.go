@@ -195,7 +195,7 @@ func (d Door) askConsent(w http.ResponseWriter, r *http.Request) error {
 }
 
 // words for what a scope shows.
-var words = map[string]string{"openid": "that it is you", "profile": "your name", "email": "your e-mail address", "phone": "your phone number", "offline_access": "this also when you are away"}
+var words = map[string]string{"openid": "that it is you", "profile": "your name", "email": "your e-mail address", "phone": "your phone number", "address": "your postal address", "offline_access": "this also when you are away"}
 
 func wants(a oidc.Ask) string {
 	var list []string
