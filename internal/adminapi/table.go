@@ -58,6 +58,7 @@ func table() []Route {
 		{"PUT /apps/{app}/methods/{kind}", "Set a method for an application", security, "admin.method.changed", serve(putAppMethod)},
 		{"DELETE /apps/{app}/methods/{kind}", "Inherit the settings of a method from the tenant", security, "admin.method.inherited", serve(inheritAppMethod)},
 		{"POST /apps/{app}/methods/{kind}/check", "Check settings without storing them", readers, "", serve(checkAppMethod)},
+		{"POST /apps/{app}/methods/{kind}/messages", "See what a method says to people", readers, "", serve(previewMessages)},
 		{"POST /apps/{app}/methods/{kind}/simulate", "See what failures would lead to", readers, "", serve(simulateAppMethod)},
 
 		{"GET /users", "Find users", watchers, "", serve(listUsers)},

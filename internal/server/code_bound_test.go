@@ -183,6 +183,33 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// TestConsoleMessages: the console shows what a method would say with settings that
+// are not stored, and stores nothing.
+func TestConsoleMessages(t *testing.T) {
+	w := newWorld(t)
+	a := w.owner(t)
+	const at = "POST /apps/demo/methods/email_otp/messages"
+	draft := map[string]any{"colour": "#aa0011", "texts": []any{map[string]any{"message": "signup_code", "language": "fr", "text": "Tapez {code}."}}}
+	r := a.must(t, at, map[string]any{"settings": draft, "language": "fr"})
+	list, _ := r.Doc["items"].([]any)
+	if len(list) != 3 {
+		t.Fatalf("%s", r.Raw)
+	}
+	for _, m := range list {
+		m := m.(map[string]any)
+		if !strings.Contains(m["html"].(string), "#aa0011") || (m["name"] == "signup_code") != (m["text"] == "Tapez 123456.") {
+			t.Errorf("%v", m)
+		}
+	}
+	if r := a.must(t, at, map[string]any{"settings": map[string]any{}, "language": "fr"}); strings.Contains(r.Raw, "#aa0011") {
+		t.Error("a draft was stored")
+	}
+	draft["texts"] = []any{map[string]any{"message": "signup_code", "language": "fr", "text": "Rien."}}
+	if r := a.do(t, at, map[string]any{"settings": draft, "language": "fr"}); r.Status < 400 || r.Status >= 500 {
+		t.Errorf("a text without its code: %d %s", r.Status, r.Raw)
+	}
+}
+
 // TestSettingsAreDocumented: every setting of every method stands in its page,
 // and every test that the page names is there.
 func TestSettingsAreDocumented(t *testing.T) {
