@@ -26,7 +26,7 @@ type seen struct {
 
 // fleeting are the names of what differs from request to request, in headers and
 // bodies.
-var fleeting = []string{"Date", "X-Request-Id", "Set-Cookie", "Content-Length", "request_id", "escapes", "number", "user_identifier", "pin_challenge", "biometrics_challenge", "session_id", "assertion_id", "challenge", "expires_at", "webauthn_session_id", "user_handle", "id", "state", "turn", "visit"}
+var fleeting = []string{"Date", "X-Request-Id", "Set-Cookie", "Content-Length", "request_id", "escapes", "number", "user_identifier", "pin_challenge", "biometrics_challenge", "session_id", "assertion_id", "challenge", "expires_at", "webauthn_session_id", "cross_device_ticket_id", "user_handle", "id", "state", "turn", "visit"}
 
 // passing is what is fleeting in a page.
 var passing = regexp.MustCompile(`(run|vis|trn)_[A-Za-z0-9]+|nonce="[^"]*"`)
@@ -177,8 +177,8 @@ func (w *world) ways(c rest) []way {
 	}}
 	wrong := map[string]any{"totp_code": "000000"}
 	return []way{
-		call("TOTP: API", 240, "totp/authenticate", wrong),
-		call("recovery code: API", 240, "recovery-code/authenticate", map[string]any{"recovery_code": "aaaa-aaaa-aaaa-aaaa"}),
+		call("TOTP: API", 200, "totp/authenticate", wrong),
+		call("recovery code: API", 200, "recovery-code/authenticate", map[string]any{"recovery_code": "aaaa-aaaa-aaaa-aaaa"}),
 		call("mailed code: API", 240, "otp/authenticate", map[string]any{"channel": "email", "passcode": "000000"}),
 		call("direct code: API", 200, "otp/authenticate", map[string]any{"channel": "direct", "passcode": "000000"}),
 		call("reset code: API", 200, "password/reset/email/otp/validate", map[string]any{"email": true, "passcode": "000000"}),
@@ -190,8 +190,11 @@ func (w *world) ways(c rest) []way {
 		journey("mailed code: journey", 24, "email_otp_login", "email_otp", named("email", nil), map[string]any{"passcode": "000000"}),
 		journey("PIN: journey", 20, "mobile_pin", simulator.ClientInput, named("email", map[string]any{"action": "sign_in"}), nil),
 		journey("biometrics: journey", 20, "mobile_pin", "another_way", named("email", nil), nil),
+		journey("recovery code: journey", 40, "totp_login", "another_way", named("username", map[string]any{"recovery_code": "aaaa-aaaa-aaaa-aaaa"}), nil),
+		journey("reset: journey", 16, "password_reset", simulator.ClientInput, named("email", nil), nil),
+		call("passkey on another device", 40, "webauthn/cross-device/authenticate/init", map[string]any{"username": true, "client_id": "demo-web"}),
 		journey("link: journey", 24, "magic_link_login", simulator.ClientInput, named("email", nil), nil),
-		journey("ways to sign in", 76, "sign_in", simulator.ClientInput, named("username", nil), nil),
+		journey("ways to sign in", 60, "sign_in", simulator.ClientInput, named("username", nil), nil),
 		call("reset: asked for", 16, "password/reset/email/otp/send", map[string]any{"email": true}),
 		call("password: API", 20, "password/authenticate", map[string]any{"password": "wrong"}),
 		journey("password: journey", 20, "password_with_totp", "password", named("username", map[string]any{"password": "wrong"}), nil),
