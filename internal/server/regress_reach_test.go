@@ -97,6 +97,81 @@ func TestReg_R32_ListsShowTheirOwn(t *testing.T) {
 	}
 }
 
+// TestUnlockReach: a lock and its end reach as far as the method does (seed 003):
+// codes everywhere in the tenant, authenticator apps in one application, PINs all
+// of a user's in it.
+func TestUnlockReach(t *testing.T) {
+	w := newWorld(t)
+	here := w.rest(t)
+	near := w.neighbour(t, "default", "near")
+	mine, id := w.own(t, here, "ana@example.org")
+	for _, at := range []rest{here, near} {
+		at.want(t, 201, "POST /v1/users/"+id+"/totp", nil)
+	}
+	locked := func(at rest, route string, body map[string]any) bool {
+		t.Helper()
+		body["identifier"] = "ana@example.org"
+		_, out := at.do(t, "POST /v1/auth/"+route+"/authenticate", body)
+		return out["error_code"] == "auth_locked"
+	}
+	fail := func(at rest, route string, body map[string]any) {
+		t.Helper()
+		for range 5 {
+			locked(at, route, body)
+		}
+		if !locked(at, route, body) {
+			t.Fatalf("%s is not locked", route)
+		}
+	}
+	unlock := func(at rest, kind string) {
+		t.Helper()
+		at.want(t, 204, "POST /v1/users/"+id+"/authenticators/types/"+kind+"/unlock", map[string]any{"unlock_type": "automatic"})
+	}
+	code, app := map[string]any{"channel": "email", "passcode": "000000"}, map[string]any{"totp_code": "000000"}
+	fail(here, "otp", code)
+	if !locked(near, "otp", code) {
+		t.Error("a lock of codes is not the tenant's")
+	}
+	if unlock(near, "email_otp"); locked(here, "otp", code) {
+		t.Error("codes were unlocked in one application only")
+	}
+	fail(here, "totp", app)
+	if locked(near, "totp", app) {
+		t.Error("a lock of one application's authenticator apps reaches another's")
+	}
+	fail(near, "totp", app)
+	if unlock(here, "totp"); locked(here, "totp", app) || !locked(near, "totp", app) {
+		t.Error("an unlock of one application's authenticator apps does not end there")
+	}
+	var keys []*simulator.PIN
+	for _, phone := range []string{"one", "two"} {
+		k := simulator.NewPIN()
+		public, err := k.Public("271828")
+		if err != nil {
+			t.Fatal(err)
+		}
+		mine.want(t, 201, "POST /v1/auth/pin/register", map[string]any{"publicKey": public, "publicKeyId": k.ID, "device_id": phone})
+		mine = here.by(t, "/v1/auth/pin/", "ana@example.org", k, "271828")
+		keys = append(keys, k)
+	}
+	wrong := func(k *simulator.PIN) map[string]any {
+		posed := here.want(t, 200, "POST /v1/auth/pin/start", map[string]any{"identifier": "ana@example.org"})["challenge"].(string)
+		s, err := k.Sign("000000", posed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return map[string]any{"publicKeyId": k.ID, "signature": s}
+	}
+	fail(here, "pin", wrong(keys[0]))
+	if locked(here, "pin", wrong(keys[1])) {
+		t.Error("a lock of one phone's PIN reaches the other's")
+	}
+	fail(here, "pin", wrong(keys[1]))
+	if unlock(here, "pin_authenticator"); locked(here, "pin", wrong(keys[0])) || locked(here, "pin", wrong(keys[1])) {
+		t.Error("an unlock of PINs does not reach all of the user's")
+	}
+}
+
 // R40: whoever only knows a name binds nothing to its user, replaces nothing, and
 // with a proof does.
 func TestReg_R40_NoProofNoEnrolment(t *testing.T) {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/simulator"
 )
@@ -154,4 +155,65 @@ func TestTOTPAPI(t *testing.T) {
 		t.Errorf("after the logout: %d", status)
 	}
 	c.want(t, 204, "POST "+at+"/totp/revoke", map[string]any{"authenticator_id": a["id"]})
+}
+
+// TestTOTPRevokedByLabel: a user is shown the labels of their authenticator apps
+// and chooses which one goes (seed 001); the last one that they could sign in with
+// stays.
+func TestTOTPRevokedByLabel(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/totp", map[string]any{"maxTotpPerUser": 2})
+	id := c.want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org"})["user_id"].(string)
+	apps := map[string]simulator.Token{}
+	for _, label := range []string{"Old phone", "New phone"} {
+		var err error
+		if apps[label], err = simulator.ParseToken(c.want(t, 201, "POST /v1/users/"+id+"/totp", map[string]any{"label": label})["uri"].(string)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, body := c.do(t, "POST /v1/users/"+id+"/totp", map[string]any{"label": "A third"}); got != 400 || body["ts_error_code"] != "auth_max_authenticators_count_exceeded" {
+		t.Errorf("beyond the limit: %d %v", got, body)
+	}
+	w.publish(t, `{"id": "revoke", "name": "Revoke", "kind": "client", "start": "login", "nodes": {
+		"login": {"kind": "login_form", "config": {"methods": ["totp"], "output": "login"}, "next": {"totp": "proof"}},
+		"proof": {"kind": "totp.authenticate", "config": {"user": {"expr": "login.username"}, "code": {"expr": "login.totp_code"}}, "next": {"success": "list", "failure": "no"}},
+		"list": {"kind": "authenticators.list", "config": {"type": "totp", "output": "mine"}, "next": {"success": "show", "failure": "no"}},
+		"show": {"kind": "json_data", "config": {"data": {"labels": {"expr": "mine.map(a, a.label)"}}}, "next": {"success": "which"}},
+		"which": {"kind": "get_information", "config": {"form_id": "which", "output": "which", "fields": [{"name": "label", "required": true}]}, "next": {"success": "gone"}},
+		"gone": {"kind": "totp.revoke", "config": {"id": {"expr": "mine.filter(a, a.label == which.label)[0].id"}}, "next": {"success": "done", "failure": "no"}},
+		"done": {"kind": "complete"}, "no": {"kind": "reject"}}}`)
+	revoke := func(with, label string) simulator.Response {
+		t.Helper()
+		code, err := apps[with].Code(w.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, r := w.entered(t, "revoke", "totp", map[string]any{"username": "ana@example.org", "totp_code": code})
+		if r.Type != simulator.InputRequired {
+			t.Fatalf("%+v", r)
+		}
+		if r, err = b.Submit(t.Context(), simulator.ClientInput, map[string]any{"label": label}); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := revoke("New phone", "Old phone"); r.Type != simulator.Success {
+		t.Errorf("%+v", r)
+	}
+	_, left := c.do(t, "GET /v1/users/"+id+"/authenticators", nil)
+	for _, a := range left["result"].([]any) {
+		if a := a.(map[string]any); a["type"] == "totp" && (a["name"] != "New phone" || a["status"] != "active") {
+			t.Errorf("left: %v", a)
+		}
+	}
+	w.Pass(31 * time.Second)
+	if r := revoke("New phone", "New phone"); r.Type != simulator.Rejection {
+		t.Errorf("the last one went: %+v", r)
+	}
+	c.want(t, 201, "POST /v1/users/"+id+"/recovery-codes", nil)
+	w.Pass(31 * time.Second)
+	if r := revoke("New phone", "New phone"); r.Type != simulator.Success {
+		t.Errorf("beside recovery codes: %+v", r)
+	}
 }

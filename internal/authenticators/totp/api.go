@@ -100,7 +100,7 @@ func revokeFor(ctx context.Context, x *backend.Exec, in revokeBody) (backend.Out
 		if err != nil {
 			return err
 		}
-		return Revoke(ctx, tx, x.Subject(Kind, u.ID), authn.CredentialID(in.ID))
+		return Revoke(ctx, tx, x.Subject(Kind, u.ID), authn.CredentialID(in.ID), true)
 	})
 }
 

@@ -53,7 +53,7 @@ func init() {
 	})
 	journey.Register(journey.Step[revokeConfig]{
 		Kind: "totp.revoke", Title: "Revoke my TOTP", Category: "Enrol",
-		Doc:      "Takes an authenticator app from the user, by its id from the list of authenticators. The user must have been proven in this run.",
+		Doc:      "Takes an authenticator app from the user, by its id from the list of authenticators. The last thing that the user could sign in with stays. The user must have been proven in this run.",
 		Config:   form.New(user, form.Text("id", "Authenticator", form.Help("Empty: the only one."))),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
 		Run:      revoke,
@@ -172,7 +172,7 @@ func revoke(ctx context.Context, x *journey.Exec, c revokeConfig) (journey.Next,
 		err = fault.New(fault.Denied, "Prove who you are first, then remove this.")
 	}
 	if err == nil {
-		err = Revoke(ctx, x.Tx, authn.Subject{Tenant: x.Tenant(), App: x.App(), User: u.ID}, authn.CredentialID(c.ID))
+		err = Revoke(ctx, x.Tx, authn.Subject{Tenant: x.Tenant(), App: x.App(), User: u.ID}, authn.CredentialID(c.ID), false)
 	}
 	return journey.Judge(x, err)
 }

@@ -216,8 +216,9 @@ func enrolled(ctx context.Context, tx *db.Tx, s authn.Subject) (settings, []auth
 }
 
 // Revoke takes one authenticator from a user; fault.NotFound if it is not one of
-// theirs. An empty id means the only one: fault.Invalid if there are several.
-func Revoke(ctx context.Context, tx *db.Tx, s authn.Subject, id authn.CredentialID) error {
+// theirs. An empty id means the only one: fault.Invalid if there are several. The
+// last thing that a user could sign in with stays (authn.LastFactor) unless force.
+func Revoke(ctx context.Context, tx *db.Tx, s authn.Subject, id authn.CredentialID, force bool) error {
 	s.Kind = Kind
 	creds, err := authn.Credentials[secret](ctx, tx, s)
 	if err != nil {
@@ -228,7 +229,7 @@ func Revoke(ctx context.Context, tx *db.Tx, s authn.Subject, id authn.Credential
 	}
 	for _, c := range creds {
 		if id == "" || c.ID == id {
-			return authn.Delete(ctx, tx, s, c.ID, true)
+			return authn.Delete(ctx, tx, s, c.ID, force)
 		}
 	}
 	return fault.New(fault.NotFound, "no such authenticator")
