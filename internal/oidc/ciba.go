@@ -89,7 +89,34 @@ func (p *Provider) backchannelParams(ctx context.Context, c apps.Client, q url.V
 		}
 		return q, nil
 	}
-	return p.signed(ctx, c, jws)
+	return p.signedBackchannel(ctx, c, jws)
+}
+
+// signedBackchannel reads a signed request (CIBA 7.1.1): every claim about itself
+// is there, it is for an hour at most, and it counts once.
+func (p *Provider) signedBackchannel(ctx context.Context, c apps.Client, jws string) (url.Values, error) {
+	bad := refuse("invalid_request", "The signed request is not signed by this client, not for this server, not in its time, or was used.")
+	claims, err := p.byClient(ctx, c, jws)
+	if err != nil {
+		return nil, refused(err, bad)
+	}
+	now, jti := p.Kit.DB.Now(), text(claims, "jti")
+	exp, ends := seconds(claims, "exp")
+	nbf, begins := seconds(claims, "nbf")
+	_, made := seconds(claims, "iat")
+	if !ends || !begins || !made || jti == "" || text(claims, "iss") != string(c.ID) || !p.forUs(claims["aud"]) || !now.Before(exp) || nbf.After(now.Add(time.Minute)) || exp.Sub(nbf) > time.Hour {
+		return nil, bad
+	}
+	if id := text(claims, "client_id"); id != "" && id != string(c.ID) {
+		return nil, bad
+	}
+	return parameters(claims), p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		fresh, err := once(ctx, tx, "ciba/"+string(c.ID), jti, exp.Add(time.Minute))
+		if err == nil && !fresh {
+			return bad
+		}
+		return err
+	})
 }
 
 // backchannel is a request that was checked.

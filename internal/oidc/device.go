@@ -154,10 +154,10 @@ func (p *Provider) polled(ctx context.Context, kind string, c apps.Client, handl
 		return err
 	})
 	switch {
-	case err != nil && Refusal(err) == gone:
-		return r, refuse("expired_token", "It has run out, or never was.")
+	case err == late:
+		return r, refuse("expired_token", "It has run out.")
 	case err != nil:
-		return r, err
+		return r, refused(err, errGrant)
 	case fast:
 		return r, refuse("slow_down", "Wait %d seconds between two tries.", int(min(r.pace+pollPace, time.Minute)/time.Second))
 	}

@@ -255,10 +255,15 @@ func (p *Provider) signed(ctx context.Context, c apps.Client, jws string) (url.V
 		return nil, refused(err, bad)
 	}
 	exp, ok := seconds(claims, "exp")
-	if ok && !p.Kit.DB.Now().Before(exp) || text(claims, "client_id") != string(c.ID) || text(claims, "iss") != string(c.ID) || !p.forUs(claims["aud"]) ||
+	if ok && !p.Kit.DB.Now().Before(exp) || !ok && c.Settings.SignedRequest || text(claims, "client_id") != string(c.ID) || text(claims, "iss") != string(c.ID) || !p.forUs(claims["aud"]) ||
 		text(claims, "request") != "" || text(claims, "request_uri") != "" {
 		return nil, bad
 	}
+	return parameters(claims), nil
+}
+
+// parameters are claims as a form would carry them.
+func parameters(claims map[string]any) url.Values {
 	q := url.Values{}
 	for name, v := range claims {
 		switch v := v.(type) {
@@ -270,7 +275,7 @@ func (p *Provider) signed(ctx context.Context, c apps.Client, jws string) (url.V
 			q.Set(name, db.Text(v))
 		}
 	}
-	return q, nil
+	return q
 }
 
 // clip cuts what is only kept and shown.

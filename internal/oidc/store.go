@@ -64,8 +64,12 @@ type body struct {
 	Second authn.ChallengeID `json:"second,omitempty"`
 }
 
-// gone is the answer to a handle that opens nothing.
-var gone = refuse("invalid_request", "This took too long, was answered, or never was. Start again.")
+// gone is the answer to a handle that opens nothing, late to one whose time is
+// over.
+var (
+	gone = refuse("invalid_request", "This took too long, was answered, or never was. Start again.")
+	late = refuse(gone.Word, gone.Text)
+)
 
 func named(q db.Q, handle string) string {
 	return q.Vault().Hash("request", handle)
@@ -113,7 +117,7 @@ func find(ctx context.Context, q db.Q, where string, arg any) (record, error) {
 	}
 	r.pace = time.Duration(pace) * time.Millisecond
 	if !q.Now().Before(r.Expires) {
-		return r, gone
+		return r, late
 	}
 	b, err := q.Vault().Open(requestPlace(r.ID), sealed)
 	if err == nil {
@@ -158,11 +162,12 @@ func (r *record) topic() string { return "request/" + r.ID }
 
 var errMoved = errors.New("the request was moved")
 
-// Sweep deletes what has run out; jobs calls it. Grants stay a day longer, so
-// that the use of an old token is still noticed.
+// Sweep deletes what has run out; jobs calls it. Requests stay ten minutes longer,
+// so that who asks is told that they have run out; grants a day, so that the use
+// of an old token is still noticed.
 func Sweep(ctx context.Context, tx *db.Tx) error {
 	now := tx.Now()
-	_, err := tx.Exec(ctx, `DELETE FROM requests WHERE expires_at < $1`, now)
+	_, err := tx.Exec(ctx, `DELETE FROM requests WHERE expires_at < $1`, now.Add(-10*time.Minute))
 	if err == nil {
 		_, err = tx.Exec(ctx, `DELETE FROM used_ids WHERE expires_at < $1`, now)
 	}
