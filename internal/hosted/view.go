@@ -173,7 +173,7 @@ func (v *view) draw(p *journey.Prompt, now time.Time) {
 // titles are for prompts whose author gave none.
 var titles = map[string]string{
 	"push.wait": "Approve on your phone", "push.device": "Which phone?", "totp.register": "Set up your authenticator app", "totp.confirm": "Enter the first code",
-	"code.email": "Check your mail", "code.sms": "Check your messages", "magiclink.wait": "Check your mail", "password.replace": "Choose a new password", "form": "One more thing",
+	"code.email": "Check your mail", "code.sms": "Check your messages", "code.generic": "Check your messages", "magiclink.wait": "Check your mail", "password.replace": "Choose a new password", "form": "One more thing",
 	"ticket.wait": "One moment", "totp.sign": "Sign this",
 }
 

@@ -142,3 +142,31 @@ func TestCodeAPI(t *testing.T) {
 		t.Errorf("too many codes: %d", got)
 	}
 }
+
+// TestGenericCode: the journey decides by which channel a code goes, and it counts
+// for that one.
+func TestGenericCode(t *testing.T) {
+	w := newWorld(t)
+	w.rest(t).want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org", "phone_number": "+4915112345678"})
+	w.publish(t, `{"id": "generic", "name": "Generic", "kind": "client", "start": "who", "nodes": {
+		"who": {"kind": "get_information", "config": {"form_id": "who", "output": "who", "fields": [{"name": "email"}, {"name": "by"}]}, "next": {"success": "code"}},
+		"code": {"kind": "code.generic", "config": {"channel": {"expr": "who.by"}, "user": {"expr": "who.email"}}, "next": {"success": "done", "failure": "no", "cancel": "no"}},
+		"done": {"kind": "complete"}, "no": {"kind": "reject"}}}`)
+	for by, to := range map[string][2]string{"email": {"mail", "ana@example.org"}, "sms": {"sms", "+4915112345678"}} {
+		b, r := w.entered(t, "generic", simulator.ClientInput, map[string]any{"email": "ana@example.org", "by": by})
+		if r.Step != "transmit_platform_generic_otp_authentication" || r.Number("code_length") != 6 {
+			t.Fatalf("%s: %+v", by, r)
+		}
+		code := w.sentCode(t, to[0], to[1], 1)
+		if r, err := b.Submit(t.Context(), simulator.ClientInput, map[string]any{"passcode": other(code)}); err != nil || r.ErrorCode != "invalid_credentials" {
+			t.Errorf("%s, a wrong code: %+v, %v", by, r, err)
+		}
+		if r, err := b.Submit(t.Context(), simulator.ClientInput, map[string]any{"passcode": code}); err != nil || r.Type != simulator.Success {
+			t.Errorf("%s: %+v, %v", by, r, err)
+		}
+	}
+	_, r := w.entered(t, "generic", simulator.ClientInput, map[string]any{"email": "ana@example.org", "by": "pigeon"})
+	if r.Type == simulator.Success || r.Step == "transmit_platform_generic_otp_authentication" {
+		t.Errorf("by pigeon: %+v", r)
+	}
+}

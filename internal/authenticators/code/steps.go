@@ -19,6 +19,16 @@ func init() {
 	ask("code.sms", "SMS OTP authentication", SMS, false)
 	ask("code.verify_email", "E-mail validation", Email, true)
 	ask("code.verify_phone", "Phone validation", SMS, true)
+	journey.Register(journey.Step[genericConfig]{
+		Kind: "code.generic", Title: "OTP authentication", Category: "Authenticate",
+		Doc:      "Sends a code by mail or by text message, as the journey decides, and asks for it. Somebody unknown is asked in the same way and never right.",
+		Config:   append(form.New(form.Choice("channel", "Channel", []string{"email", "sms"}, form.Required)), asked(signIn)...),
+		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel},
+		Role:     journey.Proves,
+		Run: func(ctx context.Context, x *journey.Exec, c genericConfig) (journey.Next, error) {
+			return asking{x, config{c.User, c.To, c.Occasion, c.Language}, channels[c.Channel], "code.generic", false}.run(ctx)
+		},
+	})
 	journey.Register(journey.Step[temporaryConfig]{
 		Kind: "code.temporary", Title: "Temporary access code", Category: "Authenticate",
 		Doc:      "Takes a code that support handed out.",
@@ -38,6 +48,22 @@ type config struct {
 	To       string `json:"to"`
 	Occasion string `json:"occasion"`
 	Language string `json:"language"`
+}
+
+type genericConfig struct {
+	Channel  string `json:"channel"`
+	User     string `json:"user"`
+	To       string `json:"to"`
+	Occasion string `json:"occasion"`
+	Language string `json:"language"`
+}
+
+// asked are the settings of a step that sends a code, usually for this occasion.
+func asked(usual string) form.Form {
+	return form.New(userField(),
+		form.Text("to", "Address or number", form.Help("One of the user's; empty: their primary one.")),
+		form.Choice("occasion", "Occasion", []string{usual, signUp}, form.Default(usual), form.Help("Which words the message has.")),
+		form.Text("language", "Language", form.MaxLen(16), form.Help("Empty: the user's.")))
 }
 
 // The occasions of a code, as users know them.
@@ -64,11 +90,8 @@ func ask(kind, title string, method authn.Kind, verifies bool) {
 	}
 	s := journey.Step[config]{
 		Kind: kind, Title: title, Category: "Authenticate",
-		Doc: "Sends a code and asks for it. Somebody unknown is asked in the same way and never right.",
-		Config: form.New(userField(),
-			form.Text("to", "Address or number", form.Help("One of the user's; empty: their primary one.")),
-			form.Choice("occasion", "Occasion", []string{usual, signUp}, form.Default(usual), form.Help("Which words the message has.")),
-			form.Text("language", "Language", form.MaxLen(16), form.Help("Empty: the user's."))),
+		Doc:      "Sends a code and asks for it. Somebody unknown is asked in the same way and never right.",
+		Config:   asked(usual),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel},
 		Role:     journey.Proves,
 		Run: func(ctx context.Context, x *journey.Exec, c config) (journey.Next, error) {

@@ -74,7 +74,7 @@ var silent = map[string]bool{"device.register": true, "device.validate": true}
 // asked are the fields that the answer to a step's own prompt has.
 var asked = map[string][]string{
 	"information": {}, "totp.register": {}, "push.authenticate": {}, "ticket.wait": {}, "magiclink.authenticate": {},
-	"code.email": {"passcode"}, "code.sms": {"passcode"}, "code.verify_email": {"passcode"}, "code.verify_phone": {"passcode"}, "push.validate_code": {"passcode"},
+	"code.email": {"passcode"}, "code.sms": {"passcode"}, "code.generic": {"passcode"}, "code.verify_email": {"passcode"}, "code.verify_phone": {"passcode"}, "push.validate_code": {"passcode"},
 	"totp.authenticate": {"totp_code"}, "totp.confirm": {"totp_code"}, "totp.sign": {"totp_code"}, "recovery.authenticate": {"code"}, "recovery.generate": {},
 	"password.authenticate": {"password"}, "password.register": {"new_password"},
 	"passkey.register": {"webauthn_encoded_result"}, "passkey.authenticate": {"webauthn_encoded_result"}, "passkey.sign": {"webauthn_encoded_result"},

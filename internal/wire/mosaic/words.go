@@ -21,6 +21,7 @@ var types = map[string]string{
 	"pin.sign":               "transmit_platform_mobile_pin_transaction_signing",
 	"code.email":             "transmit_platform_email_otp_authentication",
 	"code.sms":               "transmit_platform_sms_otp_authentication",
+	"code.generic":           "transmit_platform_generic_otp_authentication",
 	"code.verify_email":      "transmit_platform_email_validation",
 	"code.verify_phone":      "transmit_platform_sms_validation",
 	"passkey.register":       "transmit_platform_web_authn_registration",
