@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/db"
@@ -297,6 +298,15 @@ func SetDeviceStatus(ctx context.Context, tx *db.Tx, id DeviceID, s DeviceStatus
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, "no such device")
 	}
+	return err
+}
+
+// RenameDevice gives a device another name, of 1 to 100 characters.
+func RenameDevice(ctx context.Context, tx *db.Tx, id DeviceID, name string) error {
+	if n := utf8.RuneCountInString(name); n < 1 || n > 100 || hasHidden(name) {
+		return fault.New(fault.Invalid, "A name has 1 to 100 characters.")
+	}
+	_, err := tx.Exec(ctx, `UPDATE devices SET name = $1, rev = rev + 1 WHERE id = $2`, name, id)
 	return err
 }
 

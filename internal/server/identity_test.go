@@ -330,6 +330,13 @@ func TestAuthenticatorsAPI(t *testing.T) {
 	}
 	_, devices := c.do(t, "GET "+at+"/device-keys", nil)
 	key := devices["result"].([]any)[0].(map[string]any)["key_id"].(string)
+	c.want(t, 204, "PATCH "+at+"/device-keys/"+key, map[string]any{"display_name": "Amy's phone"})
+	if got, _ := c.do(t, "PATCH "+at+"/device-keys/"+key, map[string]any{"display_name": strings.Repeat("x", 101)}); got != 400 {
+		t.Errorf("a name of 101 characters: %d", got)
+	}
+	if _, body := c.do(t, "GET "+at+"/device-keys", nil); body["result"].([]any)[0].(map[string]any)["display_name"] != "Amy's phone" {
+		t.Errorf("renamed: %v", body)
+	}
 	c.want(t, 204, "PATCH "+at+"/device-keys/"+key, map[string]any{"status": "Blocked"})
 	if _, body := c.do(t, "GET "+at+"/device-keys", nil); body["result"].([]any)[0].(map[string]any)["status"] != "Blocked" {
 		t.Errorf("blocked: %v", body)

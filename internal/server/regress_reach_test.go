@@ -172,6 +172,55 @@ func TestUnlockReach(t *testing.T) {
 	}
 }
 
+// TestDeviceSteps: in a journey, who has proven to be a device's owner lists,
+// renames, blocks and deletes it, and nobody else does.
+func TestDeviceSteps(t *testing.T) {
+	w := newWorld(t)
+	w.registered(t, "amy@example.org", 0)
+	c := w.rest(t)
+	id := c.want(t, 200, "GET /v1/users/identifier?identifier_name=email&identifier_value=amy@example.org", nil)["user_id"].(string)
+	device := func() map[string]any {
+		t.Helper()
+		_, out := c.do(t, "GET /v1/users/"+id+"/device-keys", nil)
+		list := out["result"].([]any)
+		if len(list) == 0 {
+			return nil
+		}
+		return list[0].(map[string]any)
+	}
+	try := func(step, more string, proven bool) simulator.Response {
+		t.Helper()
+		first, code := "list", ""
+		if proven {
+			first = "prove"
+			code = c.want(t, 200, "POST /v1/auth/otp/send", map[string]any{"channel": "direct", "identifier": "amy@example.org"})["code"].(string)
+		}
+		w.publish(t, `{"id": "devices", "name": "Devices", "kind": "client", "start": "who", "nodes": {
+			"who": {"kind": "get_information", "config": {"form_id": "who", "output": "who", "fields": [{"name": "email"}, {"name": "code"}]}, "next": {"success": "`+first+`"}},
+			"prove": {"kind": "code.temporary", "config": {"user": {"expr": "who.email"}, "code": {"expr": "who.code"}}, "next": {"success": "list", "failure": "no", "expired": "no"}},
+			"list": {"kind": "devices.list", "config": {"user": {"expr": "who.email"}, "output": "mine"}, "next": {"success": "do", "failure": "no"}},
+			"do": {"kind": "`+step+`", "config": {"user": {"expr": "who.email"}, "key_id": {"expr": "mine[0].key_id"}`+more+`}, "next": {"success": "done", "failure": "no"}},
+			"done": {"kind": "complete"}, "no": {"kind": "reject"}}}`)
+		_, r := w.entered(t, "devices", simulator.ClientInput, map[string]any{"email": "amy@example.org", "code": code})
+		return r
+	}
+	for _, s := range []struct {
+		step, more string
+		did        func(d map[string]any) bool
+	}{
+		{"devices.rename", `, "name": "Amy's phone"`, func(d map[string]any) bool { return d != nil && d["display_name"] == "Amy's phone" }},
+		{"devices.block", "", func(d map[string]any) bool { return d != nil && d["status"] == "Blocked" }},
+		{"devices.delete", "", func(d map[string]any) bool { return d == nil }},
+	} {
+		if r := try(s.step, s.more, false); r.Type != simulator.Rejection || s.did(device()) {
+			t.Errorf("%s by anybody: %+v %v", s.step, r, device())
+		}
+		if r := try(s.step, s.more, true); r.Type != simulator.Success || !s.did(device()) {
+			t.Errorf("%s by its owner: %+v %v", s.step, r, device())
+		}
+	}
+}
+
 // R40: whoever only knows a name binds nothing to its user, replaces nothing, and
 // with a proof does.
 func TestReg_R40_NoProofNoEnrolment(t *testing.T) {

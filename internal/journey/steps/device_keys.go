@@ -19,6 +19,21 @@ func init() {
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
 		Run:      runDevices,
 	})
+	journey.Register(journey.Step[renamedDevice]{
+		Kind: "devices.rename", Title: "Device keys API: update", Category: "Devices",
+		Doc:      "Gives a device of the user another name. The user must have been proven in this run.",
+		Config:   form.New(userField(), form.Text("key_id", "Device key id", form.Required), form.Text("name", "Name", form.Required, form.MaxLen(400))),
+		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
+		Run: func(ctx context.Context, x *journey.Exec, c renamedDevice) (journey.Next, error) {
+			err := withDevice(ctx, x, deviceKey{c.User, c.KeyID}, func(_ authn.Subject, d directory.Device) error {
+				return directory.RenameDevice(ctx, x.Tx, d.ID, c.Name)
+			})
+			if err != nil {
+				return journey.Judge(x, err)
+			}
+			return journey.Go(journey.Success), x.Audit(ctx, "device.renamed", "", nil)
+		},
+	})
 	for kind, title := range map[string]string{"devices.block": "Device keys API: block", "devices.delete": "Device keys API: delete"} {
 		journey.Register(journey.Step[deviceKey]{
 			Kind: kind, Title: title, Category: "Devices",
@@ -26,7 +41,15 @@ func init() {
 			Config:   form.New(userField(), form.Text("key_id", "Device key id", form.Required)),
 			Outcomes: []journey.Outcome{journey.Success, journey.Failure},
 			Run: func(ctx context.Context, x *journey.Exec, c deviceKey) (journey.Next, error) {
-				err := withDevice(ctx, x, c, kind == "devices.delete")
+				err := withDevice(ctx, x, c, func(s authn.Subject, d directory.Device) error {
+					if kind == "devices.block" {
+						return directory.SetDeviceStatus(ctx, x.Tx, d.ID, directory.DeviceBlocked)
+					}
+					if err := authn.ForgetDevice(ctx, x.Tx, s, d); err != nil {
+						return err
+					}
+					return directory.RemoveDevice(ctx, x.Tx, d.ID)
+				})
 				if err != nil {
 					return journey.Judge(x, err)
 				}
@@ -46,6 +69,12 @@ type deviceKey struct {
 	KeyID string `json:"key_id"`
 }
 
+type renamedDevice struct {
+	User  string `json:"user"`
+	KeyID string `json:"key_id"`
+	Name  string `json:"name"`
+}
+
 func runDevices(ctx context.Context, x *journey.Exec, c deviceKeys) (journey.Next, error) {
 	u, err := x.User(ctx, c.User)
 	if err != nil {
@@ -63,7 +92,8 @@ func runDevices(ctx context.Context, x *journey.Exec, c deviceKeys) (journey.Nex
 	return journey.Go(journey.Success), nil
 }
 
-func withDevice(ctx context.Context, x *journey.Exec, c deviceKey, forget bool) error {
+// withDevice runs fn on a device of a user who was proven in this run.
+func withDevice(ctx context.Context, x *journey.Exec, c deviceKey, fn func(s authn.Subject, d directory.Device) error) error {
 	s, err := own(ctx, x, c.User)
 	if err != nil {
 		return err
@@ -73,16 +103,9 @@ func withDevice(ctx context.Context, x *journey.Exec, c deviceKey, forget bool) 
 		return err
 	}
 	for _, d := range list {
-		if !strings.EqualFold(d.KeyID, c.KeyID) {
-			continue
+		if strings.EqualFold(d.KeyID, c.KeyID) {
+			return fn(s, d)
 		}
-		if !forget {
-			return directory.SetDeviceStatus(ctx, x.Tx, d.ID, directory.DeviceBlocked)
-		}
-		if err := authn.ForgetDevice(ctx, x.Tx, s, d); err != nil {
-			return err
-		}
-		return directory.RemoveDevice(ctx, x.Tx, d.ID)
 	}
 	return fault.New(fault.NotFound, "no such device")
 }

@@ -15,7 +15,7 @@ func init() {
 	const one = "/v1/users/{user_id}/device-keys/{key_id}"
 	call("GET /v1/users/{user_id}/device-keys", "List a user's device keys", "devices:read", listDevices)
 	call("POST /v1/users/{user_id}/device-keys", "Bind a device key to a user", "devices:create", bindDevice)
-	call("PATCH "+one, "Block, suspend or revive a device", "devices:edit", setDevice)
+	call("PATCH "+one, "Rename, block, suspend or revive a device", "devices:edit", setDevice)
 	call("DELETE "+one, "Forget a device", "devices:delete", forgetDevice)
 	own("GET /v1/users/me/device-keys", "List your devices", listDevices)
 }
@@ -79,16 +79,22 @@ func bindDevice(ctx context.Context, x *backend.Exec, in newDevice) (backend.Out
 	return backend.Out{Status: http.StatusCreated, Body: map[string]any{"result": shown}}, err
 }
 
-type deviceStatus struct {
-	Status string `json:"status"`
+type deviceChange struct {
+	Status string `json:"status,omitempty"`
+	Name   string `json:"display_name,omitempty"`
 }
 
-func setDevice(ctx context.Context, x *backend.Exec, in deviceStatus) (backend.Out, error) {
+func setDevice(ctx context.Context, x *backend.Exec, in deviceChange) (backend.Out, error) {
 	to, ok := map[string]directory.DeviceStatus{"Active": directory.DeviceActive, "Blocked": directory.DeviceBlocked, "Suspended": directory.DeviceSuspended}[in.Status]
-	if !ok {
+	if !ok && (in.Status != "" || in.Name == "") {
 		return backend.Out{}, fault.New(fault.Invalid, "A device is Active, Blocked or Suspended.")
 	}
 	return done(editDevice(ctx, x, func(tx *db.Tx, d directory.Device) error {
+		if in.Name != "" {
+			if err := directory.RenameDevice(ctx, tx, d.ID, in.Name); err != nil || in.Status == "" {
+				return err
+			}
+		}
 		return directory.SetDeviceStatus(ctx, tx, d.ID, to)
 	}))
 }
