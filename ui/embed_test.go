@@ -20,6 +20,7 @@ var forbidden = []struct {
 	{"a style in the markup", []string{".html"}, regexp.MustCompile(`<style|\sstyle=`)},
 	{"HTML made of text", []string{".js"}, regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|setHTMLUnsafe`)},
 	{"code made of text", []string{".js"}, regexp.MustCompile(`\beval\(|new Function\(|set(Timeout|Interval)\(\s*['"` + "`" + `]`)},
+	{"an ear for other windows", []string{".js"}, regexp.MustCompile(`window\.(onmessage|addEventListener\(\s*['"]message)|(parent|opener|top)\.postMessage`)}, // R74
 	{"a style attribute", []string{".js"}, regexp.MustCompile(`setAttribute\(\s*['"]style`)},
 	{"something from elsewhere", []string{".html", ".css", ".js"}, regexp.MustCompile(`(src|href)="(https?:)?//|@import|url\(\s*['"]?(https?:)?//|(from |import |import\()['"](https?:)?//`)},
 }

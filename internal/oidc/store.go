@@ -68,7 +68,7 @@ type body struct {
 // over.
 var (
 	gone = refuse("invalid_request", "This took too long, was answered, or never was. Start again.")
-	late = refuse(gone.Word, gone.Text)
+	late = refuse(gone.Word, "%s", gone.Text)
 )
 
 func named(q db.Q, handle string) string {

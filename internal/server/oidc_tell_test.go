@@ -28,7 +28,8 @@ type ear struct {
 	*httptest.Server
 	mu     sync.Mutex
 	heard  []heard
-	status int // what it answers with; 0: 204
+	status int               // what it answers with; 0: 204
+	serves map[string]string // documents, by path
 }
 
 type heard struct {
@@ -58,6 +59,10 @@ func (e *ear) hear(w http.ResponseWriter, r *http.Request) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if doc, ok := e.serves[r.URL.Path]; ok {
+		_, _ = io.WriteString(w, doc)
+		return
+	}
 	if e.status != 0 {
 		w.WriteHeader(e.status)
 		return
