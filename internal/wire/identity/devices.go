@@ -57,6 +57,9 @@ func bindDevice(ctx context.Context, x *backend.Exec, in newDevice) (backend.Out
 	if err != nil {
 		return backend.Out{}, backend.Code(err, "auth_invalid_key_encoding")
 	}
+	if len(in.Custom) > 0 {
+		return backend.Out{}, fault.New(fault.Invalid, "Devices keep no custom_data: keep it with the user.")
+	}
 	if key.ID() != in.KeyID && in.KeyID != "" {
 		return backend.Out{}, fault.New(fault.Invalid, "key_id is not the hash of this key.")
 	}
