@@ -113,6 +113,9 @@ func (d Door) prove(f finished) func(ctx context.Context, tx *db.Tx) ([]authn.Pr
 			return nil, notFinished
 		}
 		if ch.Subject.Kind == mailedLink.Kind {
+			if !ch.State.Open() { // cancelled here, whatever became of the link
+				return nil, notFinished
+			}
 			id = authn.ChallengeID(ch.Data.Ref)
 		}
 		p, err := authn.Redeem(ctx, tx, id)

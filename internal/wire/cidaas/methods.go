@@ -55,7 +55,7 @@ var methods = []method{
 }
 
 // mailedLink is what EMAIL is when a link is asked for instead of a code.
-var mailedLink = method{Type: "EMAIL", Kind: "magiclink", way: byMessage, begin: "POST /inside/link/email", always: true}
+var mailedLink = method{Type: "EMAIL", Kind: "magic_link", way: byMessage, begin: "POST /inside/link/email", always: true}
 
 // foreign are types of the protocol that we know of and do not have.
 var foreign = []string{"PATTERN", "VOICE", "FIDOU2F", "IVR", "IRIS", "SECURITY_QUESTION", "CHAT"}

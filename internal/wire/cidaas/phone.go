@@ -116,7 +116,10 @@ func (d Door) deny(r *http.Request, in body) (any, error) {
 		ch, err = reply.Refuse(r.Context(), tx, clip(in.get("reason")))
 		return err
 	})
-	return d.stood(ch), said(err)
+	if err != nil {
+		return nil, said(err)
+	}
+	return d.stood(ch), nil
 }
 
 // cancel ends an open flow, of authentication or of enrolment, by any exchange id
@@ -129,21 +132,30 @@ func (d Door) cancel(r *http.Request, in body) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ch push.Challenge
+	var e authn.Challenge[enrolment]
 	err = d.Kit.DB.Move(r.Context(), func(tx *db.Tx) (err error) {
-		if ch, err = authn.Recall[push.Request](r.Context(), tx, id); err != nil {
+		if e, err = authn.Recall[enrolment](r.Context(), tx, id); err != nil {
 			return err
 		}
-		if !ch.State.Open() {
+		if !e.State.Open() || e.Data.Setup && e.State == authn.Allowed { // who is enrolled stays so
 			return lateExchange
 		}
-		ch.Data.Reason = "cancelled"
-		return authn.Move(r.Context(), tx, &ch, authn.Cancelled)
+		whole, err := authn.Recall[map[string]any](r.Context(), tx, id) // whatever its method keeps
+		if err != nil {
+			return err
+		}
+		whole.Data["reason"] = "cancelled"
+		err = authn.Move(r.Context(), tx, &whole, authn.Cancelled)
+		e.Turn = whole.Turn
+		return err
 	})
 	if fault.Is(err, fault.NotFound) {
 		err = badExchange
 	}
-	return d.stood(ch), err
+	if err != nil {
+		return nil, said(err)
+	}
+	return map[string]any{"exchange_id": held(d.Kit.DB, e.ID, e.Turn, e.Expires), "sub": e.Data.Masked, "status_id": string(e.ID)}, nil
 }
 
 // performPhone is the last answer of a phone: the number that was chosen or, where
