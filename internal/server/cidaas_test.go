@@ -195,59 +195,6 @@ func TestCidaasSeed(t *testing.T) {
 	}
 }
 
-// step is one call of the machine.
-type step struct{ name, path string }
-
-// TestCidaasMachine tries every call in every state, with every exchange id, by
-// the phone and by another: what is not the next step of the very phone changes
-// nothing.
-func TestCidaasMachine(t *testing.T) {
-	w := newWorld(t)
-	v := w.vendor(t)
-	phone, _ := v.enrolled()
-	stranger := phoneOf{"client_id": phone["client_id"], "device_id": "dev-1", "push_id": "another"}
-	acknowledge, allow := step{"acknowledge", "/verification-srv/v2/authenticate/push_acknowledge/PUSH"}, step{"allow", "/verification-srv/v2/authenticate/allow/PUSH"}
-	deny, cancel := step{"deny", "/verification-srv/v2/authenticate/reject/PUSH"}, step{"cancel", "/verification-srv/v2/authenticate/cancel/PUSH"}
-	perform := step{"perform", "/verification-srv/v2/authenticate/authenticate/PUSH"}
-	order := []step{acknowledge, allow, perform}
-	after := []string{"INITIATED", "PUSH_ACKNOWLEDGED", "ALLOWED", "AUTHENTICATED"}
-	for at := range after {
-		w.Pass(11 * time.Minute)
-		request := v.request()
-		begun := v.want("POST", "/verification-srv/v2/authenticate/initiate/PUSH/", map[string]any{"usage_type": "INITIAL_AUTHENTICATION", "request_id": request, "email": "ada@example.org", "type": "PUSH"})
-		status, number := begun["status_id"].(string), begun["push_selected_number"]
-		ids := []string{exchangeOf(begun)}
-		for _, s := range order[:at] {
-			ids = append(ids, exchangeOf(v.want("POST", s.path, phone.with(map[string]any{"exchange_id": ids[len(ids)-1], "pass_code": number}))))
-		}
-		now := ids[len(ids)-1]
-		for i, s := range []step{acknowledge, allow, perform, deny} {
-			for _, id := range append(ids, "chl_x.y.z", now+"x", strings.ToLower(now)) {
-				if code, out := v.do("POST", s.path, stranger.with(map[string]any{"exchange_id": id, "pass_code": number})); code == 200 {
-					t.Errorf("%s: %s by another phone: %v", after[at], s.name, out)
-				}
-				if id == now && (i == at || s == deny && at < 3) {
-					continue // the next step, or a denial
-				}
-				if code, out := v.do("POST", s.path, phone.with(map[string]any{"exchange_id": id, "pass_code": number})); code == 200 {
-					t.Errorf("%s: %s with %s: %v", after[at], s.name, id, out)
-				}
-			}
-		}
-		if got := v.state(status); got != after[at] {
-			t.Fatalf("%s became %s", after[at], got)
-		}
-		if at < 3 { // the browser cancels by its first exchange id, whatever the phone did since
-			v.want("POST", cancel.path, map[string]any{"exchange_id": ids[0], "reason": "closed", "type": "push"})
-			if got := v.state(status); got != "CANCELLED" {
-				t.Errorf("cancelled: %s", got)
-			}
-		} else {
-			v.refused("cancelling what is done", "VER_0033", cancel.path, map[string]any{"exchange_id": ids[0]})
-		}
-	}
-}
-
 // TestCidaasEnds: a wrong number and a denial end the request, time does, and none
 // of them can be finished.
 func TestCidaasEnds(t *testing.T) {

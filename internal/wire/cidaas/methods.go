@@ -195,13 +195,24 @@ func decoy(q db.Q, c apps.Client, app apps.App, typed string) []entry {
 			out = append(out, entry{m.Type, []medium{{mediumID(q, app.ID, h+m.Type), phones[h[1]%4]}}})
 		case m.Type == "TOTP" && h[3]%4 == 0, m.Type == "FIDO2" && h[4]%4 == 0:
 			out = append(out, entry{m.Type, []medium{{mediumID(q, app.ID, h+m.Type), m.Type}}})
-		case m.Type == "EMAIL" && strings.Contains(typed, "@"):
-			out = append(out, entry{m.Type, []medium{{mediumID(q, app.ID, h+m.Type), directory.Masked(directory.Identifier{Kind: directory.Email, Shown: typed, Value: typed})}}})
+		case m.Type == "EMAIL":
+			out = append(out, entry{m.Type, []medium{{mediumID(q, app.ID, h+m.Type), decoyAddress(h, typed)}}})
 		case m.Type == "PASSWORD" && h[2]%4 != 0:
 			out = append(out, entry{m.Type, []medium{{"PASSWORD", "PASSWORD"}}})
 		}
 	}
 	return out
+}
+
+// decoyAddress is the address that somebody unknown might have: the one that was
+// typed, as it would be kept, or one of the large mail services.
+func decoyAddress(h, typed string) string {
+	value, err := directory.Normalise(directory.Email, typed)
+	if err != nil {
+		services := []string{"gmail.com", "outlook.com", "icloud.com", "gmx.net"}
+		value = string('a'+h[5]%26) + "@" + services[h[6]%4]
+	}
+	return directory.Masked(directory.Identifier{Kind: directory.Email, Shown: value, Value: value})
 }
 
 // exec is what the calls of a method run with.

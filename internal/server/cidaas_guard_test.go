@@ -1,0 +1,403 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authn"
+)
+
+// TestCidaasRequestIsNoSecret: whoever knows a request id, because they made it or
+// saw it, gains nothing by what somebody else does with it (R36, R37, R46).
+func TestCidaasRequestIsNoSecret(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+
+	// On our own pages: ada signs in where an attacker's link led her. The attacker
+	// has a page of the same request and comes back to it at every moment.
+	request := v.request()
+	attacker := w.person(t)
+	attacker.open(w.URL + "/identity/login?requestId=" + request)
+	victim := w.person(t).open(w.URL + "/identity/login?requestId=" + request)
+	victim.sees("E-mail address or username").post("", url.Values{"username": {"ada@example.org"}})
+	victim.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // her browser is slow
+	at := *victim.at
+	victim.post("password", url.Values{"password": {w.Dev.Facts.User.Password}})
+	attacker.post("cancel", nil).open(attacker.at.String())
+	if all := attacker.at.String() + attacker.page; strings.Contains(all, "code=") {
+		t.Errorf("the attacker came back as ada: %s", all)
+	}
+	victim.client.CheckRedirect = nil
+	if back := victim.open(at.String()).came(v.c); back.Get("code") == "" && !strings.Contains(victim.at.Fragment, "code=") {
+		t.Errorf("ada did not get back to the client: %v", victim.at)
+	}
+	for _, form := range []url.Values{{"requestId": {request}}, {"requestId": {request}, "verificationType": {"PASSWORD"}, "sub": {""}, "status_id": {""}}} {
+		if r, err := attacker.client.PostForm(w.URL+"/login-srv/verification/login", form); err != nil || r.StatusCode < 400 {
+			t.Errorf("finished by the request id alone: %v %v", r, err)
+		}
+	}
+
+	// On the client's pages: ada is half signed in. The request id, her name for it
+	// and a second factor that the attacker began do not go on for her.
+	request = v.wants(authn.AAL2)
+	_, half := v.finish(request, "PASSWORD", v.byPassword(request))
+	track := half["track_id"].(string)
+	if track == request || !strings.HasPrefix(track, request+".") {
+		t.Errorf("the track id is %s", track)
+	}
+	b := v.begin("EMAIL", request, map[string]any{"sub": half["sub"]})
+	v.want("POST", "/verification-srv/v2/authenticate/authenticate/EMAIL", map[string]any{"exchange_id": exchangeOf(b), "pass_code": w.sentCode(t, "mail", "ada@example.org", 1)})
+	goes := map[string]any{"requestId": request, "sub": b["sub"], "status_id": b["status_id"], "verificationType": "EMAIL"}
+	for _, path := range []string{"/login-srv/verification/sdk/login", "/login-srv/precheck/continue/sdk/" + request, "/login-srv/precheck/continue/sdk/" + request + ".x", "/login-srv/precheck/continue/sdk/" + track + "x"} {
+		if code, out := v.do("POST", path, goes); code == 200 {
+			t.Errorf("%s went on without the track id: %v", path, out)
+		}
+	}
+	// Between the factors nobody is signed in anywhere (R46).
+	for _, call := range []string{"GET /users-srv/userinfo", "POST /verification-srv/v2/setup/initiate/PUSH", "POST /verification-actions-srv/setup/push/initiation/" + track, "POST /verification-actions-srv/setup/totp/initiate/" + track,
+		"GET /verification-srv/config/list", "GET /verification-actions-srv/users/configurations"} {
+		method, path, _ := strings.Cut(call, " ")
+		for _, bearer := range []string{"", track, request, b["status_id"].(string)} {
+			if code, out := v.do(method, path, nil, "Authorization", "Bearer "+bearer); code < 400 || code >= 500 {
+				t.Errorf("%s between two factors: %d %v", call, code, out)
+			}
+		}
+	}
+	if tokens := v.goesOn(half); tokens == nil {
+		t.Error("who has the track id does not go on")
+	}
+}
+
+// TestCidaasStepUp: a level of assurance is reached by the factors that make it,
+// not by any sign-in twice (R47).
+func TestCidaasStepUp(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	request := v.wants(authn.AAL2)
+	_, half := v.finish(request, "PASSWORD", v.byPassword(request))
+	b := v.begin("PASSWORD", request, map[string]any{"sub": half["sub"]})
+	v.want("POST", "/verification-srv/v2/authenticate/authenticate/PASSWORD", map[string]any{"exchange_id": exchangeOf(b), "password": w.Dev.Facts.User.Password})
+	out := v.want("POST", "/login-srv/precheck/continue/sdk/"+half["track_id"].(string), map[string]any{})
+	if out["viewtype"] != "mfa_required" || out["code"] != nil {
+		t.Errorf("a password twice: %v", out)
+	}
+	// Enrolling another factor takes the second one that is there.
+	phone, _ := v.enrolled()
+	request = v.request()
+	tokens, _ := v.finish(request, "PASSWORD", v.byPassword(request))
+	if code, out := v.do("POST", "/verification-srv/v2/setup/initiate/FIDO2", map[string]any{}, bearer(tokens)...); code != 403 || out["code"] != "VER_0002" {
+		t.Errorf("a passkey after a password, beside a phone: %d %v", code, out)
+	}
+	// And so does taking another phone away.
+	unlink := func(header ...string) (int, map[string]any) {
+		return v.do("POST", "/verification-srv/v2/manage/mfa/device/unlink", map[string]any{"client_id": phone["client_id"], "push_id": phone["push_id"], "sub": v.sub(tokens), "device_id": v.otherDevice(phone, tokens)}, header...)
+	}
+	w.registered(t, "ada@example.org", 0)
+	if code, out := unlink("deviceId", "dev-1"); code != 401 {
+		t.Errorf("another phone, by a phone: %d %v", code, out)
+	}
+	if code, out := unlink(append(bearer(tokens), "deviceId", "dev-1")...); code != 403 {
+		t.Errorf("another phone, after one factor: %d %v", code, out)
+	}
+}
+
+func (v vendor) sub(tokens map[string]any) any { return tokens["sub"] }
+
+// otherDevice is the id of a phone beside this one, as its app lists it.
+func (v vendor) otherDevice(phone phoneOf, tokens map[string]any) any {
+	v.t.Helper()
+	status, out := v.do("POST", "/verification-srv/v2/manage/mfa/device/list", map[string]any{"client_id": phone["client_id"], "push_id": phone["push_id"], "sub": []any{tokens["sub"]}}, "deviceId", "dev-1")
+	list, _ := out["data"].([]any)
+	if status != 200 || len(list) == 0 {
+		v.t.Fatalf("linked phones: %d %v", status, out)
+	}
+	return list[0].(map[string]any)["device_id"]
+}
+
+// TestCidaasNothing: nothing, and what is none of its words, is never an answer to
+// any step (R35).
+func TestCidaasNothing(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	request := v.request()
+	b := v.begin("PASSWORD", request, nil)
+	id := exchangeOf(b)
+	bodies := map[string][]string{
+		"application/json":                  {"", "{}", "null", "[]", `""`, "0", `{"exchange_id":null}`, `{"exchange_id":""}`, `{"exchange_id":{}}`, `{"exchange_id":[]}`, `{"exchange_id":7}`, `{"exchange_id":"` + id + `"}`, `{"exchange_id":"` + id + `","password":""}`, `{"exchange_id":"` + id + `","password":null}`, `{"exchange_id":"` + id + `","password":{}}`, `{"exchange_id":"` + id + `","password":[]}`, `{"exchange_id":"` + id + `","password":["x"]}`, `{`, strings.Repeat("[", 5000)},
+		"application/x-www-form-urlencoded": {"", "exchange_id=", "exchange_id=" + id, "exchange_id=" + id + "&password=", "%zz"},
+		"multipart/form-data":               {"", "--"}, "text/plain": {"", "exchange_id=" + id}, "": {"", "{}"},
+	}
+	for _, path := range []string{"/verification-srv/v2/authenticate/authenticate/PASSWORD", "/verification-srv/authentication/push/verification", "/verification-srv/v2/authenticate/push_acknowledge/PUSH", "/verification-srv/v2/authenticate/allow/PUSH",
+		"/verification-srv/v2/authenticate/reject/PUSH", "/verification-srv/v2/setup/scan/PUSH", "/verification-srv/v2/setup/enroll/PUSH", "/verification-srv/v2/setup/enroll/FACE", "/login-srv/verification/sdk/login", "/login-srv/verification/login", "/login-srv/login",
+		"/login-srv/precheck/continue/x", "/verification-srv/v2/setup/device/update/pushid", "/verification-srv/v2/authenticate/initiate/PUSH", "/verification-srv/public/graph/user/setup", "/authz-srv/authrequest/authz/generate", "/token-srv/token"} {
+		for kind, list := range bodies {
+			for _, body := range list {
+				r, err := http.NewRequest(http.MethodPost, w.URL+path, strings.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if kind != "" {
+					r.Header.Set("Content-Type", kind)
+				}
+				resp, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				if resp.StatusCode < 400 || resp.StatusCode >= 500 {
+					t.Errorf("%s: %s %.80q: %d", path, kind, body, resp.StatusCode)
+				}
+			}
+		}
+	}
+	if got := v.state(b["status_id"].(string)); got != "INITIATED" {
+		t.Errorf("it stands at %s", got)
+	}
+}
+
+// TestCidaasSharedBrowser: whoever signs in after somebody in one browser gets
+// nothing of theirs, with or without a sign-out between; and who holds a session
+// is let through until it is another's (R38, R39).
+func TestCidaasSharedBrowser(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	authz := func(more url.Values) *url.URL {
+		t.Helper()
+		q := url.Values{"client_id": {v.c.id}, "redirect_uri": {v.c.back}, "response_type": {"code"}, "scope": {"openid"}, "state": {"s1"}}
+		for name, list := range more {
+			q[name] = list
+		}
+		r, err := browser.Get(w.URL + "/authz-srv/authz?" + q.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		to, err := r.Location()
+		if err != nil {
+			t.Fatalf("authz: %d %v", r.StatusCode, err)
+		}
+		return to
+	}
+	login := func() (code string) {
+		t.Helper()
+		to := authz(nil)
+		request := to.Query().Get("requestId")
+		if to.Path != "/identity/login" || request == "" {
+			t.Fatalf("sent to %v", to)
+		}
+		b := v.byPassword(request)
+		r, err := browser.PostForm(w.URL+"/login-srv/verification/login", url.Values{"requestId": {request}, "verificationType": {"PASSWORD"}, "sub": {b["sub"].(string)}, "status_id": {b["status_id"].(string)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		back, err := r.Location()
+		if err != nil || r.StatusCode != http.StatusFound || back.Query().Get("state") != "s1" {
+			t.Fatalf("finished: %d %v %v", r.StatusCode, back, err)
+		}
+		return back.Query().Get("code")
+	}
+	if to := authz(url.Values{"prompt": {"none"}}); to.Query().Get("error") != "login_required" {
+		t.Errorf("silently, before anybody signed in: %v", to)
+	}
+	one := login()
+	home, _ := url.Parse(w.URL)
+	first := jar.Cookies(home)
+	if to := authz(nil); to.Query().Get("code") == "" || to.Query().Get("code") == one {
+		t.Errorf("on the session that stands: %v", to)
+	}
+	if to := authz(url.Values{"prompt": {"login"}}); to.Query().Get("requestId") == "" {
+		t.Errorf("with prompt=login: %v", to)
+	}
+	if to := authz(url.Values{"acr_values": {authn.AAL2}}); to.Query().Get("requestId") == "" {
+		t.Errorf("for a level that the session has not: %v", to)
+	}
+	// Somebody else signs in by the page's own form, for a request of theirs.
+	request := authz(url.Values{"prompt": {"login"}}).Query().Get("requestId")
+	b := v.byPassword(request)
+	if _, err := browser.PostForm(w.URL+"/login-srv/verification/login", url.Values{"requestId": {request}, "verificationType": {"PASSWORD"}, "sub": {b["sub"].(string)}, "status_id": {b["status_id"].(string)}}); err != nil {
+		t.Fatal(err)
+	}
+	second := jar.Cookies(home)
+	for _, c := range first {
+		for _, d := range second {
+			if c.Name == d.Name && c.Value == d.Value {
+				t.Errorf("the cookie %s outlived a sign-in", c.Name)
+			}
+		}
+	}
+	jar.SetCookies(home, first)
+	if to := authz(nil); to.Query().Get("code") != "" {
+		t.Error("the session before is still good")
+	}
+}
+
+// TestCidaasWire: what SDKs send besides and around, what they are refused by, and
+// what they may read.
+func TestCidaasWire(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	const list = "/verification-srv/v2/setup/public/configured/list"
+	r, err := http.NewRequest(http.MethodOptions, w.URL+list+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Origin", "http://localhost:4200")
+	r.Header.Set("Access-Control-Request-Method", "POST")
+	r.Header.Set("Access-Control-Request-Headers", "content-type,authorization,requestid,acceptlanguage,trackid,lat,lon")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode/100 != 2 || resp.Header.Get("Access-Control-Allow-Origin") != "http://localhost:4200" || !strings.Contains(resp.Header.Get("Access-Control-Allow-Headers"), "trackid") || resp.Header.Get("Access-Control-Allow-Credentials") != "" {
+		t.Errorf("preflight: %d %v", resp.StatusCode, resp.Header)
+	}
+	request := v.request()
+	for path, in := range map[string]map[string]any{
+		list: {"request_id": request, "email": "ada@example.org", "username": "", "sub": nil, "unknown": map[string]any{"a": 1}, "attempt": 0},
+		"//verification-srv//public/graph/user/setup/": {"request_id": request, "identifier": "ada@example.org"},
+	} {
+		if status, out := v.do("POST", path, in, "Origin", "http://localhost:4200", "acceptlanguage", "de", "lat", "", "lon", "", "trackId", "t", "requestId", request); status != 200 {
+			t.Errorf("%s: %d %v", path, status, out)
+		}
+	}
+	// Every refusal has the flat shape that each SDK reads.
+	status, out := v.do("POST", list, map[string]any{"request_id": "df08cabb-4b8c-4181-9f6f-f6948802ebf7", "email": "ada@example.org"})
+	for _, name := range []string{"code", "error", "error_description", "referenceNumber"} {
+		if _, ok := out[name].(string); !ok {
+			t.Errorf("a refusal without %s: %v", name, out)
+		}
+	}
+	if status != 400 || out["success"] != false || out["status"] != 400.0 {
+		t.Errorf("a refusal: %d %v", status, out)
+	}
+	for id, want := range map[string]int{"710792ba-32f9-4d2d-8584-fefa3a6d94b8": 204, "chl_NOBODY000000": 204, "no%20id": 400, "x": 400, strings.Repeat("a", 65): 400} {
+		for _, call := range []string{"GET /verification-srv/verificationstatus/", "POST /verification-srv/v2/notification/status/"} {
+			method, path, _ := strings.Cut(call, " ")
+			if status, out := v.do(method, path+id, nil); status != want || want == 400 && out["code"] != "VER1075" {
+				t.Errorf("%s%s: %d %v, want %d", call, id, status, out, want)
+			}
+		}
+	}
+	// Android up to 3.2.12 reads three members and no more.
+	in := map[string]any{"usage_type": "PASSWORDLESS_AUTHENTICATION", "request_id": request, "email": "ada@example.org", "device_id": "d", "push_id": "p"}
+	if data := v.want("POST", "/verification-srv/v2/authenticate/initiate/push", in, "User-Agent", "Cidaas-Dalvik/2.1.0 (Linux; U; Android 14)"); len(data) != 3 {
+		t.Errorf("an old phone is told %v", data)
+	}
+	// usage_type is a word of three, in its case.
+	for usage, want := range map[string]string{"": "VER1004", "initial_authentication": "VER1004", "OTHER": "VER1004"} {
+		v.refused("usage "+usage, want, "/verification-srv/v2/authenticate/initiate/PUSH", map[string]any{"usage_type": usage, "request_id": request, "email": "ada@example.org"})
+	}
+	// What a client allows is all it is shown, and can begin.
+	w.client(t, apps.Client{ID: "narrow", Kind: apps.Web, Settings: apps.ClientSettings{RedirectURIs: []string{v.c.back}, Cidaas: true, Methods: []string{"push", "Password"}}}, "")
+	narrow := v.want("POST", "/authz-srv/authrequest/authz/generate", map[string]any{"client_id": "narrow", "redirect_uri": v.c.back})["requestId"]
+	for _, who := range []string{"ada@example.org", "nobody@example.org", "nobody2@example.org", "n3@example.org"} {
+		if list := fmt.Sprint(v.want("POST", list, map[string]any{"request_id": narrow, "email": who})); strings.Contains(list, "EMAIL") || strings.Contains(list, "TOTP") {
+			t.Errorf("%s: %s", who, list)
+		}
+	}
+	v.refused("a method that is not allowed", "VER_0028", "/verification-srv/v2/authenticate/initiate/EMAIL", map[string]any{"usage_type": "INITIAL_AUTHENTICATION", "request_id": narrow, "email": "ada@example.org"})
+}
+
+// TestCidaasDecoys: the list for somebody unknown is stable, and made of what
+// somebody's is made of (R31).
+func TestCidaasDecoys(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	v.enrolled()
+	list := func(who string) string {
+		b, err := json.Marshal(v.want("POST", "/verification-srv/public/graph/user/setup", map[string]any{"request_id": v.request(), "identifier": who}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	types := map[string]bool{}
+	for i := range 40 {
+		who := fmt.Sprintf("nobody%d@example.org", i)
+		text := list(who)
+		if text != list(strings.ToUpper(who)) {
+			t.Errorf("the list of %s changes with the case of letters", who)
+		}
+		for _, word := range []string{"PUSH", "PASSWORD", "EMAIL", "TOTP", "FIDO2"} {
+			if strings.Contains(text, `"type":"`+word+`"`) {
+				types[word] = true
+			}
+		}
+		if strings.Contains(text, "crd_") || strings.Contains(text, "dev_") {
+			t.Errorf("an id that ours have: %s", text)
+		}
+	}
+	if len(types) != 5 {
+		t.Errorf("decoys have %v only", types)
+	}
+	if text := list("ada@example.org"); strings.Contains(text, "crd_") || strings.Contains(text, "dev_") || strings.Contains(text, "dev-1") || strings.Contains(text, "fcm-token") {
+		t.Errorf("ada's list shows what a phone is known by: %s", text)
+	}
+}
+
+// TestCidaasTiming compares, in interleaved pairs, how long the answers for somebody
+// and for nobody take (R30). It needs a quiet machine: WATCHWORD_TIMING=1.
+func TestCidaasTiming(t *testing.T) {
+	if os.Getenv("WATCHWORD_TIMING") == "" {
+		t.Skip("WATCHWORD_TIMING=1 on a quiet machine")
+	}
+	w := newWorld(t)
+	v := w.vendor(t)
+	v.enrolled()
+	request := v.request()
+	call := func(path string, in map[string]any) time.Duration {
+		b, _ := json.Marshal(in)
+		began := time.Now()
+		r, err := http.Post(w.URL+path, "application/json", bytes.NewReader(b))
+		took := time.Since(began)
+		if err != nil || r.StatusCode >= 500 {
+			t.Fatal(err, r)
+		}
+		r.Body.Close()
+		return took
+	}
+	for name, path := range map[string]string{"list": "/verification-srv/public/graph/user/setup", "PUSH": "/verification-srv/v2/authenticate/initiate/PUSH", "EMAIL": "/verification-srv/v2/authenticate/initiate/EMAIL",
+		"PASSWORD": "/verification-srv/v2/authenticate/initiate/PASSWORD", "FIDO2": "/verification-srv/v2/authenticate/initiate/FIDO2"} {
+		var took [2][]time.Duration
+		for i := range 300 {
+			if i%4 == 0 {
+				w.Pass(16 * time.Minute) // limits count alike, and are no part of this
+				request = v.request()
+			}
+			for side := range 2 {
+				who := [2]string{"ada@example.org", "nobody@example.org"}[(side+i)%2]
+				d := call(path, map[string]any{"usage_type": "INITIAL_AUTHENTICATION", "request_id": request, "identifier": who})
+				took[(side+i)%2] = append(took[(side+i)%2], d)
+			}
+			for range 4 {
+				if _, err := w.Kit.Jobs.RunOne(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		slices.Sort(took[0])
+		slices.Sort(took[1])
+		ratio := float64(took[0][150]) / float64(took[1][150])
+		t.Logf("%s: ada %v, nobody %v, ratio %.3f", name, took[0][150], took[1][150], ratio)
+		if ratio < 0.9 || ratio > 1.1 {
+			t.Errorf("%s: the medians differ by %.0f %%", name, (ratio-1)*100)
+		}
+	}
+}
