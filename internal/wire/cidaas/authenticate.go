@@ -66,10 +66,28 @@ func (d Door) whom(ctx context.Context, a oidc.Ask, request string, in body) (us
 		return "", "", false, missing
 	}
 	u, err := directory.Lookup(ctx, d.Kit.DB, a.App.Tenant, typed)
+	if err == nil {
+		err = d.elsewhere(ctx, a, typed)
+	}
 	if fault.Is(err, fault.NotFound) || err == nil && u.Status != directory.Active {
 		return "", typed, false, nil
 	}
 	return u.ID, typed, false, err
+}
+
+// elsewhere looks for a name where it is looked for when it is nobody's, so that
+// both take as long.
+func (d Door) elsewhere(ctx context.Context, a oidc.Ask, typed string) error {
+	for _, kind := range []directory.IdentifierKind{directory.Username, directory.External} {
+		value, err := directory.Normalise(kind, typed)
+		if err != nil {
+			continue
+		}
+		if _, err := directory.LookupKind(ctx, d.Kit.DB, a.App.Tenant, kind, value); err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d Door) list(r *http.Request, in body) (any, error) {
@@ -87,13 +105,34 @@ func (d Door) entries(ctx context.Context, in body) ([]entry, error) {
 		return nil, err
 	}
 	if user == "" {
-		return decoy(d.Kit.DB, a.Client, a.App, typed), nil
+		return d.nobodys(ctx, a, typed)
 	}
 	list, err := has(ctx, d.Kit.DB, a.Client, a.App, user)
 	if list == nil {
 		list = []entry{}
 	}
 	return list, err
+}
+
+// nobodys is the list of somebody unknown. It reads what would be read for
+// somebody, so that it takes as long (security R30).
+func (d Door) nobodys(ctx context.Context, a oidc.Ask, typed string) ([]entry, error) {
+	user := directory.UserID(stranger(typed))
+	if _, err := has(ctx, d.Kit.DB, a.Client, a.App, user); err != nil {
+		return nil, err
+	}
+	for _, word := range []string{"PUSH", "EMAIL", "PASSWORD"} { // what most people have
+		kind := ofType(word).Kind
+		var on struct{}
+		err := authn.Locked(ctx, d.Kit.DB, authn.Subject{Kind: kind, Tenant: a.App.Tenant, App: a.App.ID, User: user})
+		if err == nil {
+			err = authn.Settings(ctx, d.Kit.DB, a.App.ID, kind, &on)
+		}
+		if err != nil && !fault.Is(err, fault.Denied) && !fault.Is(err, fault.Locked) {
+			return nil, err
+		}
+	}
+	return decoy(d.Kit.DB, a.Client, a.App, typed), nil
 }
 
 func (d Door) check(r *http.Request, in body) (any, error) {
