@@ -8,6 +8,7 @@ import { judges } from './sdk/judges.mjs';
 import { passkeys } from './sdk/passkeys.mjs';
 import { parties, signerKeys } from './oidc/parties.mjs';
 import { pages } from './oidc/pages.mjs';
+import { cidaas, shopfront } from './cidaas/sdk.mjs';
 import { start } from './sdk/server.mjs';
 import { generated } from './sdk/generated.mjs';
 import { launch } from './sdk/chromium.mjs';
@@ -21,7 +22,8 @@ if (!bin) {
 const store = process.env.TEST_POSTGRES ? 'PostgreSQL' : 'SQLite';
 const chromium = await launch();
 const signer = await signerKeys();
-const w = await start({ bin, postgres: process.env.TEST_POSTGRES, origins: [chromium.origins.listed], keys: signer.set });
+const site = await shopfront();
+const w = await start({ bin, postgres: process.env.TEST_POSTGRES, origins: [chromium.origins.listed], keys: signer.set, site: site.origin });
 let failed = 0;
 
 /** Ends a test that would wait for ever. */
@@ -57,10 +59,12 @@ try {
   for (const [name, flow] of Object.entries(parties)) await test('Chromium', `relying party: ${name}`, async () => flow(await chromium.fresh(), w, signer));
   for (const [name, flow] of Object.entries(pages)) await test('Chromium', `pages: ${name}`, async () => flow(chromium.fresh, w));
   await test('Node', 'the code that the console hands out', () => generated(w));
+  for (const [name, flow] of Object.entries(cidaas)) await test('Chromium', `cidaas: ${name}`, async () => flow(await chromium.fresh(), w, site));
   await test('Node', 'an unknown client', () => unknownClients(instance));
   await late;
 } finally {
   await chromium.stop();
+  site.stop();
   await test('server', 'stops when asked', () => w.stop());
 }
 process.exit(failed ? 1 : 0);

@@ -44,7 +44,7 @@ clients:
 `;
 
 /** Clients of the demo application for what relying parties do; keys are a client's own, public. */
-const parties = (keys) => JSON.stringify({
+const parties = (keys, site) => JSON.stringify({
   id: 'demo', name: 'Northwind Coffee', audience: 'b2c', clients: [
     { id: 'party', name: 'Party', kind: 'backend', secret_file: 'party.secret', redirect_uris: ['http://127.0.0.1:*/callback'], post_logout_redirect_uris: ['http://127.0.0.1:*/bye'].map((u) => u.replace(':*', ':9')),
       grants: ['authorization_code', 'refresh_token', 'client_credentials', 'urn:openid:params:grant-type:ciba', 'urn:ietf:params:oauth:grant-type:token-exchange'],
@@ -52,6 +52,7 @@ const parties = (keys) => JSON.stringify({
     { id: 'signer', name: 'Signer', kind: 'web', redirect_uris: ['http://127.0.0.1:*/callback'], token_endpoint_auth_method: 'private_key_jwt', jwks: JSON.stringify(keys),
       grants: ['authorization_code', 'refresh_token', 'client_credentials'], require_pushed_authorization_requests: true, require_signed_request_object: true, dpop_bound_access_tokens: true },
     { id: 'tv', name: 'Living room TV', kind: 'native', grants: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'] },
+    { id: 'shopfront', name: 'Shop front', kind: 'web', cidaas: true, login_uri: `${site}/login`, redirect_uris: ['http://localhost:*/callback'], post_logout_redirect_uris: [`${site}/bye`], origins: [site] },
     { id: 'guest', name: 'Guest & Co', kind: 'web', redirect_uris: ['http://127.0.0.1:*/callback'], third_party: true },
   ],
 });
@@ -63,10 +64,10 @@ export function freePort() {
 }
 
 /**
- * @param {{bin: string, postgres?: string, origins: string[], keys: object}} _ origins are those of the client shop-web, keys the key set of the client signer
+ * @param {{bin: string, postgres?: string, origins: string[], keys: object, site: string}} _ origins are those of the client shop-web, keys the key set of the client signer, site where the client shopfront has its pages
  * @returns {Promise<{base: string, facts: any, secret: string, phone: Function, stop: Function}>}
  */
-export async function start({ bin, postgres, origins, keys }) {
+export async function start({ bin, postgres, origins, keys, site }) {
   const dir = mkdtempSync(join(tmpdir(), 'watchword-sdk-'));
   const data = join(dir, 'data');
   const config = join(dir, 'config');
@@ -78,7 +79,7 @@ export async function start({ bin, postgres, origins, keys }) {
   writeFileSync(join(config, 'apps/shop.yaml'), shop(origins));
   const secret = randomBytes(24).toString('hex');
   writeFileSync(join(config, 'party.secret'), secret);
-  writeFileSync(join(config, 'apps/demo.yaml'), parties(keys));
+  writeFileSync(join(config, 'apps/demo.yaml'), parties(keys, site));
   cpSync(join(root, 'examples/journeys'), join(config, 'journeys'), { recursive: true });
   const name = `sdk_${process.pid}_${Date.now()}`;
   if (postgres) sql(postgres, `CREATE DATABASE ${name}`);
