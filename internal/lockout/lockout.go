@@ -114,6 +114,9 @@ func (p Policy) Charge(s State, now time.Time) (State, time.Duration) {
 		return s, wait
 	}
 	s = p.forget(s, now)
+	if now.Sub(s.Last) >= judgement { // whoever judged them never said what they found
+		s.Pending = 0
+	}
 	s.Failures++
 	s.Since++
 	s.Last = now

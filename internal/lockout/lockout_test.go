@@ -165,3 +165,42 @@ func (m *model) replay() (count, until int) {
 	}
 	return count, until
 }
+
+// TestUndecided: a lock is undecided while attempts are being judged that may turn
+// out right, and no longer: not once they were judged, nor when nobody judges any
+// more, nor when a person locked.
+func TestUndecided(t *testing.T) {
+	p := lockout.Policy{WindowMinutes: 15, HardCap: 100, Tiers: []lockout.Tier{{Failures: 2, Minutes: 1}}}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	charge := func(s lockout.State) lockout.State {
+		t.Helper()
+		next, wait := p.Charge(s, now)
+		if wait > 0 {
+			t.Fatalf("locked: %+v", s)
+		}
+		return next.Begun()
+	}
+	s := charge(charge(lockout.State{}))
+	if _, locked := s.Locked(now); !locked || !s.Undecided(now) {
+		t.Errorf("two of two are being judged: %+v", s)
+	}
+	if manual := s; true {
+		manual.Manual = true
+		if manual.Undecided(now) {
+			t.Error("what a person locked is undecided")
+		}
+	}
+	if s.Undecided(now.Add(10 * time.Second)) {
+		t.Error("undecided after whoever judged is gone")
+	}
+	if one := s.Done(); !one.Undecided(now) || one.Done().Undecided(now) {
+		t.Errorf("one, and none, is being judged: %+v", one)
+	}
+	if right := p.Succeed(s).Done(); right != (lockout.State{Pending: 1}) {
+		t.Errorf("one was right: %+v", right)
+	}
+	now = now.Add(2 * time.Minute)
+	if s = charge(s.Done()); s.Pending != 1 {
+		t.Errorf("one that nobody judges any more is counted: %+v", s)
+	}
+}
