@@ -112,11 +112,12 @@ const (
 type Page struct {
 	AppID            apps.ID // whose page it is: it looks like that application's
 	App, Title, Text string
-	Locales          string // languages that a relying party asked for
-	Button           string // posts Fields back to where the page is, or leads to Next
-	Post             string // where it posts instead
-	Refuse           string // a second button, which posts option=refuse
-	Leads            string // an origin outside, to which a button may lead
+	Locales          string      // languages that a relying party asked for
+	Button           string      // posts Fields back to where the page is, or leads to Next
+	Post             string      // where it posts instead
+	Rows             [][2]string // what is agreed to: a name and a value each
+	Refuse           string      // a second button, which posts option=refuse
+	Leads            string      // an origin outside, to which a button may lead
 	Fields           form.Form
 	Next             string // where the browser goes by itself; http or https
 	Problem          string

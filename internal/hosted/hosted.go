@@ -230,6 +230,9 @@ const linkCode = "magic_link_code"
 func (d Door) Page(w http.ResponseWriter, r *http.Request, status int, p backend.Page) {
 	l := spoken(r, p.Locales)
 	v := view{Lang: l, AppID: p.AppID, App: p.App, Title: l.T(p.Title), Text: l.T(p.Text), Problem: l.T(p.Problem), Ended: p.Verdict, Next: p.Next, Button: l.T(p.Button), Post: p.Post, Leads: p.Leads}
+	for _, each := range p.Rows {
+		v.Rows = append(v.Rows, row{each[0], each[1]})
+	}
 	if p.Button != "" && p.Next == "" {
 		v.Forms = []formView{{Button: v.Button, Primary: true, Inputs: v.inputs(&journey.Prompt{}, "", p.Fields)}}
 		if len(v.Forms[0].Inputs) > 0 {

@@ -103,7 +103,7 @@ func describe(l tongue, t ticket, r journey.Reply, now time.Time) view {
 	v := view{Lang: l, AppID: t.Of, App: t.App, Client: t.Client, Visit: r.Visit, Turn: r.Turn, Again: t.Again, Leads: t.Leads}
 	if r.End != nil {
 		if v = v.ended(*r.End); r.End.OK && t.Done != "" {
-			v.Title = t.Done
+			v.Title = l.T(t.Done)
 		}
 		return v
 	}

@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -237,6 +238,27 @@ func details(c apps.Client, s string) error {
 	return nil
 }
 
+// Details are what stands in authorization_details, as rows for a page.
+func (a Ask) Details() [][2]string {
+	var list []map[string]any
+	if len(a.Params.Details) == 0 || json.Unmarshal(a.Params.Details, &list) != nil {
+		return nil
+	}
+	var out [][2]string
+	for _, object := range list {
+		flat := map[string]any{}
+		flatten(flat, "", object)
+		for _, name := range slices.Sorted(maps.Keys(flat)) {
+			value, ok := flat[name].(string)
+			if !ok {
+				value = db.Text(flat[name])
+			}
+			out = append(out, [2]string{strings.ReplaceAll(name, "_", " "), value})
+		}
+	}
+	return out
+}
+
 // hinted is whom an identity token of ours was about, run out or not.
 func (p *Provider) hinted(ctx context.Context, c apps.Client, jwt string) (string, error) {
 	claims, err := p.Keys.Verify(ctx, jwt, token.Want{Issuer: p.Kit.URL, Typ: "JWT", Audience: string(c.ID), Late: true})
@@ -330,14 +352,15 @@ func ignorable(err error) error {
 	return nil
 }
 
-// consent says whether a user must still agree that a third party learns what it
-// asks for.
+// consent says whether a user must still agree: that a third party learns what it
+// asks for, to what stands in authorization_details, or because the client wants
+// the user to be asked.
 func (p *Provider) consent(ctx context.Context, q db.Q, a Ask, user directory.UserID) (Need, error) {
-	if !a.Client.Settings.ThirdParty {
-		return Nothing, nil
-	}
 	if slices.Contains(a.Params.Prompt, "consent") || len(a.Params.Details) > 0 {
 		return Consent, nil
+	}
+	if !a.Client.Settings.ThirdParty {
+		return Nothing, nil
 	}
 	var given string
 	err := q.QueryRow(ctx, `SELECT scopes FROM consents WHERE user_id = $1 AND client_id = $2`, user, a.Client.ID).Scan(&given)

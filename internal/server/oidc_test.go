@@ -431,3 +431,30 @@ func TestHints(t *testing.T) {
 	c.id = "speaker"
 	w.person(t).open(c.request(url.Values{"ui_locales": {"eo pt-BR de"}})).sees("pt-BR</p>")
 }
+
+// TestDetails: what a request would do is shown to whom it is done for, also by a
+// client of one's own, and stands in the tokens as it was shown (RFC 9396).
+func TestDetails(t *testing.T) {
+	w := newWorld(t)
+	c := w.party(t, "bank", "")
+	w.client(t, apps.Client{ID: "bank", Name: "Bank", Kind: apps.Web, Settings: apps.ClientSettings{RedirectURIs: []string{"http://127.0.0.1:*/callback"}, DetailTypes: []string{"payment"}}}, "")
+	const details = `[{"type":"payment","amount":{"value":"1500.00","currency":"EUR"},"payee":"ACME <b>"}]`
+	p := w.person(t).open(c.request(url.Values{"authorization_details": {details}})).passes(w)
+	p.sees("1500.00").sees("amount.currency").sees("ACME &lt;b&gt;")
+	status, tokens := c.redeem(t, p.post("", nil).came(c).Get("code"))
+	want, err := json.Marshal(tokens["authorization_details"])
+	if err != nil || status != 200 || !strings.Contains(string(want), `"1500.00"`) || claimsOf(t, tokens["access_token"].(string))["authorization_details"] == nil {
+		t.Errorf("%d %v", status, tokens)
+	}
+	for what, more := range map[string]url.Values{"details": {"authorization_details": {details}}, "asked for": {"prompt": {"consent"}}} {
+		if p.open(c.request(more)).sees("Allow"); p.post("refuse", nil).came(c).Get("error") != "access_denied" {
+			t.Errorf("%s: %v", what, p.at)
+		}
+	}
+	if q := p.open(c.request(url.Values{"authorization_details": {details}, "prompt": {"none"}})).came(c); q.Get("error") != "consent_required" {
+		t.Errorf("without asking: %v", q)
+	}
+	if q := p.open(c.request(url.Values{"authorization_details": {`[{"type":"other"}]`}})).came(c); q.Get("error") != "invalid_authorization_details" {
+		t.Errorf("of another type: %v", q)
+	}
+}

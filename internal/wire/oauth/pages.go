@@ -190,7 +190,7 @@ func (d Door) askConsent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d.Page(w, r, http.StatusOK, backend.Page{AppID: a.App.ID, App: a.App.Name, Locales: a.Params.Locales, Title: "Let " + a.Client.Name + " in?", Text: wants(a), Button: "Allow", Refuse: "Do not allow", Leads: origin(a.Params.RedirectURI)})
+	d.Page(w, r, http.StatusOK, backend.Page{AppID: a.App.ID, App: a.App.Name, Locales: a.Params.Locales, Title: "Let " + a.Client.Name + " in?", Text: wants(a), Rows: a.Details(), Button: "Allow", Refuse: "Do not allow", Leads: origin(a.Params.RedirectURI)})
 	return nil
 }
 
