@@ -129,14 +129,19 @@ var pageTemplate = template.Must(template.New("mail").Parse(`<!doctype html><htm
 <div style="max-width:480px;margin:0 auto;padding:32px;background:#fff;border:1px solid #e3e0da;border-radius:10px">
 <p style="margin:0 0 16px;color:#4b5263;font-size:14px">{{.App}}</p>
 <p style="margin:0 0 16px">{{.Text}}</p>
-{{with .Code}}<p style="margin:0 0 16px;font-size:40px;font-weight:600;letter-spacing:.08em;color:{{$.Colour}}">{{.}}</p>{{end}}
-{{with .Link}}<p style="margin:0 0 16px"><a href="{{.}}" style="display:inline-block;padding:12px 20px;border-radius:8px;background:{{$.Colour}};color:#fff;text-decoration:none;font-weight:600">{{$.Button}}</a></p>{{end}}
+{{with .Code}}<p style="margin:0 0 16px;font-size:40px;font-weight:600;letter-spacing:.08em;color:{{$.Legible}}">{{.}}</p>{{end}}
+{{with .Link}}<p style="margin:0 0 16px"><a href="{{.}}" style="display:inline-block;padding:12px 20px;border-radius:8px;background:{{$.Colour}};color:{{$.Ink}};text-decoration:none;font-weight:600">{{$.Button}}</a></p>{{end}}
 </div></body></html>`))
 
 func page(app, subject, text string, d Data) (string, error) {
+	colour := css(cmp.Or(d.Content.Colour, d.Style.Colour))
+	legible := colour
+	if apps.Contrast("#ffffff", colour) < 3 { // in large letters, on white (WCAG 2.2, 1.4.3)
+		legible = "#14171f"
+	}
 	var b bytes.Buffer
 	err := pageTemplate.Execute(&b, map[string]any{"App": app, "Subject": subject, "Text": text, "Code": d.Values["code"], "Link": d.Values["link"], "Button": cmp.Or(oneLine(d.Content.Link), subject),
-		"Colour": template.CSS(css(cmp.Or(d.Content.Colour, d.Style.Colour)))})
+		"Colour": template.CSS(colour), "Ink": template.CSS(apps.OnSignal(colour)), "Legible": template.CSS(legible)})
 	return b.String(), err
 }
 

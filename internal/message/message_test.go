@@ -45,3 +45,21 @@ func TestSay(t *testing.T) {
 		t.Errorf("%v\n%s", err, html)
 	}
 }
+
+// TestColours: whatever colour an application has, its code and its button can be
+// read.
+func TestColours(t *testing.T) {
+	for colour, want := range map[string][]string{
+		"#0a7d4f": {"color:#0a7d4f", "background:#0a7d4f;color:#ffffff"}, "#ffee00": {"color:#14171f", "background:#ffee00;color:#101218"}, "": {"color:" + defaultColour, "background:" + defaultColour + ";color:#ffffff"},
+	} {
+		html, err := page("Shop", "s", "t", Data{Values: map[string]string{"code": "123456", "link": "https://example.org"}, Style: Style{Colour: colour}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !strings.Contains(html, w) {
+				t.Errorf("%q: no %s in %s", colour, w, html)
+			}
+		}
+	}
+}
