@@ -168,7 +168,7 @@ func TestMessages(t *testing.T) {
 	mail(nil, "Hallo", "Moin! ", "#aa0011")
 	mail(map[string]any{"occasion": "sign_up"}, "Registrierung")
 	mail(map[string]any{"occasion": "confirm", "language": "fr"}, "Confirmez")
-	mail(map[string]any{"email_content": map[string]any{"subject": "Only you", "bodyText": "Type this: {code}", "footerText": "Bye from {app}", "primaryColor": "#00bb22"}}, "Only you", "Type this: ", "Bye from Northwind", "#00bb22")
+	mail(map[string]any{"email_content": map[string]any{"subject": "Only you", "bodyText": "Type this: {code}", "footerText": "Bye from {app}", "primaryColor": "#0a7d4f"}}, "Only you", "Type this: ", "Bye from Northwind", "#0a7d4f")
 	if got, _ := c.do(t, "POST /v1/auth/otp/send", map[string]any{"channel": "email", "identifier": "ana@example.org", "email_content": map[string]any{"subject": strings.Repeat("x", 300)}}); got != 400 {
 		t.Errorf("a subject of 300 characters: %d", got)
 	}
