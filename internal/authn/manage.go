@@ -319,6 +319,25 @@ func groupOf(ctx context.Context, q db.Q, app apps.ID) (string, error) {
 	return "group/", nil
 }
 
+// Remains returns LastFactor if a user could not sign in any more without what is
+// enrolled on a device.
+func Remains(ctx context.Context, tx *db.Tx, s Subject, device directory.Device) error {
+	if err := directory.Touch(ctx, tx, s.User); err != nil { // of two that remove at once the second sees what is left
+		return err
+	}
+	all, err := Authenticators(ctx, tx, s.Tenant, s.App, s.User)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		there := a.Device != "" && (a.Device == device.ID || string(a.Device) == device.KeyID)
+		if !there && a.ID != string(a.Kind) && !methods[a.Kind].Beside && (a.Status == Usable || a.Status == LockedNow) {
+			return nil
+		}
+	}
+	return LastFactor
+}
+
 // ForgetDevice removes what a user enrolled on one device of the application,
 // which methods name by its id or by its key's.
 func ForgetDevice(ctx context.Context, tx *db.Tx, s Subject, device directory.Device) error {

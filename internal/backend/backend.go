@@ -176,6 +176,9 @@ func Calls() []Info {
 	return out
 }
 
+// Offers reports whether there is a call of this route.
+func Offers(route string) bool { _, ok := calls[route]; return ok }
+
 // Do runs the call of a route for another door, as if in had come in its body.
 // fault.NotFound if there is no such call.
 func Do(ctx context.Context, route string, x *Exec, in map[string]any) (Out, error) {

@@ -118,7 +118,7 @@ func (v *view) inputs(p *journey.Prompt, option string, fs form.Form) []input {
 		if f.Name == "selected_device_code" {
 			i.Choices = v.devices(p.Data)
 		}
-		i.hint(p.Kind == "login_form", v.Key != nil && v.Key.Act == "autofill")
+		i.hint(p != nil && p.Kind == "login_form", v.Key != nil && v.Key.Act == "autofill")
 		v.Lang.field(&i)
 		if i.Help != "" {
 			i.Tied = i.ID + "-help"

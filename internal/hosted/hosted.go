@@ -34,7 +34,8 @@ type Door struct {
 	Token   func(ctx context.Context, end journey.End) (string, error)
 	// Back answers a browser whose run has ended and that came for something else
 	// (Return.Handle). It answers with an address of the client's, or a page.
-	Back func(w http.ResponseWriter, r *http.Request, handle string) error
+	Back    func(w http.ResponseWriter, r *http.Request, handle string) error
+	Account Sessions
 }
 
 // Return is what a browser came for before it was to sign in.
@@ -42,6 +43,7 @@ type Return struct {
 	Handle string // of what waits for the run; nobody but this browser has it
 	Leads  string // the origin to which it will lead
 	Done   string // what the last page says of a good end, if it leads nowhere
+	Home   string // instead: a page of ours, for which a session is opened
 }
 
 // Routes adds the pages.
@@ -54,6 +56,7 @@ func Routes(mux *http.ServeMux, d Door) {
 	mux.HandleFunc("GET /login/{client}/{journey}", d.page(d.start))
 	mux.HandleFunc("GET /login/run/{run}", d.page(d.show))
 	mux.Handle("POST /login/run/{run}", guard.Handler(d.page(d.answer)))
+	accountRoutes(mux, d, guard)
 	mux.HandleFunc("GET "+brandPath+"{file}", d.styled)
 	mux.HandleFunc("GET "+brandPath+"{file}/{which}", d.logo)
 }
@@ -113,8 +116,10 @@ func (d Door) Begin(w http.ResponseWriter, r *http.Request, s journey.StartReque
 	again := r.URL.Path
 	if back.Handle != "" {
 		again = ""
+	} else if back.Home != "" {
+		again = back.Home
 	}
-	d.keep(w, string(reply.Run), ticket{Session: reply.Session, Client: s.Client.ID, Of: s.App.ID, App: s.App.Name, Again: again, Salt: rand.Text(), Locales: locales, Handle: back.Handle, Leads: back.Leads, Done: back.Done})
+	d.keep(w, string(reply.Run), ticket{Session: reply.Session, Client: s.Client.ID, Of: s.App.ID, App: s.App.Name, Again: again, Salt: rand.Text(), Locales: locales, Handle: back.Handle, Leads: back.Leads, Done: back.Done, Home: back.Home})
 	http.Redirect(w, r, "/login/run/"+string(reply.Run), http.StatusSeeOther)
 	return nil
 }
@@ -138,6 +143,7 @@ type ticket struct {
 	Handle  string        `json:"h,omitempty"`
 	Leads   string        `json:"l,omitempty"`
 	Done    string        `json:"d,omitempty"`
+	Home    string        `json:"m,omitempty"`
 }
 
 // cookie is the name of a run's cookie. Over https it is bound to this host and
@@ -198,6 +204,9 @@ func (d Door) show(w http.ResponseWriter, r *http.Request) error {
 	if now.End != nil && t.Handle != "" && !r.URL.Query().Has("wait") {
 		return d.Back(w, r, t.Handle)
 	}
+	if now.End != nil && now.End.OK && len(now.End.Proofs) > 0 && t.Home != "" && !r.URL.Query().Has("wait") {
+		return d.enter(w, r, t, *now.End)
+	}
 	if r.URL.Query().Has("wait") {
 		web.Write(w, http.StatusOK, map[string]any{"new": now.Visit != before.Visit || now.Turn != before.Turn || now.End != nil}, 0)
 		return nil
@@ -234,7 +243,7 @@ func (d Door) Page(w http.ResponseWriter, r *http.Request, status int, p backend
 		v.Rows = append(v.Rows, row{each[0], each[1]})
 	}
 	if p.Button != "" && p.Next == "" {
-		v.Forms = []formView{{Button: v.Button, Primary: true, Inputs: v.inputs(&journey.Prompt{}, "", p.Fields)}}
+		v.Forms = []formView{{Button: v.Button, Primary: true, Inputs: v.inputs(nil, "", p.Fields)}}
 		if len(v.Forms[0].Inputs) > 0 {
 			v.Forms[0].Inputs[0].Focus = true
 		}
@@ -318,7 +327,7 @@ func (d Door) draw(w http.ResponseWriter, r *http.Request, t ticket, reply journ
 func (d Door) render(w http.ResponseWriter, r *http.Request, status int, v view) {
 	v.Choices = choicesOf(r, v.Lang)
 	d.branded(r, &v)
-	remember(w, r, d.secure())
+	d.speak(w, r.URL.Query().Get("lang"))
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", string(v.Lang))

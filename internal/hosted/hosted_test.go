@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/message"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -176,4 +178,52 @@ func FuzzPage(f *testing.F) {
 			t.Errorf("%q changes the page:\n%s\n%s", s, got, want)
 		}
 	})
+}
+
+// TestOwnTextsAreTranslated: so is what the pages say by themselves.
+func TestOwnTextsAreTranslated(t *testing.T) {
+	said := map[string]bool{}
+	for _, m := range []map[string]string{titles, happened, doneSaid} {
+		for _, s := range m {
+			said[s] = true
+		}
+	}
+	for _, s := range names {
+		said[s] = true
+	}
+	for _, d := range deeds {
+		said[d.title], said[d.text], said[d.button] = true, true, true
+		for _, f := range d.fields {
+			said[f.Label] = true
+		}
+	}
+	for _, a := range adding {
+		said[a.name], said[a.again] = true, true
+	}
+	files := os.DirFS(".")
+	for _, pattern := range []string{"*.go", "pages/*.html"} {
+		list, err := fs.Glob(files, pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range list {
+			b, err := fs.ReadFile(files, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile(`(?:\.T\(|[({ ]t |tag )"([^"]+)"`).FindAllStringSubmatch(string(b), -1) {
+				if !strings.HasSuffix(name, "_test.go") {
+					said[m[1]] = true
+				}
+			}
+		}
+	}
+	if len(said) < 150 {
+		t.Errorf("only %d texts were found", len(said))
+	}
+	for s := range said {
+		if s != "" && !message.Translated(s) {
+			t.Errorf("%q is not translated: say it in every language in internal/message/pages.txt", s)
+		}
+	}
 }

@@ -65,13 +65,11 @@ func spoken(r *http.Request, locales string) tongue {
 	return tongue(message.Choose(chosen, locales, r.Header.Get("Accept-Language")))
 }
 
-// remember keeps the language that was chosen by a link of the page.
-func remember(w http.ResponseWriter, r *http.Request, secure bool) {
-	chosen := r.URL.Query().Get("lang")
-	if !slices.Contains(message.Languages(), chosen) {
-		return
+// speak keeps a language that was chosen.
+func (d Door) speak(w http.ResponseWriter, chosen string) {
+	if slices.Contains(message.Languages(), chosen) {
+		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, Secure: d.secure(), SameSite: http.SameSiteLaxMode})
 	}
-	http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode})
 }
 
 // choice is a link that has the page say everything in another language.
@@ -96,14 +94,21 @@ func choicesOf(r *http.Request, now tongue) []choice {
 
 // sets are the pages' templates, once for each language.
 var sets = func() map[tongue]*template.Template {
-	base := template.New("").Funcs(template.FuncMap{"t": tongue("en").T, "tag": tongue("en").tag})
+	base := template.New("").Funcs(template.FuncMap{"t": tongue("en").T, "tag": tongue("en").tag, "told": told})
 	base = template.Must(base.ParseFS(pages, "pages/*.html"))
 	out := map[tongue]*template.Template{}
 	for _, l := range message.Languages() {
-		out[tongue(l)] = template.Must(base.Clone()).Funcs(template.FuncMap{"t": tongue(l).T, "tag": tongue(l).tag})
+		out[tongue(l)] = template.Must(base.Clone()).Funcs(template.FuncMap{"t": tongue(l).T, "tag": tongue(l).tag, "told": told})
 	}
 	return out
 }()
+
+// told is a text with {time} in it where a script may write the reader's own time.
+func told(said string, at *moment) template.HTML {
+	before, after, _ := strings.Cut(said, "{time}")
+	esc := template.HTMLEscapeString
+	return template.HTML(esc(before) + `<time datetime="` + esc(at.ISO) + `">` + esc(at.Words) + "</time>" + esc(after)) //nolint:gosec // every part is escaped
+}
 
 // tag is a text with one of its words in braces made <strong>, for templates.
 func (l tongue) tag(english, word, value string) template.HTML {

@@ -47,8 +47,11 @@ type view struct {
 	Button   string // leads there, too
 	Token    string
 	Post     string // where forms go; empty: back to the page
+	Home     string // where a link leads back to
 	Leads    string // another origin that a form may lead to
-	Account  any    // what the account page shows
+	Until    *moment
+	Said     string // what has just been done
+	Account  *accountView
 
 	typed url.Values
 }

@@ -342,9 +342,9 @@ func (s *Server) routes() http.Handler {
 	people := hosted.Door{Kit: s.Kit, Engine: s.Engine, Trusted: s.config.Trusted, Token: s.journeyToken}
 	parties := oauth.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Page: people.Page,
 		SignIn: func(w http.ResponseWriter, r *http.Request, start journey.StartRequest, back oauth.Return) error {
-			return people.Begin(w, r, start, hosted.Return(back))
+			return people.Begin(w, r, start, hosted.Return{Handle: back.Handle, Leads: back.Leads, Done: back.Done})
 		}}
-	people.Back = parties.Finish
+	people.Back, people.Account = parties.Finish, hosted.Sessions{Bearer: parties.Bearer, Keep: parties.Keep}
 	oauth.Routes(mux, parties)
 	vendor := cidaas.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Stop: s.draining, SignIn: parties.Begin, Authorize: parties.Authorize, Old: parties.Visitor, Keep: parties.Keep, Send: parties.Send,
 		AskConsent: parties.AskConsent, Fail: parties.Fail}

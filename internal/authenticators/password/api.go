@@ -30,7 +30,8 @@ func init() {
 	call("GET /v1/password-dictionary", "List the dictionary", "apps:read", listWords)
 	backend.Asks("GET /v1/password-dictionary", "cursor")
 	call("POST /v1/password-dictionary/check", "Say whether a password would be accepted", "apps:read", checkPassword)
-	backend.Register(backend.Call[ownBody]{Route: "POST /v1/users/me/password-credentials", Title: "Set your first password", Who: backend.User, Run: setOwn})
+	backend.Register(backend.Call[ownBody]{Route: "POST /v1/users/me/password-credentials", Title: "Set your first password", Who: backend.User, Run: setOwn(true)})
+	backend.Register(backend.Call[ownBody]{Route: "PUT /v1/users/me/password-credentials", Title: "Choose another password", Who: backend.User, Run: setOwn(false)})
 }
 
 func call[In any](route, title, needs string, run func(ctx context.Context, x *backend.Exec, in In) (backend.Out, error)) {
@@ -97,26 +98,29 @@ type ownBody struct {
 	Password string `json:"password"`
 }
 
-// setOwn needs a proof of the last five minutes, and that there is no password.
-func setOwn(ctx context.Context, x *backend.Exec, in ownBody) (backend.Out, error) {
-	if err := x.Fresh(ctx); err != nil {
-		return backend.Out{}, err
-	}
-	u, err := directory.Find(ctx, x.Kit.DB, x.App.Tenant, x.User)
-	if err != nil {
-		return backend.Out{}, err
-	}
-	f, err := Prepare(ctx, x.Kit.DB, x.App, u, in.Password, false)
-	if err != nil {
-		return backend.Out{}, err
-	}
-	return backend.Out{Status: backend.Created}, x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-		_, err := Set(ctx, tx, x.Subject(Kind, u.ID), f, false, true)
-		if fault.Is(err, fault.Conflict) {
-			err = backend.Code(fault.New(fault.Denied, "There is a password already."), "auth_password_already_configured")
+// setOwn needs proofs of the last five minutes and, for a first password, that
+// there is none. Another one ends the user's sessions in the application.
+func setOwn(only bool) func(ctx context.Context, x *backend.Exec, in ownBody) (backend.Out, error) {
+	return func(ctx context.Context, x *backend.Exec, in ownBody) (backend.Out, error) {
+		if err := x.Fresh(ctx); err != nil {
+			return backend.Out{}, err
 		}
-		return err
-	})
+		u, err := directory.Find(ctx, x.Kit.DB, x.App.Tenant, x.User)
+		if err != nil {
+			return backend.Out{}, err
+		}
+		f, err := Prepare(ctx, x.Kit.DB, x.App, u, in.Password, false)
+		if err != nil {
+			return backend.Out{}, err
+		}
+		return backend.Out{Status: backend.Created}, x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+			_, err := Set(ctx, tx, x.Subject(Kind, u.ID), f, false, only)
+			if fault.Is(err, fault.Conflict) && only {
+				err = backend.Code(fault.New(fault.Denied, "There is a password already."), "auth_password_already_configured")
+			}
+			return err
+		})
+	}
 }
 
 type authBody struct {

@@ -31,6 +31,7 @@ func init() {
 		Run:      authenticate,
 	})
 	backend.Register(backend.Call[struct{}]{Route: "POST /v1/users/{user_id}/recovery-codes", Title: "Make recovery codes for a user", Needs: "authenticators:create", Run: generateFor})
+	backend.Register(backend.Call[struct{}]{Route: "POST /v1/users/me/recovery-codes", Title: "Make recovery codes of your own", Who: backend.User, Run: generateOwn})
 	backend.Register(backend.Call[codeBody]{Route: "POST /v1/auth/recovery-code/authenticate", Title: "Authenticate by a recovery code", Needs: "auth:execute", Run: authenticateCall})
 }
 
@@ -86,6 +87,19 @@ func generateFor(ctx context.Context, x *backend.Exec, _ struct{}) (backend.Out,
 		if err == nil {
 			_, shown, err = Generate(ctx, tx, x.Subject(Kind, u.ID))
 		}
+		return err
+	})
+	return backend.Out{Status: backend.Created, Body: map[string]any{"codes": shown}}, err
+}
+
+// generateOwn needs proofs of the last five minutes.
+func generateOwn(ctx context.Context, x *backend.Exec, _ struct{}) (backend.Out, error) {
+	if err := x.Fresh(ctx); err != nil {
+		return backend.Out{}, err
+	}
+	var shown []string
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+		_, shown, err = Generate(ctx, tx, x.Subject(Kind, x.User))
 		return err
 	})
 	return backend.Out{Status: backend.Created, Body: map[string]any{"codes": shown}}, err

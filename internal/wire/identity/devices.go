@@ -18,6 +18,7 @@ func init() {
 	call("PATCH "+one, "Rename, block, suspend or revive a device", "devices:edit", setDevice)
 	call("DELETE "+one, "Forget a device", "devices:delete", forgetDevice)
 	own("GET /v1/users/me/device-keys", "List your devices", listDevices)
+	own("DELETE /v1/users/me/device-keys/{key_id}", "Forget one of your devices", recent(forgetDevice))
 }
 
 func listDevices(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
@@ -104,6 +105,11 @@ func setDevice(ctx context.Context, x *backend.Exec, in deviceChange) (backend.O
 
 func forgetDevice(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
 	return done(editDevice(ctx, x, func(tx *db.Tx, d directory.Device) error {
+		if x.User != "" {
+			if err := authn.Remains(ctx, tx, x.Subject("", d.User), d); err != nil {
+				return err
+			}
+		}
 		if err := authn.ForgetDevice(ctx, tx, x.Subject("", d.User), d); err != nil {
 			return err
 		}
@@ -111,6 +117,7 @@ func forgetDevice(ctx context.Context, x *backend.Exec, _ none) (backend.Out, er
 	}))
 }
 
+// editDevice changes a device of the user of the route, or of the token.
 func editDevice(ctx context.Context, x *backend.Exec, fn func(tx *db.Tx, d directory.Device) error) error {
 	return edit(ctx, x, func(tx *db.Tx, u directory.User) error {
 		list, err := directory.AllDevices(ctx, tx, x.App.ID, u.ID)

@@ -32,6 +32,7 @@ func init() {
 	backend.Asks("GET /v1/users", "limit", "cursor")
 	backend.Asks("GET /v1/users/identifier", "identifier_name", "identifier_value")
 	backend.Register(backend.Call[none]{Route: "GET /v1/users/me", Title: "Get the user of the token", Who: backend.User, Run: me})
+	own("DELETE /v1/users/me", "Delete your account", recent(setStatus(directory.Deleted)))
 }
 
 type none struct{}
@@ -204,7 +205,7 @@ func changeUser(ctx context.Context, x *backend.Exec, in change) (backend.Out, e
 func setStatus(to directory.Status) func(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
 	return func(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
 		return done(x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-			u, err := x.UserIn(ctx, tx, "user_id")
+			u, err := whom(ctx, x, tx)
 			if err != nil {
 				return err
 			}
@@ -282,10 +283,18 @@ func verifyName(kind directory.IdentifierKind) func(ctx context.Context, x *back
 	}
 }
 
-// edit changes the user whom the route names, and records it.
+// whom is the user of the token or, for a client, of the route.
+func whom(ctx context.Context, x *backend.Exec, q db.Q) (directory.User, error) {
+	if x.User != "" {
+		return directory.Find(ctx, q, x.App.Tenant, x.User)
+	}
+	return x.UserIn(ctx, q, "user_id")
+}
+
+// edit changes that user, and records it.
 func edit(ctx context.Context, x *backend.Exec, fn func(tx *db.Tx, u directory.User) error) error {
 	return x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-		u, err := x.UserIn(ctx, tx, "user_id")
+		u, err := whom(ctx, x, tx)
 		if err != nil {
 			return err
 		}

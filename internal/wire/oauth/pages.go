@@ -434,6 +434,16 @@ func (d Door) Keep(w http.ResponseWriter, app apps.ID, bearer string) {
 	d.set(w, sessionCookie+string(app), bearer, 0)
 }
 
+// Bearer is the bearer of the session that a browser holds in an application; ""
+// if it holds none.
+func (d Door) Bearer(r *http.Request, app apps.ID) string {
+	c, err := r.Cookie(d.name(sessionCookie + string(app)))
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
 func (d Door) forget(w http.ResponseWriter, app apps.ID) { d.set(w, sessionCookie+string(app), "", -1) }
 
 // visitor is who asks, without a session.
