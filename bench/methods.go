@@ -213,7 +213,7 @@ func (s *store) methods(ctx context.Context, p *process, t *table, o options) er
 	if err != nil {
 		return err
 	}
-	for _, fn := range []func(context.Context, *process, *table, options, rest) error{s.parties, s.totp, s.journeys, s.passkeys, s.passwords} {
+	for _, fn := range []func(context.Context, *process, *table, options, rest) error{s.parties, s.vendors, s.totp, s.journeys, s.passkeys, s.passwords} {
 		if err := fn(ctx, p, t, o, c); err != nil {
 			return err
 		}

@@ -27,6 +27,7 @@ type store struct {
 	database   string
 	postmaster int // pid; 0: SQLite
 	users      []*user
+	customers  []*customer // of the cidaas door; enrolled in the first round
 	keys       keyring
 }
 

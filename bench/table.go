@@ -227,6 +227,8 @@ for each sign-in among it) is not in the figures, but it takes from what the ser
   signs with its biometric key; the browser, whose poll is held, gets its signed token. That is seven requests, at least.
 - **Discovery documents to code flows**: what relying parties ask for. A code flow is an authorization on a session that stands and the redemption of its code;
   tokens are signed by ES256. The target of a document is the bare server's figure.
+- **cidaas Smart PUSH**: what the SDKs of that vendor do, from the request id to the tokens: a request, the number, what waits on the phone, its three answers,
+  the status, the end and the redemption of the code. That is nine requests; the identity token is signed by RS256, as those SDKs want it.
 - **TOTP, passkey and password sign-ins**: over the back-end API, and TOTP through journeys as a page with the SDK runs them. Passwords are measured against the
   argon2id hashes that this machine makes in the same run.
 - **Lockout decision**: one charge of the engine that decides who may try again, without the database around it.
