@@ -33,6 +33,7 @@ type proof struct {
 	Credential CredentialID       `json:"credential,omitempty"`
 	At         time.Time          `json:"at"`
 	With       []Kind             `json:"with,omitempty"` // by what an approval was paired
+	Single     bool               `json:"single,omitempty"`
 }
 
 func (p Proof) User() directory.UserID     { return p.p.User }
@@ -41,6 +42,13 @@ func (p Proof) Kind() Kind                 { return p.p.Kind }
 func (p Proof) Device() directory.DeviceID { return p.p.Device }
 func (p Proof) Credential() CredentialID   { return p.p.Credential }
 func (p Proof) At() time.Time              { return p.p.At }
+
+// Single is the proof as one factor, where its method is two and this answer was
+// not: a key that its owner did not have to unlock.
+func (p Proof) Single() Proof {
+	p.p.Single = true
+	return p
+}
 
 // SealProofs packs proofs for storage at a place; OpenProofs is its inverse.
 // Proofs cannot be read from anything but what was sealed here, so that no input
@@ -118,11 +126,12 @@ const (
 // AAL2, and so are methods of two different factors; two methods of one factor,
 // such as two codes that were sent, are not.
 func ACR(ps []Proof) string {
-	kinds := kindsOf(ps)
+	two := func(k Kind) bool { return methods[k].MultiFactor }
 	switch {
-	case len(kinds) == 0:
+	case len(ps) == 0:
 		return ""
-	case slices.ContainsFunc(kinds, func(k Kind) bool { return methods[k].MultiFactor }), len(factorsOf(kinds)) > 1:
+	case len(factorsOf(kindsOf(ps))) > 1,
+		slices.ContainsFunc(ps, func(p Proof) bool { return !p.p.Single && (two(p.p.Kind) || slices.ContainsFunc(p.p.With, two)) }):
 		return AAL2
 	}
 	return AAL1
@@ -137,9 +146,11 @@ func Reaches(have string, want []string) bool {
 	return slices.Contains(want, have) || have == AAL2 && slices.Contains(want, AAL1)
 }
 
-// Adds reports whether a proof by a method would add to what was proven.
+// Adds reports whether a proof by a method would add a factor to what was proven:
+// another one, or a method that is two or may be paired with one.
 func Adds(ps []Proof, kind Kind) bool {
-	return !slices.ContainsFunc(ps, func(p Proof) bool { return p.p.Kind == kind || slices.Contains(p.p.With, kind) })
+	kinds, m := kindsOf(ps), methods[kind]
+	return !slices.Contains(kinds, kind) && (m.MultiFactor || m.Pairs || !factorsOf(kinds)[m.Factor])
 }
 
 // Wrong is the answer to a wrong answer. It says nothing about why.
@@ -177,7 +188,7 @@ func Attempt(ctx context.Context, tx *db.Tx, s Subject, judge func() (Credential
 		if err := storeLock(ctx, tx, s, before, policy.Succeed(charged)); err != nil {
 			return Proof{}, err
 		}
-		return Proof{proof{s.Tenant, s.App, s.User, s.Device, s.Kind, cred, tx.Now(), nil}}, record(ctx, tx, s, "succeeded", "")
+		return Proof{proof{s.Tenant, s.App, s.User, s.Device, s.Kind, cred, tx.Now(), nil, false}}, record(ctx, tx, s, "succeeded", "")
 	case fault.Is(err, fault.Wrong):
 		return Proof{}, errors.Join(err, storeLock(ctx, tx, s, before, charged), record(ctx, tx, s, "failed", ""), recordLock(ctx, tx, s, before, charged))
 	}

@@ -214,7 +214,7 @@ func Approve[T any](ctx context.Context, tx *db.Tx, c *Challenge[T], p Proof) er
 	if p.p.User == "" || p.p.User != c.Subject.User || p.p.App != c.Subject.App || p.p.Tenant != c.Subject.Tenant {
 		return fault.New(fault.Denied, "The approval was proven by somebody else.")
 	}
-	w := Proof{proof{c.Subject.Tenant, c.Subject.App, c.Subject.User, c.Subject.Device, c.Subject.Kind, p.p.Credential, tx.Now(), append(slices.Clone(p.p.With), p.p.Kind)}}
+	w := Proof{proof{c.Subject.Tenant, c.Subject.App, c.Subject.User, c.Subject.Device, c.Subject.Kind, p.p.Credential, tx.Now(), append(slices.Clone(p.p.With), p.p.Kind), p.p.Single}}
 	return move(ctx, tx, c, Approved, SealProofs(tx.Vault(), proofPlace(c.ID), []Proof{w}))
 }
 

@@ -59,6 +59,9 @@ type Method struct {
 	// MultiFactor says that one proof by this method is two factors, such as a
 	// device key that only opens for its owner.
 	MultiFactor bool
+	// Pairs says that a proof by this method may come paired with another method's,
+	// such as an approval with what unlocked the phone.
+	Pairs bool
 	// Beside says that a proof by this method counts beside another's only: a face,
 	// a device that was trusted. Alone it opens nothing and is nobody's last
 	// factor.

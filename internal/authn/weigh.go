@@ -147,5 +147,5 @@ func (v Verdict) Settle(ctx context.Context, tx *db.Tx) (Proof, error) {
 	if err := settled(ctx, tx, s, st, policy.Succeed(st)); err != nil {
 		return Proof{}, err
 	}
-	return Proof{proof{s.Tenant, s.App, s.User, s.Device, s.Kind, v.cred, tx.Now(), nil}}, record(ctx, tx, s, "succeeded", "")
+	return Proof{proof{s.Tenant, s.App, s.User, s.Device, s.Kind, v.cred, tx.Now(), nil, false}}, record(ctx, tx, s, "succeeded", "")
 }

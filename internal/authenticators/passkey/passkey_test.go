@@ -398,9 +398,15 @@ func TestPresenceOnly(t *testing.T) {
 	if _, err := h.verify(t, must(t)(p.Get(h.request(t, ceremony{}))), wanted{}); !fault.Is(err, fault.Wrong) {
 		t.Errorf("alone: %v", err)
 	}
-	if _, err := h.verify(t, must(t)(p.Get(h.request(t, ceremony{}))), wanted{user: h.ana, beside: true}); err != nil {
-		t.Errorf("beside another: %v", err)
+	got, err := h.verify(t, must(t)(p.Get(h.request(t, ceremony{}))), wanted{user: h.ana, beside: true})
+	if err != nil || authn.ACR([]authn.Proof{got.Proof}) != authn.AAL1 {
+		t.Errorf("beside another: %v, %v", authn.ACR([]authn.Proof{got.Proof}), err)
 	}
+	p.Flags |= simulator.FlagUV
+	if got, err = h.verify(t, must(t)(p.Get(h.request(t, ceremony{}))), wanted{}); err != nil || authn.ACR([]authn.Proof{got.Proof}) != authn.AAL2 {
+		t.Errorf("unlocked: %v, %v", authn.ACR([]authn.Proof{got.Proof}), err)
+	}
+	p.Flags = simulator.FlagUP
 	h.configure(t, map[string]any{"user_verification": "required"})
 	if _, err := h.verify(t, must(t)(p.Get(h.request(t, ceremony{}))), wanted{user: h.ana, beside: true}); !fault.Is(err, fault.Wrong) {
 		t.Errorf("where it is required: %v", err)

@@ -70,7 +70,16 @@ func (r relying) verify(ctx context.Context, tx *db.Tx, encoded string, w wanted
 	}
 	s.User = cred.Subject.User
 	p, err := authn.Attempt(ctx, tx, s, func() (authn.CredentialID, error) { return cred.ID, r.use(ctx, tx, c, cred, res, w) })
+	if !unlocked(res) {
+		p = p.Single()
+	}
 	return signed{p, c.Approval, c.Ticket, shown(c, cred.Data, res)}, err
+}
+
+// unlocked reports whether the owner had to unlock the key.
+func unlocked(res result) bool {
+	p, err := res.got()
+	return err == nil && p.Response.AuthenticatorData.Flags.HasUserVerified()
 }
 
 // nobodys is a COSE_Key for names that belong to nobody. What it verifies counts

@@ -44,7 +44,7 @@ var modes = []string{Off, Type2, Type6, Choose4}
 func init() {
 	authn.Register(authn.Method{
 		Kind: Kind, Title: "Push approval", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp,
-		AMR: []string{"mca"}, Lint: lint,
+		AMR: []string{"mca"}, Pairs: true, Lint: lint,
 		Config: append(form.New(
 			form.Choice("number_mode", "Number to match", modes, form.Default(Type2), form.Help("How the number that the browser shows gets to the phone.")),
 			form.Duration("life", "Time to answer", form.Default(120), form.Between(30, 600)),
