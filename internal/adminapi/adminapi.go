@@ -36,8 +36,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/notify"
 	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
+	"github.com/watchword-auth/watchword/internal/webhook"
 )
 
 // Base is where the API stands.
@@ -49,6 +51,10 @@ type Door struct {
 	Keys    *token.Keys
 	Trusted []netip.Prefix // proxies whose X-Forwarded-For counts
 	Version string
+
+	Notifier *notify.Notifier
+	Hooks    webhook.Sender
+	Preview  func(w http.ResponseWriter, r *http.Request, app apps.App, page string) // nil: there is none
 
 	Engine  *journey.Engine
 	Samples func(g journey.Graph, client apps.ClientID, base string) ([]CodeSample, error)

@@ -86,7 +86,7 @@ func getCatalog(context.Context, *Call, *empty) (*body[Catalog], error) {
 		out.Methods = append(out.Methods, MethodInfo{string(m.Kind), m.Title, scopeName(m.Lives), scopeName(m.Counts), scopeName(m.Unlock), m.Beside, hasField(m.Config, "tiers"), m.Config})
 	}
 	for _, s := range journey.Steps() {
-		out.Steps = append(out.Steps, StepInfo{s.Kind, s.Title, s.Category, s.Doc, orEmpty(s.Config), texts(s.Outcomes), stepRoles(s.Role), texts(s.In), face(s.Config), []string{}})
+		out.Steps = append(out.Steps, StepInfo{s.Kind, s.Title, s.Category, s.Doc, orEmpty(s.Config), texts(s.Outcomes), stepRoles(s.Role), texts(s.In), append([]string{}, s.Face...), append([]string{}, s.Words...)})
 	}
 	for _, p := range notify.Kinds() {
 		out.Providers = append(out.Providers, ProviderInfo{p.Kind, p.Title, map[bool]string{true: "tenant", false: "application"}[p.Tenant], p.Several, p.Form, orEmpty(p.Test)})
@@ -120,20 +120,6 @@ func stepRoles(r journey.Role) []string {
 	}{{journey.Proves, "proves"}, {journey.Enrols, "enrols"}, {journey.Identifies, "identifies"}, {journey.Terminal, "terminal"}, {journey.Accepts, "accepts"}, {journey.Compares, "compares"}} {
 		if r&one.role != 0 {
 			out = append(out, one.name)
-		}
-	}
-	return out
-}
-
-// face are the first two settings that fit into a line.
-func face(f form.Form) []string {
-	out := []string{}
-	for _, x := range f {
-		switch x.Type {
-		case "text", "choice", "journey", "client", "attribute", "number", "expr":
-			if out = append(out, x.Name); len(out) == 2 {
-				return out
-			}
 		}
 	}
 	return out

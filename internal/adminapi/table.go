@@ -87,6 +87,38 @@ func table() []Route {
 		{"DELETE /users/{id}/sessions", "End every session of a user", people, "admin.session.all_revoked", serve(endSessions)},
 		{"GET /users/{id}/timeline", "What happened to a user", watchers, "", serve(timeline)},
 
+		{"GET /overview", "What happened lately", everyone, "", serve(getOverview)},
+		{"GET /settings", "Get the settings of the tenant", readers, "", serve(getSettings)},
+		{"PUT /settings", "Change the settings of the tenant", owner, "admin.settings.changed", serve(putSettings)},
+
+		{"GET /apps/{app}/organisations", "List organisations", readers | helpdesk, "", serve(listOrganisations)},
+		{"POST /apps/{app}/organisations", "Add an organisation", applicationAdmin, "admin.organisation.created", serve(createOrganisation)},
+		{"GET /apps/{app}/organisations/{org}", "Get an organisation", readers | helpdesk, "", serve(getOrganisation)},
+		{"PATCH /apps/{app}/organisations/{org}", "Change an organisation", applicationAdmin, "admin.organisation.changed", serve(changeOrganisation)},
+		{"DELETE /apps/{app}/organisations/{org}", "Delete an organisation", applicationAdmin | fresh, "admin.organisation.deleted", serve(deleteOrganisation)},
+		{"GET /apps/{app}/organisations/{org}/members", "List the members of an organisation", watchers | applicationAdmin, "", serve(listMembers)},
+		{"PUT /apps/{app}/organisations/{org}/members/{user}", "Make a user a member", applicationAdmin, "admin.member.set", serve(putMember)},
+		{"DELETE /apps/{app}/organisations/{org}/members/{user}", "End a membership", applicationAdmin, "admin.member.removed", serve(removeMember)},
+
+		{"GET /providers", "List providers", readers, "", serve(listProviders)},
+		{"PUT /providers/{kind}/{name}", "Set a provider", security | fresh, "admin.provider.changed", serve(putProvider)},
+		{"DELETE /providers/{kind}/{name}", "Delete a provider", security | fresh, "admin.provider.deleted", serve(deleteProvider)},
+		{"POST /providers/{kind}/{name}/test", "Test a provider", security, "admin.provider.tested", serve(testProvider)},
+
+		{"GET /apps/{app}/branding", "Get the branding of an application", readers, "", serve(getBranding)},
+		{"PUT /apps/{app}/branding", "Change the branding of an application", applicationAdmin, "admin.branding.changed", serve(putBranding)},
+		{"PUT /apps/{app}/branding/logo", "Set the logo of an application", applicationAdmin | image, "admin.branding.changed", serve(putLogo)},
+		{"DELETE /apps/{app}/branding/logo", "Remove the logo of an application", applicationAdmin, "admin.branding.changed", serve(removeLogo)},
+		{"GET /apps/{app}/branding/preview", "See a page as users see it", readers, "", serve(previewBranding)},
+
+		{"GET /webhooks", "List webhooks", records, "", serve(listWebhooks)},
+		{"POST /webhooks", "Add a webhook", security | fresh, "admin.webhook.created", serve(createWebhook)},
+		{"GET /webhooks/{id}", "Get a webhook", records, "", serve(getWebhook)},
+		{"PATCH /webhooks/{id}", "Change a webhook", security | fresh, "admin.webhook.changed", serve(changeWebhook)},
+		{"DELETE /webhooks/{id}", "Delete a webhook", security | fresh, "admin.webhook.deleted", serve(deleteWebhook)},
+		{"POST /webhooks/{id}/test", "Test a webhook", security, "admin.webhook.tested", serve(testWebhook)},
+		{"GET /webhooks/{id}/deliveries", "List attempts to tell a webhook", records, "", serve(listDeliveries)},
+
 		{"GET /audit", "Read the record", records, "", serve(listAudit)},
 		{"GET /audit/export", "Export the record", records, "admin.audit.exported", serve(exportAudit)},
 		{"GET /audit/verify", "Check that the record is as it was written", records, "", serve(verifyAudit)},

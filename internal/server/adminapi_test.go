@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/adminapi"
+	"github.com/watchword-auth/watchword/internal/administrator"
+	"github.com/watchword-auth/watchword/internal/db"
 )
 
 // admin is a browser at the console.
@@ -124,4 +126,23 @@ func TestConsoleLink(t *testing.T) {
 	if r := a.do(t, "GET /catalog", nil); r.Status != 401 {
 		t.Errorf("signed out, and reads on: %d", r.Status)
 	}
+}
+
+// owner2 is a fresh browser of the owner, by a new link, for a test in which the
+// first one was idle for too long.
+func (w *world) owner2(t testing.TB) *admin {
+	t.Helper()
+	var secret string
+	if err := w.Kit.DB.Tx(t.Context(), func(tx *db.Tx) error {
+		id, err := administrator.FirstOwner(t.Context(), tx)
+		if err == nil {
+			secret, err = administrator.Invite(t.Context(), tx, id)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	a := w.admin(t)
+	a.must(t, "POST /session/invitation", map[string]any{"secret": secret})
+	return a
 }

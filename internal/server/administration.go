@@ -2,19 +2,61 @@ package server
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
 	"runtime/debug"
 
 	"github.com/watchword-auth/watchword/internal/adminapi"
 	"github.com/watchword-auth/watchword/internal/administrator"
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/web"
+	"github.com/watchword-auth/watchword/internal/webhook"
 )
 
-// administration is what the console's API needs.
-func (s *Server) administration() adminapi.Door {
+// administration is what the console's API needs; preview draws pages as users
+// see them.
+func (s *Server) administration(preview func(w http.ResponseWriter, r *http.Request, app apps.App, page string)) adminapi.Door {
 	return adminapi.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Version: version(),
-		Engine: s.Engine, Samples: samples, Files: journeyFiles}
+		Notifier: s.notifier, Hooks: s.hooks(), Preview: preview, Engine: s.Engine, Samples: samples, Files: journeyFiles}
+}
+
+// hooks tells others what happened, by the guarded client.
+func (s *Server) hooks() webhook.Sender {
+	client := s.outgoing()
+	return webhook.Sender{DB: s.Kit.DB, Post: func(ctx context.Context, url string, header map[string]string, body json.RawMessage) error {
+		return web.Post(ctx, client, url, header, body, nil)
+	}}
+}
+
+// pruneAudit forgets what no tenant wants to be kept any longer. The record is one
+// for all of them: one that keeps it for good keeps all of it.
+func (s *Server) pruneAudit(ctx context.Context) error {
+	list, err := apps.Tenants(ctx, s.Kit.DB)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	days := 0
+	for _, t := range list {
+		set, err := t.Settings(ctx, s.Kit.DB)
+		if err != nil || set.AuditDays == 0 {
+			return err
+		}
+		days = max(days, set.AuditDays)
+	}
+	for n := int64(1); n > 0; {
+		err := s.Kit.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+			n, err = audit.Prune(ctx, tx, tx.Now().AddDate(0, 0, -days))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func version() string {

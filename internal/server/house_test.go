@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"internal/apps", "internal/audit", "internal/web"},
 	{"internal/directory", "internal/lockout", "internal/notify", "internal/kit"},
 	{"internal/authn", "internal/message"},
-	{"internal/session", "internal/notice"},
+	{"internal/session", "internal/notice", "internal/webhook"},
 	{"internal/journey", "internal/backend", "internal/administrator"},
 	{"internal/authenticators/code", "internal/authenticators/face", "internal/authenticators/magiclink", "internal/authenticators/mobilekey", "internal/authenticators/passkey", "internal/authenticators/password", "internal/authenticators/push", "internal/authenticators/recovery", "internal/authenticators/totp", "internal/authenticators/trusted", "internal/journey/steps"},
 	{"internal/oidc"},

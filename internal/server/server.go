@@ -39,6 +39,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
+	"github.com/watchword-auth/watchword/internal/webhook"
 	"github.com/watchword-auth/watchword/internal/wire/cidaas"
 	"github.com/watchword-auth/watchword/internal/wire/identity"
 	"github.com/watchword-auth/watchword/internal/wire/mosaic"
@@ -88,6 +89,7 @@ type Server struct {
 	Dev    *Dev // nil outside development
 
 	config   Config
+	notifier *notify.Notifier
 	handler  http.Handler
 	meters   meters
 	draining chan struct{}
@@ -183,7 +185,9 @@ func (s *Server) messages() {
 	if s.Dev != nil {
 		o.Capture = s.Dev.Inbox
 	}
-	notify.New(s.Kit.DB, o).Serve(s.Kit.Jobs)
+	s.notifier = notify.New(s.Kit.DB, o)
+	s.notifier.Serve(s.Kit.Jobs)
+	s.hooks().Serve(s.Kit.Jobs)
 }
 
 // housekeeping deletes what has run out and seals the audit record, on one node
@@ -206,7 +210,11 @@ func (s *Server) housekeeping() {
 	sweep("sweep.invitations", directory.SweepInvitations)
 	sweep("sweep.counters", limit.Sweep)
 	sweep("sweep.keys", token.Sweep)
+	sweep("sweep.webhooks", webhook.Sweep)
+	sweep("sweep.tallies", audit.SweepTallies)
 	audit.Serve(w, s.Kit.DB)
+	audit.Follow(w, s.Kit.DB, "console", audit.Tally, webhook.Offer)
+	w.Every("sweep.audit", time.Hour, s.pruneAudit)
 }
 
 // sweepRuns keeps a record of the runs that nobody finished, and forgets the
@@ -354,7 +362,7 @@ func (s *Server) routes() http.Handler {
 	hosted.Routes(mux, people)
 	mux.HandleFunc("GET /login/test/{link}", s.testLink(people))
 	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Page: people.Page})
-	adminapi.Routes(mux, s.administration())
+	adminapi.Routes(mux, s.administration(people.Preview))
 	pages(mux, "/login-assets/", ui.Files, "login")
 	pages(mux, "/lib/", ui.Files, "lib")
 	deviceapi.Routes(mux, deviceapi.Door{Kit: s.Kit, Engine: s.Engine, Keys: s.Keys, Trusted: s.config.Trusted, Stop: s.draining})

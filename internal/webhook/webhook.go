@@ -1,0 +1,202 @@
+// Package webhook tells others what happened: it follows the record and posts
+// what they asked for, signed, again and again for a day. It decides nothing, and
+// what it tells holds nothing that the record does not.
+package webhook
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/audit"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/fault"
+)
+
+// maxHooks bounds how many a tenant has, and so what one event costs.
+const maxHooks = 20
+
+// Hook is somebody who is told.
+type Hook struct {
+	ID      string
+	Tenant  string
+	URL     string
+	Events  []string // exactly, or a family: "push.*"; "*" is everything
+	Enabled bool
+	Created time.Time
+	Last    *Delivery // the newest; nil: never told
+}
+
+// Wants reports whether the hook asked for events of a type.
+func (h Hook) Wants(kind string) bool {
+	return slices.ContainsFunc(h.Events, func(e string) bool {
+		family, open := strings.CutSuffix(e, "*")
+		return e == kind || open && strings.HasPrefix(kind, family)
+	})
+}
+
+func (h Hook) check() error {
+	u, err := url.Parse(h.URL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" || len(h.URL) > 2000 {
+		return fault.New(fault.Invalid, "A webhook has an address: https://, without a name and a fragment in it.")
+	}
+	if len(h.Events) == 0 || len(h.Events) > 50 {
+		return fault.New(fault.Invalid, "A webhook asks for 1 to 50 types of events.")
+	}
+	for _, e := range h.Events {
+		if len(e) > 100 || strings.Trim(strings.TrimSuffix(e, "*"), "abcdefghijklmnopqrstuvwxyz0123456789._") != "" || e == "" {
+			return fault.New(fault.Invalid, "Events are like push.approved, push.* or *.")
+		}
+	}
+	return nil
+}
+
+func place(id string) string { return "webhooks/secret/" + id }
+
+// Create adds a hook and returns the secret that signs what it gets, which is
+// shown this once.
+func Create(ctx context.Context, tx *db.Tx, h Hook) (Hook, string, error) {
+	if err := h.check(); err != nil {
+		return h, "", err
+	}
+	var n int
+	if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM webhooks WHERE tenant_id = $1`, h.Tenant).Scan(&n); err != nil {
+		return h, "", err
+	}
+	if n >= maxHooks {
+		return h, "", fault.New(fault.Limited, "A tenant has at most %d webhooks.", maxHooks)
+	}
+	secret := "whs_" + rand.Text() + rand.Text()
+	h.ID, h.Created = db.NewID("whk_"), tx.Now()
+	_, err := tx.Exec(ctx, `INSERT INTO webhooks (id, tenant_id, url, events, enabled, secret, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)`,
+		h.ID, h.Tenant, h.URL, db.Text(h.Events), h.Enabled, tx.Vault().Seal(place(h.ID), []byte(secret)), h.Created)
+	return h, secret, err
+}
+
+// Update changes where a hook is, what it asks for and whether it is on;
+// fault.NotFound if the tenant has none such.
+func Update(ctx context.Context, tx *db.Tx, h Hook) error {
+	if err := h.check(); err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, `UPDATE webhooks SET url = $1, events = $2, enabled = $3, updated_at = $4 WHERE id = $5 AND tenant_id = $6`, h.URL, db.Text(h.Events), h.Enabled, tx.Now(), h.ID, h.Tenant)
+	if err == nil && n == 0 {
+		return none
+	}
+	return err
+}
+
+// Delete removes a hook; what waits for it is not sent any more.
+func Delete(ctx context.Context, tx *db.Tx, tenant, id string) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM webhook_deliveries WHERE webhook_id = $1`, id); err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, `DELETE FROM webhooks WHERE id = $1 AND tenant_id = $2`, id, tenant)
+	if err == nil && n == 0 {
+		return none
+	}
+	return err
+}
+
+var none = fault.New(fault.NotFound, "no such webhook")
+
+// List returns the hooks of a tenant, the oldest first.
+func List(ctx context.Context, q db.Q, tenant string) ([]Hook, error) {
+	rows, err := q.Query(ctx, `SELECT id, url, events, enabled, created_at FROM webhooks WHERE tenant_id = $1 ORDER BY id`, tenant)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Hook
+	for rows.Next() {
+		h := Hook{Tenant: tenant}
+		if err := rows.Scan(&h.ID, &h.URL, db.JSON(&h.Events), &h.Enabled, db.Time(&h.Created)); err != nil {
+			return nil, err
+		}
+		out = append(out, h)
+	}
+	return out, rows.Err()
+}
+
+// WithLast fills in what each was told last.
+func WithLast(ctx context.Context, q db.Q, all []Hook) error {
+	for i := range all {
+		last, err := Deliveries(ctx, q, all[i].ID, 1)
+		if err != nil {
+			return err
+		}
+		if len(last) > 0 {
+			all[i].Last = &last[0]
+		}
+	}
+	return nil
+}
+
+// Find returns a hook of a tenant; fault.NotFound if there is none.
+func Find(ctx context.Context, q db.Q, tenant, id string) (Hook, error) {
+	h := Hook{ID: id, Tenant: tenant}
+	err := q.QueryRow(ctx, `SELECT url, events, enabled, created_at FROM webhooks WHERE id = $1 AND tenant_id = $2`, id, tenant).
+		Scan(&h.URL, db.JSON(&h.Events), &h.Enabled, db.Time(&h.Created))
+	return h, db.None(err, "webhook")
+}
+
+func secretOf(ctx context.Context, q db.Q, id string) (string, error) {
+	var sealed []byte
+	if err := q.QueryRow(ctx, `SELECT secret FROM webhooks WHERE id = $1`, id).Scan(&sealed); err != nil {
+		return "", db.None(err, "webhook")
+	}
+	b, err := q.Vault().Open(place(id), sealed)
+	return string(b), err
+}
+
+// Delivery is one attempt to tell a hook.
+type Delivery struct {
+	ID, Event, Type string
+	Attempt         int
+	OK              bool
+	Answer          string
+	Took            time.Duration
+	At              time.Time
+}
+
+// Deliveries returns the newest attempts to tell a hook.
+func Deliveries(ctx context.Context, q db.Q, hook string, limit int) ([]Delivery, error) {
+	rows, err := q.Query(ctx, `SELECT id, event_id, event_type, attempt, ok, answer, took, at FROM webhook_deliveries WHERE webhook_id = $1 ORDER BY id DESC LIMIT $2`, hook, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Delivery
+	for rows.Next() {
+		var d Delivery
+		var took int64
+		if err := rows.Scan(&d.ID, &d.Event, &d.Type, &d.Attempt, &d.OK, &d.Answer, &took, db.Time(&d.At)); err != nil {
+			return nil, err
+		}
+		d.Took = time.Duration(took) * time.Millisecond
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+// keepDeliveries is how long attempts can be looked at.
+const keepDeliveries = 7 * 24 * time.Hour
+
+// Sweep forgets attempts of long ago; jobs calls it.
+func Sweep(ctx context.Context, tx *db.Tx) error {
+	_, err := tx.Exec(ctx, `DELETE FROM webhook_deliveries WHERE at < $1`, tx.Now().Add(-keepDeliveries))
+	return err
+}
+
+// document is an entry as it is told: what the console's API shows of it.
+func document(e audit.Entry) ([]byte, error) {
+	if e.Data == nil {
+		e.Data = map[string]any{}
+	}
+	return json.Marshal(map[string]any{"id": e.ID, "at": e.At.UTC().Format("2006-01-02T15:04:05.000Z"), "type": e.Type, "outcome": e.Outcome, "reason": e.Reason, "actor": e.Actor, "target": e.Target,
+		"tenant": e.Tenant, "app": e.App, "client": e.Client, "run": e.Run, "device": e.Device, "address": e.IP, "user_agent": e.UserAgent, "data": e.Data})
+}
