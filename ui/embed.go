@@ -8,5 +8,5 @@ import "embed"
 
 // Files has one folder for each set of pages, and lib, which they share.
 //
-//go:embed playground login lib
+//go:embed playground login lib authenticator
 var Files embed.FS

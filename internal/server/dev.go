@@ -239,7 +239,6 @@ func (d *Dev) routes(mux *http.ServeMux) {
 	mux.Handle("GET /{$}", http.RedirectHandler("/playground/", http.StatusFound))
 	mux.HandleFunc("GET /dev/inbox", d.inboxPage)
 	mux.HandleFunc("GET /console", d.absent("The console"))
-	mux.HandleFunc("GET /authenticator/", d.absent("The phone app"))
 }
 
 // pages serves one folder of the embedded files with a strict policy.

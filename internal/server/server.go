@@ -365,6 +365,7 @@ func (s *Server) routes() http.Handler {
 	adminapi.Routes(mux, s.administration(people.Preview))
 	pages(mux, "/login-assets/", ui.Files, "login")
 	pages(mux, "/lib/", ui.Files, "lib")
+	s.authenticator(mux)
 	deviceapi.Routes(mux, deviceapi.Door{Kit: s.Kit, Engine: s.Engine, Keys: s.Keys, Trusted: s.config.Trusted, Stop: s.draining})
 	s.tokenRoutes(mux)
 	s.operations(mux)

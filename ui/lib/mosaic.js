@@ -3,8 +3,13 @@
 // has no page and no opinion; who uses it draws the steps.
 
 import { nonce } from './bytes.js';
+import { NetworkError, post } from './post.js';
+
+export { NetworkError, post };
 
 /** @typedef {import('./keys.js').Key} Key */
+/** @typedef {import('./post.js').Message} Message */
+/** @typedef {import('./post.js').Watch} Watch */
 
 /**
  * @typedef {object} Escape a way out of a step besides answering it
@@ -28,18 +33,6 @@ import { nonce } from './bytes.js';
  */
 
 /**
- * A wire message, for whoever wants to watch.
- * @typedef {object} Message
- * @property {string} name
- * @property {unknown} body
- */
-
-/**
- * Told when a request leaves; returns what to tell when its answer comes.
- * @typedef {(m: Message) => (answer: {status: number, body: unknown, ms: number}) => void} Watch
- */
-
-/**
  * @typedef {object} Options
  * @property {string} base      where the server is, without a slash at the end
  * @property {string} client    client id
@@ -54,9 +47,6 @@ const AUTOMATIC = ['transmit_platform_device_registration', 'transmit_platform_d
 
 /** The steps whose input travels as "data" (mosaic-protocol 2.6). */
 const SENDS_DATA = /^transmit_platform_(mobile_approve_authentication|(email|sms|generic)_otp_authentication|(email|sms)_validation|select_organization|transaction_signing_webauthn|web_authn_registration)$/;
-
-/** The connection failed, or what answered was no Mosaic server. */
-export class NetworkError extends Error {}
 
 /** One journey. Use it once: start or approve, then answer until it ends. */
 export class Journey {
@@ -193,32 +183,6 @@ export class Journey {
     if (this.names.uid) headers.push({ type: 'uid', uid: this.names.uid });
     if (o.key) headers.push({ type: 'device', device: { device_key_id: o.key.id, device_public_key: o.key.spki, ...o.device } });
     return post(`${o.base}/ido/api/v2/${op}?${query}`, { headers: [...headers, ...extra], data }, { name, watch: o.watch, signal });
-  }
-}
-
-/**
- * Posts JSON and returns the JSON that comes back, whatever its status.
- * @param {string} url
- * @param {unknown} body
- * @param {{name: string, watch?: Watch, signal?: AbortSignal}} how
- * @returns {Promise<{status: number, body: any}>}
- */
-export async function post(url, body, { name, watch, signal }) {
-  const told = watch?.({ name, body });
-  const since = performance.now();
-  const tell = (/** @type {number} */ status, /** @type {unknown} */ answer) => told?.({ status, body: answer, ms: performance.now() - since });
-  try {
-    const r = await fetch(url, { method: 'POST', headers: { 'Content-Type': 'application/json;charset=UTF-8' }, body: JSON.stringify(body), signal });
-    const answer = await r.json();
-    tell(r.status, answer);
-    return { status: r.status, body: answer };
-  } catch (err) {
-    if (signal?.aborted) {
-      tell(0, { aborted: true });
-      throw err;
-    }
-    tell(0, { error: 'no answer' });
-    throw new NetworkError('The server does not answer.', { cause: err });
   }
 }
 

@@ -1,0 +1,223 @@
+package server
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/web"
+	"github.com/watchword-auth/watchword/ui"
+)
+
+// authenticatorPolicy lets the phone app run its own modules and speak to its own
+// server, and nothing else. The one policy for trusted types is for its worker.
+const authenticatorPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; manifest-src 'self'; worker-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types watchword"
+
+// asset is one file as it is served.
+type asset struct {
+	kind    string
+	body    []byte
+	squeeze []byte // by gzip; nil where that makes nothing smaller
+	tag     string
+}
+
+// authenticatorFiles are the files of the phone app by path, as they are served:
+// without the comments, which are for whoever reads the source, and with a worker
+// that knows the hash of all of them.
+func authenticatorFiles(files fs.FS) (map[string]asset, error) {
+	out := map[string]asset{}
+	err := fs.WalkDir(files, "authenticator", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := fs.ReadFile(files, name)
+		if err == nil {
+			out["/"+name] = made(name, b)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	shared, err := fs.ReadDir(files, "lib")
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, d := range shared {
+		known["/lib/"+d.Name()] = true
+	}
+	shell, h := []string{}, sha256.New()
+	for _, name := range sorted(out) {
+		h.Write(out[name].body)
+		if base := path.Base(name); base != "sw.js" && base != "index.html" && !strings.Contains(name, "/lang/") && !strings.HasPrefix(base, "icon-") {
+			shell = append(shell, name)
+		}
+	}
+	for name := range known {
+		if !bytes.Contains(joined(out), []byte(name)) {
+			delete(known, name)
+		}
+	}
+	for _, name := range sorted(known) {
+		b, err := fs.ReadFile(files, strings.TrimPrefix(name, "/"))
+		if err != nil {
+			return nil, err
+		}
+		h.Write(b)
+		shell = append(shell, name)
+	}
+	shell = append(shell, "/authenticator/", "/authenticator/icon-192.png", "/authenticator/lang/en.json")
+	version := "watchword-" + hex.EncodeToString(h.Sum(nil))[:16]
+	worker := fmt.Sprintf("self.SHELL = %s;\n%s", db.Text(map[string]any{"version": version, "files": shell}), out["/authenticator/sw.js"].body)
+	out["/authenticator/sw.js"] = made("sw.js", []byte(worker))
+	out["/authenticator/"] = out["/authenticator/index.html"]
+	delete(out, "/authenticator/index.html")
+	return out, nil
+}
+
+func sorted[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func joined(files map[string]asset) []byte {
+	var b bytes.Buffer
+	for _, name := range sorted(files) {
+		b.Write(files[name].body)
+	}
+	return b.Bytes()
+}
+
+func made(name string, b []byte) asset {
+	kind := mime.TypeByExtension(path.Ext(name))
+	switch path.Ext(name) {
+	case ".js":
+		kind, b = "text/javascript; charset=utf-8", uncommented(b)
+	case ".webmanifest":
+		kind = "application/manifest+json"
+	case ".json":
+		kind = "application/json"
+	}
+	h := sha256.Sum256(b)
+	a := asset{kind: kind, body: b, tag: `"` + hex.EncodeToString(h[:])[:20] + `"`}
+	var z bytes.Buffer
+	w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
+	if err != nil {
+		panic(err) // the level is one that exists
+	}
+	_, _ = w.Write(b) // a buffer takes everything
+	_ = w.Close()
+	if z.Len() < len(b) {
+		a.squeeze = z.Bytes()
+	}
+	return a
+}
+
+// uncommented leaves away the lines of a module that are comments and nothing else.
+// The app's sources keep to that: no line of a template begins like one.
+func uncommented(b []byte) []byte {
+	var out bytes.Buffer
+	within := false
+	for line := range bytes.Lines(b) {
+		text := bytes.TrimSpace(line)
+		switch {
+		case within:
+			within = !bytes.HasSuffix(text, []byte("*/"))
+		case bytes.HasPrefix(text, []byte("/*")) && bytes.Count(text, []byte("*/")) == 1 && bytes.HasSuffix(text, []byte("*/")), bytes.HasPrefix(text, []byte("//")), len(text) == 0:
+		case bytes.HasPrefix(text, []byte("/*")) && !bytes.Contains(text, []byte("*/")):
+			within = true
+		default:
+			out.Write(bytes.TrimLeft(line, " "))
+		}
+	}
+	return out.Bytes()
+}
+
+// authenticator serves the phone app.
+func (s *Server) authenticator(mux *http.ServeMux) {
+	files, err := authenticatorFiles(ui.Files)
+	if err != nil {
+		panic(err) // the folder is embedded at build time
+	}
+	mux.HandleFunc("GET /authenticator/config.json", func(w http.ResponseWriter, r *http.Request) {
+		client, err := onlyPhone(r.Context(), s.Kit.DB)
+		if err != nil {
+			f := web.Report(r, err)
+			web.Write(w, web.Status(f.Code), map[string]any{"error": f.Code, "message": f.Message}, 0)
+			return
+		}
+		web.Write(w, http.StatusOK, map[string]any{"client": client}, 0)
+	})
+	mux.HandleFunc("GET /authenticator/", func(w http.ResponseWriter, r *http.Request) {
+		a, ok := files[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		head := w.Header()
+		head.Set("Content-Security-Policy", authenticatorPolicy)
+		head.Set("Permissions-Policy", "camera=(self), microphone=(), geolocation=()")
+		head.Set("Cache-Control", "no-cache")
+		head.Set("ETag", a.tag)
+		head.Set("Content-Type", a.kind)
+		head.Add("Vary", "Accept-Encoding")
+		if r.Header.Get("If-None-Match") == a.tag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		body := a.body
+		if a.squeeze != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			head.Set("Content-Encoding", "gzip")
+			body = a.squeeze
+		}
+		_, _ = w.Write(body) // who went away needs no answer
+	})
+}
+
+// onlyPhone is the client as which a phone may be set up without a link: the only
+// native one of this server, or "" if there are several.
+func onlyPhone(ctx context.Context, q db.Q) (apps.ClientID, error) {
+	tenants, err := apps.Tenants(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	var found []apps.ClientID
+	for _, t := range tenants {
+		list, err := apps.List(ctx, q, t.ID)
+		if err != nil {
+			return "", err
+		}
+		for _, a := range list {
+			clients, err := apps.Clients(ctx, q, a.ID)
+			if err != nil {
+				return "", err
+			}
+			for _, c := range clients {
+				if c.Kind == apps.Native {
+					found = append(found, c.ID)
+				}
+			}
+		}
+	}
+	if len(found) != 1 {
+		return "", nil
+	}
+	return found[0], nil
+}

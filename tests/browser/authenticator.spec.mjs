@@ -1,0 +1,580 @@
+// Drives the phone app of `watchword dev` in a real browser with a virtual
+// authenticator: it is set up, asked and looked after in every way there is. Exit
+// status 0 means that all of it held.
+//
+//   WATCHWORD_BIN=…   the binary to start; without it, `go run ./cmd/watchword`
+//   CHROMIUM=…        the browser; default /usr/bin/chromium
+//   SHOTS=DIR         keep a picture of every screen there
+//   ONLY=words        only the scenarios whose name has them
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+import { decode, verify } from '../../ui/lib/jwt.js';
+import { Journey } from '../../ui/lib/mosaic.js';
+import { N, point } from '../../ui/authenticator/p256.js';
+
+const require = createRequire(new URL('../node/package.json', import.meta.url));
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const PHONE = { width: 390, height: 844 };
+const SMALL = { width: 320, height: 568 };
+const PIN = '274913';
+
+/** Starts a development server with fresh data; returns what it said and how to stop it. */
+async function server() {
+  const port = await new Promise((resolve) => {
+    const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
+  });
+  const data = mkdtempSync(join(tmpdir(), 'watchword-authenticator-'));
+  const [command, ...args] = process.env.WATCHWORD_BIN ? [process.env.WATCHWORD_BIN] : ['go', 'run', './cmd/watchword'];
+  const child = spawn(command, [...args, 'dev', '--json', '--push-limit', '1000', '--listen', `127.0.0.1:${port}`, '--data', data], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  let said = '';
+  let log = '';
+  child.stderr.on('data', (b) => { log += b; });
+  await new Promise((resolve, reject) => {
+    child.stdout.on('data', (b) => { said += b; if (said.includes('watchword: ready on')) resolve(); });
+    child.on('exit', (code) => reject(new Error(`the server ended with ${code}:\n${said}${log}`)));
+  });
+  const facts = JSON.parse(said.split('\n')[0]);
+  const stop = async () => {
+    child.removeAllListeners('exit');
+    const gone = new Promise((resolve) => child.on('exit', resolve));
+    process.kill(-child.pid, 'SIGTERM'); // `go run` and what it runs
+    await gone;
+    rmSync(data, { recursive: true, force: true });
+  };
+  return { ...facts, local: facts.base.replace('127.0.0.1', 'localhost'), log: () => log, stop };
+}
+
+/** The demo back end: its calls. */
+async function backEnd(w) {
+  const { id, secret } = w.clients.backend;
+  const r = await fetch(`${w.base}/oidc/token`, { method: 'POST', body: new URLSearchParams({ grant_type: 'client_credentials', client_id: id, client_secret: secret }) });
+  const { access_token: token } = await r.json();
+  return async (method, path, body) => {
+    const r = await fetch(`${w.base}/cis${path}`, { method, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }, body: body && JSON.stringify(body) });
+    const out = r.status === 204 ? {} : await r.json();
+    assert.ok(r.ok, `${path}: ${r.status} ${JSON.stringify(out)}`);
+    return out.result ?? out;
+  };
+}
+
+let people = 0;
+
+/** A new user of the demo application: address and id. */
+async function somebody(w) {
+  const email = `phone.${++people}.${Date.now()}@example.org`;
+  const { user_id: id } = await w.call('POST', '/v1/users', { email });
+  return { email, id };
+}
+
+/** A link that adds a phone to a user, on the host where browsers have platform keys or the one where they have none. */
+async function invitation(w, user, base = w.local) {
+  const { link } = await w.call('POST', `/v1/users/${user.id}/phones/invitations`, {});
+  assert.ok(link.startsWith(`${w.base}/authenticator/#`), link);
+  return link.replace(w.base, base);
+}
+
+/** A fresh phone, whose system knows its owner if `finger` says so. It may not complain about anything. */
+async function phone(browser, w, { finger = true, viewport = PHONE, colorScheme = 'light', locale = 'en-GB', base = w.local, reducedMotion = 'no-preference' } = {}) {
+  const context = await browser.newContext({ viewport, colorScheme, locale, reducedMotion });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  page.complaints = [];
+  page.shape = `${viewport.width}-${colorScheme}`;
+  page.on('console', (m) => { if (['error', 'warning'].includes(m.type()) && !/status of 4\d\d|ERR_INTERNET_DISCONNECTED/.test(m.text())) page.complaints.push(m.text()); });
+  page.on('pageerror', (e) => page.complaints.push(String(e.stack)));
+  page.on('request', (r) => { if (!r.url().startsWith(base) && !r.url().startsWith('data:')) page.complaints.push(`foreign request: ${r.url()}`); });
+  await page.addInitScript(() => { document.addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`)); });
+  if (finger) {
+    const cdp = await context.newCDPSession(page);
+    await cdp.send('WebAuthn.enable');
+    const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } });
+    page.owner = (there) => cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: there });
+  }
+  page.base = base;
+  return page;
+}
+
+async function leave(page) {
+  assert.deepEqual(page.complaints, [], 'the page complained');
+  await page.context().close();
+}
+
+/** Sets a phone up by a link, with a PIN where the system knows nobody. */
+async function setUp(page, w, user) {
+  await page.goto(await invitation(w, user, page.base));
+  await page.click('text=Set up this phone');
+  if (!page.owner) await choosePIN(page, PIN);
+  await said(page, 'This phone answers for Northwind Coffee now.');
+}
+
+async function choosePIN(page, pin) {
+  await page.fill('dialog input[name=pin]', pin);
+  await page.fill('dialog input[name=again]', pin);
+  await page.click('dialog button.primary');
+}
+
+async function enterPIN(page, pin = PIN) {
+  await page.fill('dialog input[name=pin]', pin);
+  await page.click('dialog button.primary');
+}
+
+/** Waits until the app says what became of something. */
+const said = (page, words) => page.waitForSelector(`.note >> text=${words}`);
+
+/** A browser elsewhere that signs in, as the demo shop does. */
+async function asks(w, email, journey = 'web_login', more = {}) {
+  const j = new Journey({ base: w.base, client: 'demo-web', key: null });
+  await j.start(journey);
+  const r = journey === 'web_login' ? await j.escape('web_to_mobile', { email }) : await j.submit({ email, ...more });
+  assert.equal(r.step, 'transmit_platform_mobile_approve_authentication', JSON.stringify(r));
+  return { j, number: r.data.number, shown: r.data };
+}
+
+/** How that ends. */
+async function ends({ j }) {
+  for (let i = 0; i < 40; i++) {
+    const r = await j.submit();
+    if (r.state !== 'pending') return r;
+  }
+  throw new Error('it does not end');
+}
+
+/** Holds a screen against WCAG 2.2 AA, as far as a machine can, and keeps a picture of it. */
+async function good(page, name) {
+  await page.waitForTimeout(150); // what moves has moved: pictures show where it ends
+  if (process.env.SHOTS) {
+    mkdirSync(process.env.SHOTS, { recursive: true });
+    await page.screenshot({ path: join(process.env.SHOTS, `${name}-${page.shape}.png`) });
+  }
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`), [], name);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.equal(wide, 0, `${name}: the page scrolls sideways`);
+}
+
+const other = (n) => String(10 + ((Number(n) - 10 + 7) % 90));
+
+const scenarios = {
+  async 'by a link, approved with the number by a hosted page'(browser, w) {
+    const page = await phone(browser, w);
+    const user = await somebody(w);
+    const link = await invitation(w, user);
+    await page.goto(link);
+    await page.waitForSelector('text=Set up this phone');
+    assert.equal(new URL(page.url()).hash, '', 'the invitation has left the address');
+    await good(page, 'invited');
+    await page.click('text=Set up this phone');
+    await said(page, 'This phone answers for Northwind Coffee now.');
+    await good(page, 'home');
+    const desk = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
+    await desk.goto(`${w.base}/login/demo-web/web_login`);
+    await desk.fill('input[name=email]', user.email);
+    await desk.click('form.answer button');
+    const number = (await desk.waitForSelector('[data-number]')).getAttribute('data-number');
+    await page.waitForSelector('.request');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'number', 'the number has focus');
+    const text = await page.textContent('.request');
+    for (const word of ['Northwind Coffee', 'this computer', 'Chrome on Linux', user.email]) assert.ok(text.includes(word), `the phone does not say ${word}`);
+    const [no, yes] = await page.$$eval('.pair .button', (all) => all.map((e) => e.getBoundingClientRect()).map((r) => [r.width, r.height]));
+    assert.deepEqual(no, yes, 'yes and no are equally large');
+    await good(page, 'request');
+    await page.click('.request button.primary');
+    assert.match(await page.textContent('#number-problem'), /2 digits/, 'nothing is sent without a number');
+    await page.fill('#number', await number);
+    await page.click('.request button.primary');
+    await said(page, 'Approved. You are signed in at Northwind Coffee.');
+    await desk.waitForSelector('[data-number]', { state: 'detached' });
+    assert.match(await desk.textContent('main'), /signed in|Signed in|done|Done/);
+    await desk.context().close();
+    await page.goto(link); // once is once
+    await page.click('text=Set up this phone');
+    await page.waitForSelector('text=This link was used or has run out');
+    await leave(page);
+  },
+
+  async 'deny, not me, a wrong number'(browser, w) {
+    const page = await phone(browser, w);
+    const user = await somebody(w);
+    await setUp(page, w, user);
+    let web = await asks(w, user.email);
+    await page.waitForSelector('.request');
+    await page.click('.request button.no');
+    await good(page, 'no');
+    await page.click('text=It was me, deny it');
+    await said(page, 'Denied. Nobody was signed in.');
+    assert.equal((await ends(web)).reason, 'denied');
+
+    web = await asks(w, user.email);
+    await page.waitForSelector('.request');
+    await page.fill('#number', other(web.number));
+    await page.click('.request button.primary');
+    await said(page, 'That did not match.');
+    assert.equal((await ends(web)).reason, 'wrong_number');
+
+    web = await asks(w, user.email);
+    await page.waitForSelector('.request');
+    await page.click('.request button.no');
+    await page.keyboard.press('Escape');
+    await page.waitForSelector('dialog', { state: 'detached' });
+    await page.click('.request button.no');
+    await page.click('text=It was not me');
+    await said(page, 'Reported.');
+    assert.equal((await ends(web)).reason, 'not_me');
+
+    await page.click('nav >> text=History');
+    await page.waitForFunction(() => document.querySelectorAll('.how').length === 3);
+    assert.deepEqual(await page.$$eval('.how', (all) => all.map((e) => e.className)), ['how not_me', 'how failed', 'how denied']);
+    await leave(page);
+  },
+
+  async 'the owner is not there, and then is'(browser, w) {
+    const page = await phone(browser, w);
+    const user = await somebody(w);
+    await setUp(page, w, user);
+    const web = await asks(w, user.email);
+    await page.waitForSelector('.request');
+    await page.owner(false);
+    await page.fill('#number', web.number);
+    await page.click('.request button.primary');
+    await page.waitForSelector('dialog >> text=Confirm that it is you');
+    await page.owner(true);
+    await page.click('dialog button.primary');
+    await said(page, 'Approved.');
+    assert.equal((await ends(web)).state, 'success');
+    await leave(page);
+  },
+
+  async 'a payment, and its receipt'(browser, w) {
+    const page = await phone(browser, w);
+    const user = await somebody(w);
+    await setUp(page, w, user);
+    const payee = 'Donaudampfschifffahrtselektrizitaetenhauptbetriebswerk Ltd';
+    const web = await asks(w, user.email, 'transaction_push', { payee, amount: '1234567.89', currency: 'EUR' });
+    await page.waitForSelector('.request');
+    const deal = await page.$$eval('.deal dd', (all) => all.map((e) => [e.textContent, parseFloat(getComputedStyle(e).fontSize), e.scrollWidth <= e.clientWidth && getComputedStyle(e).textOverflow !== 'ellipsis']));
+    assert.deepEqual(deal.map((d) => d[0]), ['1234567.89', payee, 'EUR'], 'what counts comes first');
+    assert.ok(deal.every((d) => d[2]), 'nothing is cut');
+    const largest = await page.$$eval('.request *', (all) => Math.max(...all.filter((e) => !e.matches('.deal *, input')).map((e) => parseFloat(getComputedStyle(e).fontSize))));
+    assert.ok(deal[0][1] > largest && deal[1][1] > largest, 'amount and payee are the largest');
+    await good(page, 'payment');
+    await page.fill('#number', web.number);
+    await page.click('.request button.primary');
+    await said(page, 'Approved. The signed receipt is in the history.');
+    const end = await ends(web);
+    assert.equal(end.state, 'success');
+    await page.click('nav >> text=History');
+    await page.click('.list .card');
+    await page.waitForSelector('text=The receipt holds');
+    await good(page, 'receipt');
+    const receipt = await page.evaluate(() => new Promise((resolve) => {
+      const r = indexedDB.open('watchword');
+      r.onsuccess = () => { const q = r.result.transaction('kept').objectStore('kept').getAll(); q.onsuccess = () => resolve(q.result.find((v) => v.receipt).receipt); };
+    }));
+    const keys = await (await fetch(`${w.base}/.well-known/jwks.json`)).json();
+    assert.ok(await verify(receipt, keys), 'the receipt verifies');
+    const { claims } = decode(receipt);
+    assert.deepEqual(claims.approval_data, { payee, amount: '1234567.89', currency: 'EUR' });
+    const statement = JSON.parse(claims.evidence.statement);
+    assert.equal(statement.decision, 'approve');
+    assert.equal(statement.number, web.number);
+    assert.equal(statement.purpose, 'transaction');
+    const theirs = decode(decode(end.token).claims.approval_receipt).claims;
+    assert.equal(theirs.evidence.statement, claims.evidence.statement, 'the shop has the same statement');
+    await leave(page);
+  },
+
+  async 'a PIN where the system knows nobody'(browser, w) {
+    const page = await phone(browser, w, { finger: false, base: w.base });
+    const user = await somebody(w);
+    await page.goto(await invitation(w, user, page.base));
+    await page.click('text=Set up this phone');
+    await page.waitForSelector('dialog');
+    await good(page, 'choose-pin');
+    for (const [pin, words] of [['12', /6 digits/], ['111111', /guess/], ['456789', /guess/]]) {
+      await choosePIN(page, pin);
+      assert.match(await page.textContent('#f-pin-problem'), words);
+    }
+    await choosePIN(page, PIN);
+    await said(page, 'This phone answers for Northwind Coffee now.');
+    let web = await asks(w, user.email);
+    await page.waitForSelector('.request');
+    await page.fill('#number', web.number);
+    await page.click('.request button.primary');
+    await page.waitForSelector('dialog input[name=pin]');
+    await good(page, 'enter-pin');
+    await enterPIN(page, '909090');
+    await page.waitForFunction(() => document.querySelector('#f-pin-problem')?.textContent);
+    await enterPIN(page);
+    await said(page, 'Approved.');
+    const end = await ends(web);
+    assert.ok(decode(end.token).claims.amr.includes('pin'), 'the token says PIN');
+    // Another PIN, which the old one must confirm.
+    await page.click('.list .card');
+    await page.click('text=Change the PIN');
+    await choosePIN(page, '806425');
+    await enterPIN(page);
+    await page.waitForSelector('#account-said >> text=Changed.');
+    await page.click('nav >> text=Requests');
+    web = await asks(w, user.email);
+    await page.waitForSelector('.request');
+    await page.fill('#number', web.number);
+    await page.click('.request button.primary');
+    await enterPIN(page, '806425');
+    await said(page, 'Approved.');
+    await ends(web);
+    await leave(page);
+  },
+
+  async 'without a link, by mail'(browser, w) {
+    const page = await phone(browser, w, { finger: false, base: w.base });
+    const email = `mail.${Date.now()}@example.org`;
+    await page.goto(`${w.base}/authenticator/`);
+    await good(page, 'empty');
+    await page.click('main button >> text=Add an account');
+    await good(page, 'add');
+    await page.fill('input[name=link]', 'https://elsewhere.example/authenticator/#client=a&invite=b');
+    await page.click('text=Use this link');
+    assert.match(await page.textContent('#f-link-problem'), /elsewhere\.example/);
+    await page.click('text=Use an e-mail address');
+    await page.fill('dialog input[name=email]', email);
+    await page.click('dialog button.primary');
+    await page.waitForSelector('dialog input[name=again]');
+    await choosePIN(page, PIN);
+    await said(page, 'This phone answers for Northwind Coffee now.');
+    const web = await asks(w, email);
+    await page.waitForSelector('.request');
+    await page.fill('#number', web.number);
+    await page.click('.request button.primary');
+    await enterPIN(page);
+    await said(page, 'Approved.');
+    assert.equal((await ends(web)).state, 'success');
+    await leave(page);
+  },
+
+  async 'codes: the RFC\'s, one of the account that the server takes, a challenge'(browser, w) {
+    const page = await phone(browser, w);
+    await page.goto(`${w.local}/authenticator/`);
+    const made = await page.evaluate(async () => {
+      const { answerAt, codeAt, parse } = await import('/authenticator/totp.js');
+      const e = await parse('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
+      const taken = [];
+      for (const bad of ['', 'abc', 'otpauth://hotp/x?secret=GEZDGNBVGY3TQOJQ', 'otpauth://totp/x?secret=1', 'otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ&algorithm=md5']) await parse(bad).then(() => taken.push(bad), () => {});
+      return [await codeAt(e, 59_000), await codeAt({ ...e, digits: 8 }, 1111111109_000), await answerAt(e, '123456', 59_000), taken];
+    });
+    const key = createHmac('sha256', 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ').update('123456').digest();
+    const step = Buffer.alloc(8);
+    step.writeBigUInt64BE(1n);
+    const h = createHmac('sha1', key).update(step).digest();
+    const answer = String((h.readUInt32BE(h[19] & 15) & 0x7fffffff) % 1e6).padStart(6, '0');
+    assert.deepEqual(made, ['287082', '07081804', answer, []], 'RFC 6238 appendix B, and the vendor\'s challenge');
+
+    const user = await somebody(w);
+    await setUp(page, w, user);
+    await page.click('nav >> text=Codes');
+    await good(page, 'codes-empty');
+    await page.click('text=Add a code');
+    await page.fill('input[name=secret]', 'no secret');
+    await page.click('text=Keep it');
+    assert.match(await page.textContent('#f-secret-problem'), /no key/);
+    await page.fill('input[name=secret]', 'otpauth://totp/Harbour%20Bank:ada@example.org?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Harbour%20Bank&algorithm=SHA1&digits=6&period=30');
+    await page.click('text=Keep it');
+    await page.waitForSelector('.entry >> text=Harbour Bank');
+    await page.waitForFunction(() => /^\d{3} \d{3}$/.test(document.querySelector('button.code')?.textContent ?? ''));
+    await good(page, 'codes');
+    await page.click('text=Sign a challenge');
+    await page.fill('input[name=challenge]', '123456');
+    await page.click('text=Make the code');
+    await page.waitForFunction(() => /^\d{3} \d{3}$/.test(document.querySelector('output.code')?.textContent ?? ''));
+    await good(page, 'challenge');
+    await page.keyboard.press('Escape');
+    await page.click('nav >> text=Settings');
+    await page.click('.list .card');
+    await page.click('text=Add an offline code');
+    await page.waitForSelector('text=It is among your codes now');
+    await page.click('nav >> text=Codes');
+    const mine = page.locator('.entry', { hasText: 'no network' });
+    await page.context().setOffline(true);
+    await mine.locator('button.code').waitFor();
+    await page.waitForFunction(() => document.querySelectorAll('button.code').length === 2 && [...document.querySelectorAll('button.code')].every((b) => b.textContent));
+    const code = (await mine.locator('button.code').textContent()).replace(' ', '');
+    await page.context().setOffline(false);
+    const j = new Journey({ base: w.base, client: 'demo-web', key: null });
+    await j.start('totp_login');
+    const end = await j.escape('totp', { username: user.email, totp_code: code });
+    assert.equal(end.state, 'success', JSON.stringify(end));
+    await leave(page);
+  },
+
+  async 'offline: the shell opens, codes work, answers wait'(browser, w) {
+    const page = await phone(browser, w);
+    const user = await somebody(w);
+    await setUp(page, w, user);
+    await page.waitForFunction(() => navigator.serviceWorker.ready.then((r) => Boolean(r.active)));
+    await page.reload();
+    await page.context().setOffline(true);
+    await page.reload();
+    await page.waitForSelector('text=Nothing to approve');
+    await page.waitForSelector('#offline >> text=No network');
+    await good(page, 'offline');
+    await page.context().setOffline(false);
+    const web = await asks(w, user.email);
+    await page.waitForSelector('.request');
+    await page.fill('#number', web.number);
+    await page.context().setOffline(true);
+    await page.click('.request button.primary');
+    await page.waitForSelector('#answer-problem >> text=The server did not hear');
+    await page.context().setOffline(false);
+    await page.click('.request button.primary');
+    await said(page, 'Approved.');
+    assert.equal((await ends(web)).state, 'success');
+    await leave(page);
+  },
+
+  async 'new keys, a lost phone, the end'(browser, w) {
+    const user = await somebody(w);
+    const lost = await phone(browser, w);
+    await setUp(lost, w, user);
+    const page = await phone(browser, w);
+    await setUp(page, w, user);
+    await page.click('.list .card');
+    await page.waitForSelector('text=Your phones');
+    await good(page, 'account');
+    await page.click('text=Make new keys');
+    await page.waitForSelector('#account-said >> text=New keys are in use');
+    await page.click('.list button >> text=Take away');
+    await page.click('dialog button.primary');
+    await page.waitForSelector('#account-said >> text=It was taken away');
+    await lost.reload();
+    await lost.waitForSelector('text=This phone was taken away from the account.');
+    await good(lost, 'gone');
+    const web = await asks(w, user.email); // while its owner is busy elsewhere in the app
+    await page.waitForSelector('nav .count');
+    await page.click('nav >> text=Requests');
+    await page.click('.card >> text=Sign-in');
+    await page.waitForSelector('.request');
+    await page.fill('#number', web.number);
+    await page.click('.request button.primary');
+    await said(page, 'Approved.');
+    assert.equal((await ends(web)).state, 'success', 'the new key answers');
+    await page.click('.list .card');
+    await page.click('text=Remove this account from the phone');
+    await page.click('dialog button.no');
+    await said(page, 'The account was removed from this phone.');
+    await leave(page);
+    await leave(lost);
+  },
+
+  async 'several accounts, six languages, dark, 320 px, calm'(browser, w) {
+    for (const [viewport, colorScheme, locale] of [[PHONE, 'dark', 'de-DE'], [SMALL, 'light', 'ja-JP'], [SMALL, 'dark', 'fr-FR'], [SMALL, 'light', 'pt-PT'], [SMALL, 'light', 'es-ES']]) {
+      const words = JSON.parse(readFileSync(join(root, `ui/authenticator/lang/${locale.slice(0, 2)}.json`), 'utf8'));
+      const page = await phone(browser, w, { viewport, colorScheme, locale, reducedMotion: 'reduce' });
+      const users = [await somebody(w), await somebody(w)];
+      for (const user of users) {
+        await page.goto(await invitation(w, user));
+        await page.click(`text=${words['add.go']}`);
+        await said(page, words['add.done'].replace('{app}', 'Northwind Coffee'));
+      }
+      assert.equal(await page.$$eval('.list .card', (all) => all.length), 2);
+      assert.equal(await page.getAttribute('html', 'lang'), locale.slice(0, 2));
+      const kind = `${locale.slice(0, 2)}`;
+      await good(page, `home-${kind}`);
+      const web = await asks(w, users[1].email, 'transaction_push', { payee: 'ACME Coffee Roasters', amount: '1250.00', currency: 'EUR' });
+      await page.waitForSelector('.request');
+      await good(page, `payment-${kind}`);
+      await page.fill('#number', web.number);
+      await page.click('.request button.primary');
+      await said(page, words['done.paid']);
+      for (const tab of ['codes', 'past', 'settings']) {
+        await page.click(`nav >> text=${words[`tab.${tab}`]}`);
+        await page.waitForTimeout(100); // lists are read from the browser's storage
+        await good(page, `${tab}-${kind}`);
+      }
+      await page.click('.list .card');
+      await page.waitForSelector(`text=${words['account.phones']}`);
+      await good(page, `account-${kind}`);
+      await leave(page);
+    }
+  },
+
+  async 'by keyboard alone'(browser, w) {
+    const page = await phone(browser, w);
+    const user = await somebody(w);
+    await setUp(page, w, user);
+    const web = await asks(w, user.email);
+    await page.waitForSelector('.request');
+    await page.keyboard.type(web.number);
+    await page.keyboard.press('Enter');
+    await said(page, 'Approved.');
+    assert.equal((await ends(web)).state, 'success');
+    await leave(page);
+  },
+
+  async 'small, whole, and in every language the same'(_, w) {
+    const folder = join(root, 'ui/authenticator');
+    const catalogues = readdirSync(join(folder, 'lang')).map((f) => [f, JSON.parse(readFileSync(join(folder, 'lang', f), 'utf8'))]);
+    const [, english] = catalogues.find(([f]) => f === 'en.json');
+    for (const [f, c] of catalogues) {
+      assert.deepEqual(Object.keys(c), Object.keys(english), f);
+      for (const [k, text] of Object.entries(c)) assert.deepEqual((text.match(/\{\w+\}/g) ?? []).sort(), (english[k].match(/\{\w+\}/g) ?? []).sort(), `${f} ${k}`);
+    }
+    const worker = await (await fetch(`${w.base}/authenticator/sw.js`)).text();
+    const { files } = JSON.parse(worker.slice(worker.indexOf('{'), worker.indexOf(';\n')));
+    let total = gzipSync(worker, { level: 9 }).length;
+    for (const f of files.filter((f) => !f.endsWith('.png'))) {
+      const r = await fetch(w.base + f);
+      assert.equal(r.status, 200, f);
+      total += gzipSync(Buffer.from(await r.arrayBuffer()), { level: 9 }).length;
+    }
+    assert.ok(total < 40_000, `the app is ${total} bytes`);
+    const r = await fetch(`${w.base}/authenticator/manifest.webmanifest`);
+    const manifest = await r.json();
+    assert.ok(manifest.theme_color && ['192x192', '512x512'].every((s) => manifest.icons.some((i) => i.sizes === s && i.type === 'image/png')));
+    for (const i of manifest.icons) assert.equal((await fetch(`${w.base}/authenticator/${i.src}`)).headers.get('content-type'), 'image/png');
+    assert.equal(Buffer.from(point(N - 1n).x).toString('hex'), '6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296', 'SEC 2: -G');
+    return `${total} bytes`;
+  },
+};
+
+const w = await server();
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+let failed = 0;
+try {
+  w.call = await backEnd(w);
+  for (const [name, run] of Object.entries(scenarios)) {
+    if (process.env.ONLY && !name.includes(process.env.ONLY)) continue;
+    const begun = performance.now();
+    try {
+      const remark = await run(browser, w);
+      console.log(`ok   authenticator: ${name} (${Math.round(performance.now() - begun)} ms)${remark ? `: ${remark}` : ''}`);
+    } catch (e) {
+      failed++;
+      console.log(`FAIL authenticator: ${name}\n${e.stack}`);
+      for (const c of browser.contexts()) {
+        for (const p of c.pages()) {
+          if (p.complaints?.length) console.log(p.complaints);
+          if (process.env.SHOTS) await p.screenshot({ path: join(process.env.SHOTS, `failed-${failed}.png`) }).catch(() => {});
+        }
+      }
+    }
+    for (const c of browser.contexts()) await c.close();
+  }
+} finally {
+  await browser.close();
+  await w.stop();
+}
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,246 @@
+// The phone app: what waits for its owner, their codes, what they answered, and how
+// they look after the phone. This file is the frame: screens, tabs, and the question
+// that is always open, "is anything waiting for me?".
+
+import '/lib/tile.js';
+import { available } from '/lib/keys.js';
+import { find, pause } from '/lib/page.js';
+import { NetworkError, Refused, call } from './api.js';
+import { h, icon, speak, t } from './dom.js';
+import { codes } from './codes.js';
+import { add } from './enrol.js';
+import { past } from './past.js';
+import { home, request } from './requests.js';
+import { account, settings } from './settings.js';
+import * as store from './store.js';
+
+/** @typedef {import('./store.js').Kept} Kept */
+/** @typedef {import('./api.js').Shown} Shown */
+/** @typedef {{account: Kept, shown: Shown}} Waiting */
+/** @typedef {'home' | 'request' | 'codes' | 'past' | 'settings' | 'account' | 'add'} Name */
+
+const HOLD = 25; // seconds that the server may hold "is anything waiting?"
+const MANY = 3; // accounts that may each hold a connection
+
+export class App {
+  /** @type {Kept[]} */
+  accounts = [];
+  /** @type {Map<string, Shown[]>} by account */
+  waiting = new Map();
+  /** How far the server's clock is ahead. */
+  ahead = 0;
+  /** The client as which a phone may be set up by mail, if the server has one. */
+  client = '';
+  /** Requests that were answered here: a list that was asked for before may still name them. @type {Set<string>} */
+  answered = new Set();
+  note = ''; // what became of something, for the screen that is drawn next
+  busy = false; // its owner is answering: nothing moves under their finger
+
+  /** @type {Name} */
+  #at = 'home';
+  /** @type {any} */
+  #about = null;
+  #hangUp = new AbortController();
+  #screen = find(document, '#screen');
+  #tabs = find(document, '#tabs');
+
+  get at() {
+    return this.#at;
+  }
+
+  async start() {
+    const link = this.#link();
+    await speak(await store.setting('language'));
+    this.accounts = await store.accounts();
+    this.#drawTabs();
+    addEventListener('popstate', (e) => this.#arrive(e.state?.name ?? 'home', e.state?.about));
+    addEventListener('hashchange', () => {
+      const came = this.#link();
+      if (came) this.go('add', came, true);
+    });
+    document.addEventListener('visibilitychange', () => this.listen());
+    for (const kind of ['online', 'offline']) addEventListener(kind, () => this.listen());
+    if (link) this.go('add', link, true);
+    else this.#arrive('home');
+    this.listen();
+    fetch('config.json').then((r) => r.json()).then((c) => { this.client = c.client ?? ''; if (this.#at === 'add') this.refresh(); }, () => {});
+  }
+
+  /** Takes an invitation out of the address, where it must not stay. */
+  #link() {
+    if (!location.hash) return null;
+    const said = new URLSearchParams(location.hash.slice(1));
+    history.replaceState({ name: 'home' }, '', location.pathname);
+    const client = said.get('client');
+    return client ? { client, invite: said.get('invite') ?? '' } : null;
+  }
+
+  /**
+   * Shows a screen. With only, the way back does not lead to the one before.
+   * @param {Name} name
+   * @param {any} [about]
+   * @param {boolean} [only]
+   */
+  go(name, about = null, only = false) {
+    const state = { name, about: name === 'account' ? about : null };
+    if (only) history.replaceState(state, '');
+    else if (name !== this.#at) history.pushState(state, '');
+    this.#arrive(name, about);
+  }
+
+  back() {
+    history.back();
+  }
+
+  refresh() {
+    this.#arrive(this.#at, this.#about, true);
+  }
+
+  /** @param {Name} name @param {any} [about] @param {boolean} [quiet] the owner did not ask for it */
+  #arrive(name, about = null, quiet = false) {
+    this.#at = name;
+    this.#about = about;
+    document.body.dataset.at = name;
+    const screens = { home, request, codes, past, settings, account, add };
+    const view = screens[name](this, about);
+    this.#screen.replaceChildren(...view);
+    this.#drawTabs();
+    if (!quiet) {
+      this.#screen.scrollTop = 0;
+      /** @type {HTMLElement | null} */ (this.#screen.querySelector('[autofocus]') ?? this.#screen.querySelector('h1'))?.focus({ preventScroll: true });
+    }
+  }
+
+  #drawTabs() {
+    const n = this.requests().length;
+    /** @type {[Name, Parameters<typeof icon>[0]][]} */
+    const all = [['home', 'ask'], ['codes', 'code'], ['past', 'past'], ['settings', 'set']];
+    this.#tabs.hidden = this.#at === 'request' || this.#at === 'add' && this.accounts.length === 0;
+    this.#tabs.setAttribute('aria-label', t('tabs'));
+    const here = { home: 'home', request: 'home', add: 'settings', account: 'settings', codes: 'codes', past: 'past', settings: 'settings' }[this.#at];
+    this.#tabs.replaceChildren(...all.map(([name, sign]) => h('button', { type: 'button', 'aria-current': name === here && 'page', onclick: () => this.go(name) },
+      icon(sign), h('span', {}, t(`tab.${name}`)), name === 'home' && n > 0 && h('b', { class: 'count' }, String(n)))));
+  }
+
+  /** @param {string} words for those who listen */
+  say(words) {
+    find(document, '#say').textContent = words;
+  }
+
+  /** What the server's clock says, in ms. */
+  now() {
+    return Date.now() + this.ahead;
+  }
+
+  /** @returns {Waiting[]} */
+  requests() {
+    return this.accounts.flatMap((account) => (this.waiting.get(account.id) ?? []).filter((r) => !this.answered.has(r.id) && r.expires_at > this.now()).map((shown) => ({ account, shown })));
+  }
+
+  /** @param {Kept} a */
+  async keep(a) {
+    await store.keepAccount(a);
+    this.accounts = await store.accounts();
+    this.listen();
+  }
+
+  /** @param {Kept} a */
+  async drop(a) {
+    await store.dropAccount(a);
+    this.waiting.delete(a.id);
+    this.accounts = await store.accounts();
+    this.listen();
+  }
+
+  /** @param {Kept} a @returns {Promise<import('./api.js').Speaker>} */
+  async speaker(a) {
+    return { client: a.client, key: await store.keyOf(a) };
+  }
+
+  /** Asks what waits, for every account, while somebody looks. */
+  listen() {
+    this.#hangUp.abort();
+    this.#hangUp = new AbortController();
+    this.#connected(navigator.onLine);
+    if (document.hidden || !navigator.onLine) return;
+    for (const a of this.accounts) if (!a.gone) this.#ask(a, this.#hangUp.signal);
+  }
+
+  /** @param {Kept} a @param {AbortSignal} signal */
+  async #ask(a, signal) {
+    const phone = await this.speaker(a);
+    const wait = this.accounts.length > MANY ? 0 : HOLD;
+    while (!signal.aborted) {
+      try {
+        const some = (this.waiting.get(a.id) ?? []).length > 0;
+        const said = await call(phone, 'requests', { wait: some ? 0 : wait }, { signal });
+        this.ahead = said.now - Date.now();
+        this.#connected(true);
+        this.#heard(a, said.requests);
+        if (some || said.requests.length || !wait) await pause(wait ? 1500 : 4000, signal);
+      } catch (err) {
+        if (signal.aborted) return;
+        if (err instanceof Refused && err.status === 403) return void this.#unknown(a, err);
+        if (!(err instanceof NetworkError) && !(err instanceof Refused)) throw err;
+        if (err instanceof NetworkError) this.#connected(false);
+        await pause(5000, signal);
+      }
+    }
+  }
+
+  /** @param {Kept} a @param {Refused} err */
+  async #unknown(a, err) {
+    if (/clock/.test(err.message)) return this.#trouble(t('trouble.clock'));
+    const { next, ...now } = (await store.accounts()).find((have) => have.id === a.id) ?? a;
+    if (next) return this.keep({ ...now, keyName: next });
+    await store.keepAccount({ ...a, gone: true });
+    this.accounts = await store.accounts();
+    this.waiting.delete(a.id);
+    if (!this.busy && this.#at !== 'add') this.refresh();
+  }
+
+  /** @param {string} words */
+  #trouble(words) {
+    const e = find(document, '#offline');
+    e.textContent = words;
+    e.hidden = !words;
+  }
+
+  /** @param {boolean} yes */
+  #connected(yes) {
+    this.#trouble(yes ? '' : t('trouble.offline'));
+  }
+
+  /** @param {Kept} a @param {Shown[]} list */
+  #heard(a, list) {
+    const before = this.waiting.get(a.id) ?? [];
+    this.waiting.set(a.id, list);
+    const fresh = list.find((r) => !before.some((b) => b.id === r.id) && !this.answered.has(r.id));
+    const same = before.map((r) => r.id).join() === list.map((r) => r.id).join();
+    if (same || this.busy) return;
+    if (this.#at === 'request' && !list.some((r) => r.id === this.#about?.shown.id) && this.#about?.account.id === a.id) return this.go('home', t('request.over'), true);
+    if (fresh && (this.#at === 'home' || this.#at === 'past')) {
+      this.say(t('request.said', { app: fresh.app_name, browser: fresh.browser, place: fresh.place }));
+      return this.go('request', { account: a, shown: fresh });
+    }
+    if (this.#at === 'home') this.refresh();
+    else this.#drawTabs();
+  }
+}
+
+/** Keeps the shell for when there is no network. The policy wants an address that was looked at. */
+function keepShell() {
+  if (!('serviceWorker' in navigator)) return;
+  const url = 'sw.js';
+  const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy('watchword', { createScriptURL: (/** @type {string} */ s) => { if (s !== url) throw new TypeError(s); return s; } });
+  navigator.serviceWorker.register(policy ? policy.createScriptURL(url) : url).catch(() => {}); // the app works without
+}
+
+const app = new App();
+if (!available) {
+  await speak();
+  find(document, '#screen').append(h('h1', {}, 'Watchword'), h('p', { class: 'empty' }, t('trouble.insecure')));
+} else {
+  await app.start();
+  keepShell();
+}
