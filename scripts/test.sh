@@ -55,3 +55,4 @@ step "the playground in Chromium"
 node tests/browser/types.spec.mjs
 node tests/browser/lib.spec.mjs
 node tests/browser/playground.spec.mjs
+node tests/browser/authenticator.spec.mjs
