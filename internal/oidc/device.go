@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"math/big"
 	"net/url"
 	"strings"
@@ -55,6 +56,9 @@ func tidied(code string) string {
 	}, strings.ToUpper(code))
 }
 
+// spelled is a user code as people are shown it.
+func spelled(code string) string { return code[:4] + "-" + code[4:] }
+
 // Device begins the device grant.
 func (p *Provider) Device(ctx context.Context, c apps.Client, q url.Values) (DeviceCode, error) {
 	if !c.MayGrant(apps.GrantDevice) {
@@ -76,14 +80,15 @@ func (p *Provider) Device(ctx context.Context, c apps.Client, q url.Values) (Dev
 		r := record{Kind: kindDevice, Client: c.ID, Code: code, pace: pollPace, Body: body{Params: Params{Type: "code", Scope: scope, Resource: q["resource"]}}}
 		return r.put(ctx, tx, handle, deviceLife)
 	})
-	shown := code[:4] + "-" + code[4:]
+	shown := spelled(code)
 	return DeviceCode{handle, shown, p.Kit.URL + "/device", p.Kit.URL + "/device?user_code=" + shown, int(deviceLife / time.Second), int(pollPace / time.Second)}, err
 }
 
 // Pairing is a device that waits for somebody.
 type Pairing struct {
 	Ask
-	Run string // what a run that grants it waits for
+	Run  string // what a run that grants it waits for
+	Code string // as the device shows it
 }
 
 // Pair finds the device whose code somebody typed. Tries are limited by address.
@@ -111,9 +116,24 @@ func (p *Provider) Pair(ctx context.Context, code, address string) (Pairing, err
 		}
 		return Pairing{}, unknown
 	}
-	out := Pairing{Ask{Params: r.Body.Params}, r.ID}
+	out := Pairing{Ask{Params: r.Body.Params}, r.ID, spelled(code)}
 	out.Client, out.App, err = apps.FindClient(ctx, p.Kit.DB, r.Client)
 	return out, err
+}
+
+// Deny tells a device that whoever typed its code does not want it signed in.
+func (p *Provider) Deny(ctx context.Context, d Pairing) error {
+	return p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		r, err := find(ctx, tx, "id", d.Run)
+		if err != nil || r.State != open {
+			return outage(err)
+		}
+		r.Body.Reason = "access_denied"
+		if err := r.move(ctx, tx, denied); !errors.Is(err, errMoved) {
+			return err
+		}
+		return nil // somebody else decided
+	})
 }
 
 // Collect gives a device that asks the tokens that somebody granted it, once.

@@ -440,7 +440,7 @@ func TestDetails(t *testing.T) {
 	w.client(t, apps.Client{ID: "bank", Name: "Bank", Kind: apps.Web, Settings: apps.ClientSettings{RedirectURIs: []string{"http://127.0.0.1:*/callback"}, DetailTypes: []string{"payment"}}}, "")
 	const details = `[{"type":"payment","amount":{"value":"1500.00","currency":"EUR"},"payee":"ACME <b>"}]`
 	p := w.person(t).open(c.request(url.Values{"authorization_details": {details}})).passes(w)
-	p.sees("1500.00").sees("amount.currency").sees("ACME &lt;b&gt;")
+	p.sees("Let Bank do this?").sees("1500.00").sees("amount.currency").sees("ACME &lt;b&gt;")
 	status, tokens := c.redeem(t, p.post("", nil).came(c).Get("code"))
 	want, err := json.Marshal(tokens["authorization_details"])
 	if err != nil || status != 200 || !strings.Contains(string(want), `"1500.00"`) || claimsOf(t, tokens["access_token"].(string))["authorization_details"] == nil {

@@ -190,12 +190,19 @@ func (d Door) askConsent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d.Page(w, r, http.StatusOK, backend.Page{AppID: a.App.ID, App: a.App.Name, Locales: a.Params.Locales, Title: "Let " + a.Client.Name + " in?", Text: wants(a), Rows: a.Details(), Button: "Allow", Refuse: "Do not allow", Leads: origin(a.Params.RedirectURI)})
+	d.Page(w, r, http.StatusOK, backend.Page{AppID: a.App.ID, App: a.App.Name, Locales: a.Params.Locales, Title: asks(a), Text: wants(a), Rows: a.Details(), Button: "Allow", Refuse: "Do not allow", Leads: origin(a.Params.RedirectURI)})
 	return nil
 }
 
 // words for what a scope shows.
 var words = map[string]string{"openid": "that it is you", "profile": "your name", "email": "your e-mail address", "phone": "your phone number", "address": "your postal address", "offline_access": "this also when you are away"}
+
+func asks(a oidc.Ask) string {
+	if len(a.Params.Details) > 0 {
+		return "Let " + a.Client.Name + " do this?"
+	}
+	return "Let " + a.Client.Name + " in?"
+}
 
 func wants(a oidc.Ask) string {
 	var list []string
@@ -271,7 +278,7 @@ func (d Door) device(w http.ResponseWriter, r *http.Request) error {
 		return d.codeAgain(w, r, err)
 	}
 	d.Page(w, r, http.StatusOK, backend.Page{AppID: pair.App.ID, App: pair.App.Name, Title: "Sign in on another device?",
-		Text: pair.Client.Name + " shows the code " + code + " and wants to be signed in as you. Go on only if that device is in front of you.", Button: "Continue"})
+		Text: pair.Client.Name + " shows the code " + pair.Code + " and wants to be signed in as you. Go on only if that device is in front of you.", Button: "Continue", Refuse: "That is not my device"})
 	return nil
 }
 
@@ -299,6 +306,13 @@ func (d Door) pair(w http.ResponseWriter, r *http.Request) error {
 	pair, err := d.Provider.Pair(r.Context(), r.URL.Query().Get("user_code"), web.Address(r, d.Trusted).String())
 	if err != nil {
 		return d.codeAgain(w, r, err)
+	}
+	if r.PostForm.Get("option") == "refuse" {
+		if err := d.Provider.Deny(r.Context(), pair); err != nil {
+			return err
+		}
+		d.Page(w, r, http.StatusOK, backend.Page{AppID: pair.App.ID, App: pair.App.Name, Title: "Not signed in", Text: "The device was told so. You can close this page.", Verdict: "no"})
+		return nil
 	}
 	return d.SignIn(w, r, d.Provider.Run(pair.Ask, pair.Run), Return{Done: "Your device is signed in"})
 }
