@@ -246,6 +246,7 @@ for each sign-in among it) is not in the figures, but it takes from what the ser
 make bench                                              # everything, about a quarter of an hour
 go run ./bench -short                                   # a look, about a minute
 go run ./bench -postgres postgres://user@127.0.0.1:5432 # on PostgreSQL as well
+go run ./bench -rounds 0 -crowd 1000000                 # sign-ins among a million users, into docs/crowd.md, about five minutes
 go run ./bench -h                                       # all flags
 ` + "```" + `
 `
