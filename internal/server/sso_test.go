@@ -65,8 +65,8 @@ func TestSSOJourney(t *testing.T) {
 	if obj(out, "data")["state"] != "completed" || !strings.HasPrefix(onward, w.URL+"/authorize/continue?ticket=") {
 		t.Fatalf("the end: %v", out)
 	}
-	if obj(out, "data")["code"] != nil {
-		t.Error("the journey's own code beside the request's")
+	if obj(out, "data")["code"] != nil || obj(out, "data")["token"] != nil {
+		t.Error("the journey's own code or token beside the request's")
 	}
 	// Half of it gets nowhere: another browser with the ticket, this one without.
 	if q := w.person(t).open(onward); q.status != 400 {
@@ -105,6 +105,20 @@ func TestSSOJourney(t *testing.T) {
 	if id := claimsOf(t, tokens["id_token"].(string)); id["acr"] != authn.AAL2 {
 		t.Errorf("stepped up: %v", id)
 	}
+
+	// Whoever learns the name of a request that rests on a session gets nothing by
+	// running it: no token, and no way on.
+	w.publish(t, strings.Replace(ssoJourney, `"yes": "more"`, `"yes": "done"`, 1))
+	p = w.person(t).open(c.request(nil))
+	k = w.sso(t, "shopper", p.at.Query().Get("interaction_id"))
+	out = w.tells(t, k, "escape", "data", map[string]any{"escape_id": "password", "escape_params": map[string]any{"username": "ada", "password": w.Dev.Facts.User.Password}})
+	p.open(redirectOf(out)).came(c)
+	p.open(c.request(url.Values{"acr_values": {authn.AAL2}}))
+	_, out = w.post(t, "auth/sso", "clientId=shopper&ssoInteractionId="+p.at.Query().Get("interaction_id"), map[string]any{"headers": []any{}, "data": map[string]any{}})
+	if d := obj(out, "data"); d["token"] != nil || d["code"] != nil {
+		t.Errorf("a token of somebody's session: %v", d)
+	}
+	w.publish(t, ssoJourney)
 
 	// A rejection goes back, too; and nobody runs it but for a request.
 	p.open(c.request(url.Values{"prompt": {"login"}}))
