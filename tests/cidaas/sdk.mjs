@@ -169,7 +169,7 @@ export const cidaas = {
     await page.waitForSelector('text=How do you want to sign in?');
     if (!await page.isVisible('input[name=password]')) await page.click('summary:has-text("Password")');
     await page.fill('input[name=password]', w.facts.user.password);
-    await page.click('form:has(input[name=password]) button', { noWaitAfter: true });
+    await page.click('form:has(input[name=password]) button:not([type=button])', { noWaitAfter: true });
     await page.waitForURL(`${back}?**`);
     assert.equal(new URL(page.url()).searchParams.get('state'), 's');
   },

@@ -56,7 +56,7 @@ export async function passes(page, w) {
   await page.waitForSelector('text=How do you want to sign in?');
   if (!await page.isVisible('input[name=password]')) await page.click('summary:has-text("Password")');
   await page.fill('input[name=password]', w.facts.user.password);
-  await page.click('form:has(input[name=password]) button', { noWaitAfter: true });
+  await page.click('form:has(input[name=password]) button:not([type=button])', { noWaitAfter: true });
 }
 
 const party = (w) => client.discovery(new URL(w.base), 'party', w.secret, undefined, insecure);
