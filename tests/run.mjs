@@ -8,6 +8,7 @@ import { judges } from './sdk/judges.mjs';
 import { passkeys } from './sdk/passkeys.mjs';
 import { parties, signerKeys } from './oidc/parties.mjs';
 import { pages } from './oidc/pages.mjs';
+import { ownPage } from './oidc/sso.mjs';
 import { cidaas, shopfront } from './cidaas/sdk.mjs';
 import { start } from './sdk/server.mjs';
 import { generated } from './sdk/generated.mjs';
@@ -60,6 +61,7 @@ try {
   for (const [name, flow] of Object.entries(pages)) await test('Chromium', `pages: ${name}`, async () => flow(chromium.fresh, w));
   await test('Node', 'the code that the console hands out', () => generated(w));
   for (const [name, flow] of Object.entries(cidaas)) await test('Chromium', `cidaas: ${name}`, async () => flow(await chromium.fresh(), w, site));
+  await test('Node', 'a sign-in page of one\'s own', () => ownPage(node.open, w));
   await test('Node', 'an unknown client', () => unknownClients(instance));
   await late;
 } finally {

@@ -53,6 +53,7 @@ const parties = (keys, site) => JSON.stringify({
       grants: ['authorization_code', 'refresh_token', 'client_credentials'], require_pushed_authorization_requests: true, require_signed_request_object: true, dpop_bound_access_tokens: true },
     { id: 'tv', name: 'Living room TV', kind: 'native', grants: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'] },
     { id: 'shopfront', name: 'Shop front', kind: 'web', cidaas: true, login_uri: `${site}/login`, redirect_uris: ['http://localhost:*/callback'], post_logout_redirect_uris: [`${site}/bye`], origins: [site] },
+    { id: 'own-page', name: 'Own page', kind: 'web', loopback_origins: true, redirect_uris: ['http://127.0.0.1:*/callback'], login_uri: 'http://127.0.0.1:9/login', journey: 'sso_page' },
     { id: 'guest', name: 'Guest & Co', kind: 'web', redirect_uris: ['http://127.0.0.1:*/callback'], third_party: true },
   ],
 });
