@@ -121,7 +121,7 @@ func TestTwoDoorsBack(t *testing.T) {
 	}
 
 	// A wrong number, a denial and a cancellation end it on both sides.
-	b, r = w.begins(t, "accepts")
+	b, _ = w.begins(t, "accepts")
 	id, _ = v.waiting(phone, sub)
 	if code, out := v.answers(phone, id, wrongNumber); code != 400 || out["code"] != "VER_0041" {
 		t.Errorf("a wrong number: %d %v", code, out)

@@ -401,7 +401,7 @@ func TestCidaasLink(t *testing.T) {
 	if code, _ := v.do("POST", "/login-srv/verification/sdk/login", map[string]any{"requestId": request, "sub": b["sub"], "status_id": b["status_id"], "verificationType": "EMAIL"}); code == 200 {
 		t.Error("finished twice")
 	}
-	request, b = link("ada@example.org")
+	_, b = link("ada@example.org")
 	number := b["push_selected_number"].(string)
 	if got := press(mailed(2), other(number[:1])+number[1:]); got == 200 || v.state(b["status_id"].(string)) != "DENIED" {
 		t.Errorf("another number: %d, %s", got, v.state(b["status_id"].(string)))

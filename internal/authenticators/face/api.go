@@ -126,7 +126,7 @@ func authenticateCall(ctx context.Context, x *backend.Exec, in authenticateBody)
 // asks about nobody: a stranger is charged like anybody.
 func judgeCall(ctx context.Context, x *backend.Exec, in authenticateBody) (backend.Out, error) {
 	var s authn.Subject
-	p, err := x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) {
+	_, err := x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) {
 		u, err := x.Find(ctx, tx, in.Common)
 		s = x.Subject(Kind, u.ID)
 		return authn.Proof{}, authn.Unknown(ctx, tx, err, Kind, x.App.Tenant, x.App.ID, in.Identifier)
@@ -135,6 +135,6 @@ func judgeCall(ctx context.Context, x *backend.Exec, in authenticateBody) (backe
 		return backend.Out{}, err
 	}
 	v := Judge(ctx, x.Kit.DB, s, authn.ChallengeID(in.Face), x.Kit.Dev)
-	p, err = x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) { return v.Settle(ctx, tx) })
+	p, err := x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) { return v.Settle(ctx, tx) })
 	return backend.Out{Proof: p}, err
 }
