@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"database/sql"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -337,25 +338,63 @@ func init() {
 // is empty, but those of the session that stays: also those that outlive sessions.
 func revokeAll(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, user directory.UserID, keep string) error {
 	_, err := tx.Exec(ctx, `UPDATE grants SET state = 'revoked' WHERE user_id = $1 AND tenant_id = $2 AND (app_id = $3 OR $3 = '') AND session_id <> $4`, user, tenant, app, keep)
-	return err
+	if err != nil {
+		return err
+	}
+	return takeBack(ctx, tx, app, user, keep)
 }
 
-// inSession are the grants of a session that can still be used.
-func inSession(ctx context.Context, q db.Q, id string) ([]grant, error) {
-	rows, err := q.Query(ctx, `SELECT id FROM grants WHERE session_id = $1 AND state = 'active'`, id)
+// takeBack denies the requests that a user granted and nobody has finished yet:
+// they would open a session after all of them were ended. There are few at a time.
+func takeBack(ctx context.Context, tx *db.Tx, app apps.ID, user directory.UserID, keep string) error {
+	ids, err := texts(tx.Query(ctx, `SELECT id FROM requests WHERE state = 'granted'`))
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		r, err := find(ctx, tx, "id", id)
+		if Refusal(err) != nil || err == nil && (r.Body.User != user || keep != "" && r.Body.Session == keep) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		_, its, err := apps.FindClient(ctx, tx, r.Client)
+		if err == nil && app != "" && its.ID != app || fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		r.Body.Reason = "login_required"
+		if err := r.move(ctx, tx, denied); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// texts reads rows of one column.
+func texts(rows *sql.Rows, err error) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var ids []string
+	var out []string
 	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
+		var s string
+		if err := rows.Scan(&s); err != nil {
 			return nil, err
 		}
-		ids = append(ids, id)
+		out = append(out, s)
 	}
-	if err := rows.Err(); err != nil {
+	return out, rows.Err()
+}
+
+// inSession are the grants of a session that can still be used.
+func inSession(ctx context.Context, q db.Q, id string) ([]grant, error) {
+	ids, err := texts(q.Query(ctx, `SELECT id FROM grants WHERE session_id = $1 AND state = 'active'`, id))
+	if err != nil {
 		return nil, err
 	}
 	var out []grant

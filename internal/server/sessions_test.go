@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"net/http"
 	"net/url"
 	"testing"
 	"time"
@@ -181,4 +182,35 @@ func TestConsents(t *testing.T) {
 		t.Errorf("again: %d", status)
 	}
 	p.open(c.request(nil)).sees("wants to know")
+}
+
+// TestUnfinished: a sign-in that was proven and not finished when every session
+// ended opens none afterwards.
+func TestUnfinished(t *testing.T) {
+	w := newWorld(t)
+	c := w.party(t, "demo-web", "")
+	tv := w.party(t, "tv", "")
+	w.client(t, apps.Client{ID: "tv", Kind: apps.Native, Settings: apps.ClientSettings{Grants: []string{apps.GrantDevice}}}, "")
+	p := w.person(t).open(c.request(nil)).post("", url.Values{"username": {"ada"}})
+	at := p.at.String()
+	p.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	p.post("password", url.Values{"password": {w.Dev.Facts.User.Password}})
+	if p.status != http.StatusSeeOther {
+		t.Fatalf("%d %s", p.status, p.page)
+	}
+	p.client.CheckRedirect = nil
+	_, d := tv.post(t, "/oidc/device_authorization", url.Values{"scope": {"openid"}})
+	w.person(t).open(d["verification_uri_complete"].(string)).post("", nil).passes(w).sees("Your device is signed in")
+
+	w.rest(t).want(t, 200, "DELETE /v1/users/"+string(w.ada(t).ID)+"/sessions", nil)
+	if q := p.open(at).came(c); q.Get("error") != "login_required" || q.Get("code") != "" {
+		t.Errorf("finished afterwards: %v", q)
+	}
+	if status, out := tv.token(t, url.Values{"grant_type": {apps.GrantDevice}, "device_code": {d["device_code"].(string)}}); status != 400 || out["error"] != "access_denied" {
+		t.Errorf("a device: %d %v", status, out)
+	}
+	if list := w.rest(t).list(t, "GET /v1/users/"+string(w.ada(t).ID)+"/sessions"); len(list) != 0 {
+		t.Errorf("sessions: %v", list)
+	}
+	w.person(t).open(c.request(nil)).passes(w).came(c) // and anew
 }
