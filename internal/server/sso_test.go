@@ -207,6 +207,15 @@ func TestJourneyCode(t *testing.T) {
 	if status, out := trade(back, late); status != 400 || out["error"] != "invalid_grant" {
 		t.Errorf("after a minute: %d %v", status, out)
 	}
+	kept := run()
+	w.Pass(time.Second)
+	w.rest(t).want(t, 200, "DELETE /v1/users/"+string(w.ada(t).ID)+"/sessions", nil)
+	if status, out := trade(back, kept); status != 400 || out["error"] != "invalid_grant" {
+		t.Errorf("after all sessions were ended: %d %v", status, out)
+	}
+	if status, _ := trade(back, run()); status != 200 {
+		t.Errorf("one of afterwards: %d", status)
+	}
 	locked := run()
 	w.rest(t).want(t, 204, "POST /v1/users/"+string(w.ada(t).ID)+"/suspend", nil)
 	if status, _ := trade(back, locked); status != 400 {
