@@ -206,6 +206,18 @@ func (a Ask) Locale() string {
 	return list[0]
 }
 
+// SecondPage is LoginPage for who is half signed in: with the name that the request
+// has for them, and what they show to go on.
+func (p *Provider) SecondPage(a Ask, handle string, half Half) string {
+	return a.LoginPage(handle, "mfa_required", url.Values{"track_id": {handle + "." + half.Track}, "sub": {Masked(p.Kit.DB, handle, string(half.User))}})
+}
+
+// Masked calls a user by a name that is good for one request: a UUID.
+func Masked(q db.Q, request, user string) string {
+	h := q.Vault().Hash("cidaas_sub", request+"/"+user)
+	return h[0:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:32]
+}
+
 // Find returns the request of a handle that is still open or granted.
 func (p *Provider) Find(ctx context.Context, handle string) (Ask, error) {
 	_, a, err := p.find(ctx, p.Kit.DB, handle)
@@ -437,6 +449,31 @@ type Half struct {
 func (p *Provider) Halfway(ctx context.Context, handle string) (Half, error) {
 	r, _, err := p.find(ctx, p.Kit.DB, handle)
 	return Half{r.Body.User, r.Body.Track, r.Body.Second}, err
+}
+
+// HoldHalf stores a request that a session answers in part: what it proved counts,
+// judged again now, and another factor is wanted. It reports false for a session
+// that would have to be another, or newer.
+func (p *Provider) HoldHalf(ctx context.Context, a Ask, h *Held, handle string) (half Half, ok bool, err error) {
+	rest := a
+	rest.Params.ACR = nil
+	if need, err := p.Needs(ctx, p.Kit.DB, rest, h); err != nil || need == Login {
+		return half, false, err
+	}
+	r := record{Kind: kindAuthorize, Client: a.Client.ID, Body: body{Params: a.Params, User: h.Session.User, Track: rand.Text()}, Proofs: h.Session.Proofs}
+	err = p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		if err := recheck(ctx, tx, r.Proofs); err != nil {
+			return err
+		}
+		if err := r.put(ctx, tx, handle, RequestLife); err != nil {
+			return err
+		}
+		return r.move(ctx, tx, open)
+	})
+	if Refusal(err) != nil {
+		return half, false, nil
+	}
+	return Half{r.Body.User, r.Body.Track, ""}, err == nil, err
 }
 
 // Begun notes what was begun for the next factor of a request that is halfway.

@@ -8,13 +8,16 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authenticators/push"
 	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/db"
 )
 
 // TestCidaasRequestIsNoSecret: whoever knows a request id, because they made it or
@@ -122,6 +125,117 @@ func (v vendor) otherDevice(phone phoneOf, tokens map[string]any) any {
 		v.t.Fatalf("linked phones: %d %v", status, out)
 	}
 	return list[0].(map[string]any)["device_id"]
+}
+
+// TestCidaasSessionStepUp: a session that does not reach the level is asked for
+// another factor only, on the client's own page; a new sign-in is asked for where
+// the session would have to be another or newer (R47).
+func TestCidaasSessionStepUp(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	w.client(t, apps.Client{ID: "own-page", Kind: apps.Web, Settings: apps.ClientSettings{RedirectURIs: []string{v.c.back}, Cidaas: true, LoginURI: "https://shop.example/login"}}, "")
+	v.c.id = "own-page"
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	to := func(path string, more url.Values) url.Values {
+		t.Helper()
+		q := url.Values{"client_id": {v.c.id}, "redirect_uri": {v.c.back}, "response_type": {"code"}, "scope": {"openid"}, "code_challenge": {strings.Repeat("a", 43)}, "code_challenge_method": {"S256"}}
+		for name, list := range more {
+			q[name] = list
+		}
+		r, err := browser.Get(w.URL + path + "?" + q.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		at, err := r.Location()
+		if err != nil || at.Host != "shop.example" {
+			t.Fatalf("%s: %d %v", path, r.StatusCode, at)
+		}
+		return at.Query()
+	}
+	asked := to("/authorize", nil)
+	b := v.byPassword(asked.Get("requestId"))
+	if r, err := browser.PostForm(w.URL+"/login-srv/verification/login", url.Values{"requestId": {asked.Get("requestId")}, "verificationType": {"PASSWORD"}, "sub": {b["sub"].(string)}, "status_id": {b["status_id"].(string)}}); err != nil || r.StatusCode != http.StatusFound {
+		t.Fatal(r, err)
+	}
+	for _, more := range []url.Values{{"prompt": {"login"}}, {"max_age": {"0"}}, {"login_hint": {"somebody.else@example.org"}}} {
+		w.Pass(time.Second)
+		more["acr_values"] = []string{authn.AAL2}
+		if asked := to("/authz-srv/authz", more); asked.Get("view_type") != "login" || asked.Has("track_id") || asked.Has("sub") {
+			t.Errorf("%v: %v", more, asked)
+		}
+	}
+	asked = to("/authz-srv/authz", url.Values{"acr_values": {authn.AAL2}})
+	request := asked.Get("requestId")
+	if asked.Get("view_type") != "mfa_required" || asked.Get("sub") == "" || !strings.HasPrefix(asked.Get("track_id"), request+".") {
+		t.Fatalf("asked for a second factor: %v", asked)
+	}
+	b = v.begin("EMAIL", request, map[string]any{"sub": asked.Get("sub")})
+	v.want("POST", "/verification-srv/v2/authenticate/authenticate/EMAIL", map[string]any{"exchange_id": exchangeOf(b), "pass_code": w.sentCode(t, "mail", "ada@example.org", 1)})
+	finish := func(track string) *url.URL {
+		t.Helper()
+		r, err := browser.PostForm(w.URL+"/login-srv/precheck/continue/"+track, url.Values{"track_id": {track}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		at, _ := r.Location()
+		return at
+	}
+	if at := finish(request); at != nil {
+		t.Errorf("without the track id: %v", at)
+	}
+	if at := finish(asked.Get("track_id")); at == nil || at.Query().Get("code") == "" {
+		t.Fatalf("with both: %v", at)
+	}
+	if at := finish(asked.Get("track_id")); at != nil {
+		t.Errorf("twice: %v", at)
+	}
+	w.Pass(6 * time.Minute) // and the session reaches it from now on
+	r, err := browser.Get(w.URL + "/authz-srv/authz?" + url.Values{"client_id": {v.c.id}, "redirect_uri": {v.c.back}, "response_type": {"code"}, "acr_values": {authn.AAL2}}.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if at, _ := r.Location(); at == nil || at.Query().Get("code") == "" {
+		t.Errorf("on the session that reaches it: %v", at)
+	}
+}
+
+// TestCidaasHostedPage: our own pages offer a phone that signs nothing where the
+// application says so, show the number and go back with a code.
+func TestCidaasHostedPage(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	phone, sub := v.enrolled()
+	if err := w.Kit.DB.Move(t.Context(), func(tx *db.Tx) error {
+		doc, err := authn.Configured(t.Context(), tx, "demo", push.Kind)
+		if err != nil {
+			return err
+		}
+		doc["unsigned_phones"] = true
+		return authn.Configure(t.Context(), tx, "demo", push.Kind, doc)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p := w.person(t).open(w.URL + "/authz-srv/authz?" + url.Values{"client_id": {v.c.id}, "redirect_uri": {v.c.back}, "response_type": {"code"}, "scope": {"openid"}, "state": {"s"}}.Encode())
+	p.sees("E-mail address or username").post("", url.Values{"username": {"ada@example.org"}})
+	p.sees("How do you want to sign in").post("push", nil)
+	number := regexp.MustCompile(`data-number="([0-9]{2})"`).FindStringSubmatch(p.page)
+	if number == nil {
+		t.Fatalf("no number on %s:\n%s", p.at, p.page)
+	}
+	id, _ := v.waiting(phone, sub)
+	if code, out := v.answers(phone, id, number[1]); code != 200 {
+		t.Fatalf("answered: %d %v", code, out)
+	}
+	if back := p.open(p.at.String()).came(v.c); back.Get("code") == "" || back.Get("state") != "s" {
+		t.Errorf("came back with %v", back)
+	}
 }
 
 // TestCidaasNothing: nothing, and what is none of its words, is never an answer to
@@ -299,6 +413,14 @@ func TestCidaasWire(t *testing.T) {
 	in := map[string]any{"usage_type": "PASSWORDLESS_AUTHENTICATION", "request_id": request, "email": "ada@example.org", "device_id": "d", "push_id": "p"}
 	if data := v.want("POST", "/verification-srv/v2/authenticate/initiate/push", in, "User-Agent", "Cidaas-Dalvik/2.1.0 (Linux; U; Android 14)"); len(data) != 3 {
 		t.Errorf("an old phone is told %v", data)
+	}
+	// The SDK asks for the code of a device by GET.
+	w.client(t, apps.Client{ID: "tv", Kind: apps.Native, Settings: apps.ClientSettings{Cidaas: true, Grants: []string{apps.GrantDevice}}}, "")
+	if status, out := v.do("GET", "/authz-srv/device/authz?client_id=tv", nil); status != 200 || out["device_code"] == nil || out["user_code"] == nil {
+		t.Errorf("a device's code: %d %v", status, out)
+	}
+	if p := w.person(t).open(w.URL + "/token-srv/device/verify?user_code="); p.status != 200 || p.at.Path != "/device" {
+		t.Errorf("where it is typed: %d %v", p.status, p.at)
 	}
 	// usage_type is a word of three, in its case.
 	for usage, want := range map[string]string{"": "VER1004", "initial_authentication": "VER1004", "OTHER": "VER1004"} {

@@ -327,10 +327,7 @@ func held(q db.Q, id authn.ChallengeID, turn string, until time.Time) map[string
 }
 
 // masked calls a user by a name that is good for one request: a UUID.
-func masked(q db.Q, request, typed string) string {
-	h := q.Vault().Hash("cidaas_sub", request+"/"+typed)
-	return h[0:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:32]
-}
+func masked(q db.Q, request, typed string) string { return oidc.Masked(q, request, typed) }
 
 // place says where a web request came from, as far as its address tells.
 func place(address string) map[string]any {

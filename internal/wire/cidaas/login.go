@@ -191,7 +191,7 @@ func (d Door) precheck(w http.ResponseWriter, r *http.Request, a oidc.Ask, reque
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, a.LoginPage(request, "mfa_required", url.Values{"track_id": {track(request, half)}, "sub": {masked(d.Kit.DB, request, string(half.User))}}), http.StatusFound)
+	http.Redirect(w, r, d.Provider.SecondPage(a, request, half), http.StatusFound)
 	return nil
 }
 

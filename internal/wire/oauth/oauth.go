@@ -58,7 +58,7 @@ func Routes(mux *http.ServeMux, d Door) {
 	mux.Handle("POST /session/end_session", d.page(d.leave))
 	mux.Handle("POST /session/end_session/confirmed", guard.Handler(d.page(d.confirmed)))
 	for path, fn := range map[string]endpoint{
-		"/oidc/token": d.token, "/cis/oidc/token": d.token, "/token-srv/token": d.token, "/oidc/par": d.push, "/oidc/device_authorization": d.deviceCode,
+		"/oidc/token": d.token, "/cis/oidc/token": d.token, "/token-srv/token": d.token, "/oidc/par": d.push, "/oidc/device_authorization": d.deviceCode, "/authz-srv/device/authz": d.deviceCode,
 		"/oidc/bc-authorize": d.backchannel, "/authz-srv/ciba": d.backchannel, "/oidc/introspect": d.introspect, "/token-srv/introspect": d.introspectVendor,
 		"/oidc/revoke": d.revoke, "/token-srv/revoke": d.revoke,
 	} {
@@ -70,6 +70,15 @@ func Routes(mux *http.ServeMux, d Door) {
 		mux.HandleFunc("POST "+path, d.serve(d.userinfo))
 		mux.HandleFunc("OPTIONS "+path, preflight)
 	}
+	// What the cidaas SDK asks by GET: a device's code, and the page where it is typed.
+	mux.HandleFunc("GET /authz-srv/device/authz", d.serve(func(r *http.Request, in call) (any, error) {
+		in.form = url.Values{"client_id": {r.URL.Query().Get("client_id")}, "scope": {r.URL.Query().Get("scope")}}
+		in.cred.ID = in.form.Get("client_id")
+		return d.deviceCode(r, in)
+	}))
+	mux.HandleFunc("GET /token-srv/device/verify", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/device?"+url.Values{"user_code": {r.URL.Query().Get("user_code")}}.Encode(), http.StatusFound)
+	})
 	mux.HandleFunc("OPTIONS /.well-known/openid-configuration", preflight)
 	mux.HandleFunc("OPTIONS /.well-known/jwks.json", preflight)
 }

@@ -86,6 +86,16 @@ func (d Door) Authorize(w http.ResponseWriter, r *http.Request, q url.Values, ho
 	if page {
 		handle = uuid.NewString() // as those pages know it
 	}
+	if page && held != nil && a.Client.Settings.LoginURI != "" { // our own pages ask for both factors
+		half, ok, err := d.Provider.HoldHalf(r.Context(), a, held, handle)
+		if err != nil {
+			return err
+		}
+		if ok {
+			http.Redirect(w, r, d.Provider.SecondPage(a, handle, half), http.StatusFound)
+			return nil
+		}
+	}
 	if need == oidc.StepUp {
 		a.Before = held.Session.ID
 	}
