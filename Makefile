@@ -3,11 +3,16 @@
 GO ?= go
 export CGO_ENABLED = 0
 
-.PHONY: dev test bench build lint clean
+.PHONY: dev ui test bench build lint clean
 
-## dev: run the product to develop against, at http://127.0.0.1:8080
+## dev: run the product to develop against, at http://127.0.0.1:8080; with the console where npm is there
 dev:
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory ui; else echo "npm is not there: the console is left out"; fi
 	$(GO) run ./cmd/watchword dev
+
+## ui: build the console, which the next build of the binary has inside
+ui:
+	scripts/ui.sh
 
 ## test: install what is needed and run everything, on SQLite and on PostgreSQL
 test:
@@ -18,7 +23,7 @@ bench:
 	scripts/bench.sh
 
 ## build: the one binary, in bin/
-build:
+build: ui
 	$(GO) build -trimpath -ldflags='-s -w' -o bin/watchword ./cmd/watchword
 
 ## lint: what CI says so that people need not

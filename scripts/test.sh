@@ -29,6 +29,9 @@ need rsvg-convert librsvg2-bin
 TEST_POSTGRES=$(POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh start)
 trap 'POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh stop >/dev/null 2>&1 || true' EXIT
 
+step "the console"
+scripts/ui.sh
+
 step "lint"
 scripts/lint.sh
 

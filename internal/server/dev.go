@@ -238,7 +238,6 @@ func (d *Dev) routes(mux *http.ServeMux) {
 	pages(mux, "/playground/", ui.Files, "playground")
 	mux.Handle("GET /{$}", http.RedirectHandler("/playground/", http.StatusFound))
 	mux.HandleFunc("GET /dev/inbox", d.inboxPage)
-	mux.HandleFunc("GET /console", d.absent("The console"))
 }
 
 // pages serves one folder of the embedded files with a strict policy.

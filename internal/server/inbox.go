@@ -30,22 +30,3 @@ func (d *Dev) inboxPage(w http.ResponseWriter, _ *http.Request) {
 		d.s.config.Log.Warn("inbox page", "err", err)
 	}
 }
-
-var absentTemplate = template.Must(template.New("absent").Parse(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>watchword</title>
-<link rel="icon" href="/lib/mark.svg"><link rel="stylesheet" href="/lib/watchword.css"></head>
-<body class="page"><main class="inbox"><h1>{{.}} is not built into this server yet</h1>
-<p>Everything else works. The <a href="/playground/">playground</a> has a shop and a phone to try, and <a href="/dev/inbox">the inbox</a> shows what was sent.</p>
-</main></body></html>
-`))
-
-// absent says that a page is not part of this build.
-func (d *Dev) absent(what string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", pagePolicy)
-		if err := absentTemplate.Execute(w, what); err != nil {
-			d.s.config.Log.Warn("page", "err", err)
-		}
-	}
-}

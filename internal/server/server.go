@@ -369,6 +369,7 @@ func (s *Server) routes() http.Handler {
 	deviceapi.Routes(mux, deviceapi.Door{Kit: s.Kit, Engine: s.Engine, Keys: s.Keys, Trusted: s.config.Trusted, Stop: s.draining})
 	s.tokenRoutes(mux)
 	s.operations(mux)
+	s.console(mux)
 	if s.Dev != nil {
 		s.Dev.routes(mux)
 	}

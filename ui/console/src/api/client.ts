@@ -1,0 +1,79 @@
+// The one way to the server. Errors are problems (RFC 9457); what needs a fresh
+// proof asks for it and is sent once more; who was signed out is told so.
+
+export type ProblemPart = { location: string; message: string };
+
+export class Problem extends Error {
+  status: number;
+  code: string;
+  errors: ProblemPart[];
+
+  constructor(status: number, code: string, message: string, errors: ProblemPart[] = []) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.errors = errors;
+  }
+
+  /** What is wrong with each field, by its path inside the value that was sent under `root`: "tiers.0.minutes". */
+  at(root = ''): Record<string, string> {
+    const out: Record<string, string> = {};
+    for (const e of this.errors) {
+      const path = e.location.replace(/^body\.?/, '').replace(/\[(\d+)\]/g, '.$1');
+      const inside = root && (path === root || path.startsWith(`${root}.`)) ? path.slice(root.length + 1) : path;
+      out[inside] ??= e.message;
+    }
+    return out;
+  }
+}
+
+export type Answer<T> = { value: T; etag: string };
+export type Options = { etag?: string; signal?: AbortSignal; query?: Query };
+export type Query = Record<string, string | number | boolean | undefined | null>;
+
+type Hooks = { stepUp: () => Promise<boolean>; signedOut: () => void };
+let hooks: Hooks = { stepUp: async () => false, signedOut: () => {} };
+
+/** The shell says how to ask for a fresh proof and what to do when the session is over. */
+export const install = (h: Hooks) => { hooks = h; };
+
+export const root = '/admin/v1';
+
+export function address(path: string, query?: Query) {
+  const search = new URLSearchParams();
+  for (const [k, v] of Object.entries(query ?? {})) if (v !== undefined && v !== null && v !== '') search.set(k, String(v));
+  const text = search.toString();
+  return root + path + (text && `?${text}`);
+}
+
+/** A segment of a path. */
+export const seg = encodeURIComponent;
+
+async function once<T>(method: string, path: string, body: unknown, o: Options): Promise<Answer<T>> {
+  const raw = body instanceof Blob;
+  const headers: Record<string, string> = { Accept: 'application/json' };
+  if (body !== undefined) headers['Content-Type'] = raw ? body.type : 'application/json';
+  if (o.etag) headers['If-Match'] = o.etag;
+  let r: Response;
+  try {
+    r = await fetch(address(path, o.query), { method, headers, body: body === undefined ? undefined : raw ? body : JSON.stringify(body), signal: o.signal, credentials: 'same-origin' });
+  } catch (e) {
+    if (o.signal?.aborted) throw e;
+    throw new Problem(0, 'offline', '');
+  }
+  const text = await r.text();
+  const json = /json/.test(r.headers.get('Content-Type') ?? '') && text !== '' ? JSON.parse(text) : undefined;
+  if (r.ok) return { value: (json ?? text) as T, etag: r.headers.get('ETag') ?? '' };
+  throw new Problem(r.status, json?.code ?? 'internal', json?.detail ?? json?.title ?? '', json?.errors ?? []);
+}
+
+export async function call<T>(method: string, path: string, body?: unknown, o: Options = {}): Promise<Answer<T>> {
+  try {
+    return await once<T>(method, path, body, o);
+  } catch (e) {
+    if (!(e instanceof Problem)) throw e;
+    if (e.code === 'step_up_required' && await hooks.stepUp()) return once<T>(method, path, body, o);
+    if (e.code === 'signed_out' || e.status === 401) hooks.signedOut();
+    throw e;
+  }
+}

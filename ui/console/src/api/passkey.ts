@@ -1,0 +1,24 @@
+// WebAuthn in the words of the server: options as JSON in, a credential as JSON
+// out. The browser translates both.
+
+type Static = typeof PublicKeyCredential & {
+  parseCreationOptionsFromJSON(o: unknown): PublicKeyCredentialCreationOptions;
+  parseRequestOptionsFromJSON(o: unknown): PublicKeyCredentialRequestOptions;
+};
+
+const unwrap = (options: unknown) => (options as { publicKey?: unknown }).publicKey ?? options;
+
+export const possible = () => typeof PublicKeyCredential !== 'undefined' && 'parseCreationOptionsFromJSON' in PublicKeyCredential;
+
+export async function create(options: unknown): Promise<unknown> {
+  const c = await navigator.credentials.create({ publicKey: (PublicKeyCredential as Static).parseCreationOptionsFromJSON(unwrap(options)) });
+  return (c as unknown as { toJSON(): unknown }).toJSON();
+}
+
+export async function get(options: unknown, signal?: AbortSignal): Promise<unknown> {
+  const c = await navigator.credentials.get({ publicKey: (PublicKeyCredential as Static).parseRequestOptionsFromJSON(unwrap(options)), signal });
+  return (c as unknown as { toJSON(): unknown }).toJSON();
+}
+
+/** The browser's own refusal: cancelled, timed out, nothing that fits. */
+export const refused = (e: unknown) => e instanceof DOMException;

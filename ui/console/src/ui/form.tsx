@@ -1,0 +1,117 @@
+// Draws any form of the catalog. It knows types of fields, and no method and no
+// step by name.
+
+import { createContext, useContext, type ReactNode } from 'react';
+import type { Field as F, Form, Lint } from '../api/types.ts';
+import { Button, Field } from './parts.tsx';
+import { t } from '../words/words.ts';
+
+export type Doc = Record<string, unknown>;
+
+/** Draws a field in another way, such as an expression; null: as always. */
+export type Widget = (f: F, value: unknown, set: (v: unknown) => void, path: string, ids: Record<string, unknown>) => ReactNode | null;
+export type Choices = Partial<Record<'journey' | 'client' | 'attribute', (f: F) => [string, string][]>>;
+export const Widgets = createContext<{ widget?: Widget; choices?: Choices }>({});
+
+export type FormProps = {
+  form: Form; value: Doc; onChange: (v: Doc) => void; problems?: Record<string, string>; lint?: Lint[]; at?: string;
+  /** Where each value comes from, and how to take it from there again. */
+  from?: Record<string, string>; inherit?: (name: string) => void; disabled?: boolean;
+};
+
+export function FormView({ form, value, onChange, problems = {}, lint = [], at = '', from, inherit, disabled }: FormProps) {
+  return (
+    <div className="form">
+      {form.map((f) => (
+        <FieldView key={f.name} f={f} value={value[f.name]} set={(v) => { const next = { ...value }; if (v === undefined) delete next[f.name]; else next[f.name] = v; onChange(next); }}
+          path={at + f.name} problems={problems} notes={lint.filter((l) => l.field === f.name)} disabled={disabled}
+          origin={from?.[f.name]} inherit={from && inherit ? () => inherit(f.name) : undefined} />
+      ))}
+    </div>
+  );
+}
+
+const origins: Record<string, string> = { default: 'default', tenant: 'from the tenant', application: 'set here' };
+
+function FieldView({ f, value, set, path, problems, notes, origin, inherit, disabled }: {
+  f: F; value: unknown; set: (v: unknown) => void; path: string; problems: Record<string, string>; notes: Lint[]; origin?: string; inherit?: () => void; disabled?: boolean;
+}) {
+  const { widget, choices } = useContext(Widgets);
+  const range = f.min !== undefined && f.max !== undefined && f.min !== null && f.max !== null && (f.type === 'number' || f.type === 'duration') ? t('{min} to {max}', { min: f.min, max: f.max }) + (f.type === 'duration' ? ` ${t('seconds')}` : '') + '. ' : '';
+  const marker = origin && (
+    <span className="origin">{t(origins[origin] ?? origin)}{inherit && origin === 'application' && <Button look="quiet" onClick={inherit}>{t('Inherit')}</Button>}</span>
+  );
+  const lines = notes.length > 0 && <ul className="lint">{notes.map((n) => <li key={n.text}>{n.text}{n.reference && <span> ({n.reference})</span>}</li>)}</ul>;
+  return (
+    <Field label={f.label || f.name} help={range || f.help ? `${range}${f.help ?? ''}` : undefined} problem={problems[path]} required={f.required} notes={lines} marker={marker}>
+      {(ids) => widget?.(f, value, set, path, ids) ?? <Control f={f} value={value} set={set} path={path} ids={ids} problems={problems} choices={choices} disabled={disabled} />}
+    </Field>
+  );
+}
+
+type ControlProps = { f: F; value: unknown; set: (v: unknown) => void; path: string; ids: Record<string, unknown>; problems: Record<string, string>; choices?: Choices; disabled?: boolean };
+
+function Control({ f, value, set, path, ids, problems, choices, disabled }: ControlProps) {
+  const text = (v: unknown) => (v === undefined || v === null ? '' : typeof v === 'object' ? JSON.stringify(v) : String(v));
+  const shown = value === undefined ? f.default : value;
+  const listed = (f.type === 'journey' || f.type === 'client' || f.type === 'attribute') ? choices?.[f.type]?.(f) : undefined;
+  switch (f.type) {
+    case 'boolean':
+      return <input {...ids} type="checkbox" className="check" disabled={disabled} checked={shown === true} onChange={(e) => set(e.target.checked)} />;
+    case 'number': case 'duration':
+      return <input {...ids} type="number" disabled={disabled} step={f.decimal ? 'any' : 1} min={f.min ?? undefined} max={f.max ?? undefined} value={text(shown)} onChange={(e) => set(e.target.value === '' ? undefined : Number(e.target.value))} />;
+    case 'choice':
+      return <select {...ids} disabled={disabled} value={text(shown)} onChange={(e) => set(e.target.value)}>{!f.required && !f.default && <option value="" />}{f.choices?.map((c) => <option key={c} value={c}>{c}</option>)}</select>;
+    case 'choices': {
+      const list = Array.isArray(shown) ? shown as string[] : [];
+      return <div {...ids} role="group" aria-label={f.label} className="checks">{f.choices?.map((c) => <label key={c}><input type="checkbox" disabled={disabled} checked={list.includes(c)} onChange={(e) => set(e.target.checked ? [...list, c] : list.filter((x) => x !== c))} /> {c}</label>)}</div>;
+    }
+    case 'colour':
+      return <span className="colour"><input type="color" aria-label={f.label} disabled={disabled} value={/^#[0-9a-f]{6}$/i.test(text(shown)) ? text(shown) : '#3a4fd0'} onChange={(e) => set(e.target.value)} /><input {...ids} disabled={disabled} value={text(shown)} placeholder="#rrggbb" onChange={(e) => set(e.target.value || undefined)} /></span>;
+    case 'list':
+      return <Rows f={f} value={Array.isArray(shown) ? shown : []} set={set} path={path} ids={ids} problems={problems} disabled={disabled} />;
+    case 'object':
+      return f.fields && f.fields.length > 0
+        ? <div {...ids} className="nested"><FormView form={f.fields} value={(shown ?? {}) as Doc} onChange={set} problems={problems} at={`${path}.`} disabled={disabled} /></div>
+        : <Json ids={ids} value={shown} set={set} disabled={disabled} />;
+    case 'secret': {
+      const kept = typeof value === 'object' && value !== null && (value as { set?: boolean }).set === true;
+      return <input {...ids} type="password" disabled={disabled} autoComplete="new-password" placeholder={kept ? t('Stored. Type to replace it.') : ''} value={kept ? '' : text(value)} onChange={(e) => set(e.target.value === '' ? undefined : e.target.value)} />;
+    }
+    case 'expr':
+      return <Json ids={ids} value={shown} set={set} disabled={disabled} />;
+  }
+  if (listed) return <select {...ids} disabled={disabled} value={text(shown)} onChange={(e) => set(e.target.value || undefined)}><option value="" />{listed.map(([v, label]) => <option key={v} value={v}>{label}</option>)}{shown !== undefined && shown !== '' && !listed.some(([v]) => v === shown) && <option value={text(shown)}>{text(shown)}</option>}</select>;
+  const long = (f.max_len ?? 0) > 500 || text(shown).includes('\n');
+  return long
+    ? <textarea {...ids} rows={4} disabled={disabled} value={text(shown)} onChange={(e) => set(e.target.value || undefined)} />
+    : <input {...ids} disabled={disabled} type={f.type === 'email' ? 'email' : f.type === 'phone' ? 'tel' : 'text'} value={text(shown)} maxLength={f.max_len || undefined} onChange={(e) => set(e.target.value || undefined)} />;
+}
+
+function Rows({ f, value, set, path, ids, problems, disabled }: Omit<ControlProps, 'value' | 'choices'> & { value: unknown[] }) {
+  const plain = f.fields?.length === 1 && f.fields[0]!.name === '' ? f.fields[0]! : null;
+  const replace = (i: number, v: unknown) => set(value.map((x, k) => (k === i ? v : x)));
+  const full = f.max !== undefined && f.max !== null && value.length >= f.max;
+  return (
+    <div {...ids} role="group" aria-label={f.label} className="rows">
+      {value.map((row, i) => (
+        <div key={i} className="row">
+          {plain
+            ? <Control f={{ ...plain, label: `${f.label} ${i + 1}` }} value={row} set={(v) => replace(i, v ?? '')} path={`${path}.${i}`} ids={{ 'aria-label': `${f.label} ${i + 1}` }} problems={problems} disabled={disabled} />
+            : <FormView form={f.fields ?? []} value={(row ?? {}) as Doc} onChange={(v) => replace(i, v)} problems={problems} at={`${path}.${i}.`} disabled={disabled} />}
+          {!disabled && <Button look="quiet" aria-label={t('Remove row {n}', { n: i + 1 })} onClick={() => set(value.filter((_, k) => k !== i))}>✕</Button>}
+          {problems[`${path}.${i}`] && <p className="problem">{problems[`${path}.${i}`]}</p>}
+        </div>
+      ))}
+      {!full && !disabled && <Button onClick={() => set([...value, plain ? '' : {}])}>{t('Add')}</Button>}
+    </div>
+  );
+}
+
+function Json({ ids, value, set, disabled }: { ids: Record<string, unknown>; value: unknown; set: (v: unknown) => void; disabled?: boolean }) {
+  return <textarea {...ids} rows={3} className="mono" disabled={disabled} defaultValue={value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value, null, 1)} onBlur={(e) => {
+    const raw = e.target.value.trim();
+    if (raw === '') { set(undefined); return; }
+    try { set(JSON.parse(raw)); } catch { set(raw); }
+  }} />;
+}

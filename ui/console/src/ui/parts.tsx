@@ -1,0 +1,214 @@
+// The few parts that every page is made of.
+
+import { createContext, useCallback, useContext, useEffect, useId, useRef, useState, type ReactNode } from 'react';
+import { AlertDialog, Dialog, DropdownMenu, Tabs as RTabs } from 'radix-ui';
+import { Problem } from '../api/client.ts';
+import { t } from '../words/words.ts';
+import { go, href } from './route.ts';
+
+/** A link to a place in the console. */
+export function Link({ to, children, className, ...rest }: { to: string; children: ReactNode; className?: string; 'aria-current'?: 'page'; title?: string }) {
+  return (
+    <a href={href(to)} className={className} {...rest} onClick={(e) => {
+      if (e.metaKey || e.ctrlKey || e.shiftKey || e.button !== 0) return;
+      e.preventDefault();
+      go(to);
+    }}>{children}</a>
+  );
+}
+
+type ButtonProps = React.ButtonHTMLAttributes<HTMLButtonElement> & { look?: 'primary' | 'quiet' | 'danger' };
+export function Button({ look, className, type = 'button', ...rest }: ButtonProps) {
+  return <button type={type} className={`btn ${look ?? ''} ${className ?? ''}`} {...rest} />;
+}
+
+/** What an error says, in words that help. */
+export function wordsOf(e: unknown): string {
+  if (e instanceof Problem) {
+    if (e.code === 'offline') return t('The server cannot be reached. Check the connection and try again.');
+    if (e.code === 'step_up_required') return t('This was not confirmed, so nothing changed.');
+    if (e.status >= 500) return t('Something is broken on the server. Try again in a moment.');
+    return e.message || t('That did not work.');
+  }
+  return t('That did not work.');
+}
+
+export function Failure({ error, again }: { error: unknown; again?: () => void }) {
+  if (!error) return null;
+  return (
+    <div className="note no" role="alert">
+      <p>{wordsOf(error)}</p>
+      {again && <Button onClick={again}>{t('Try again')}</Button>}
+    </div>
+  );
+}
+
+export const Loading = ({ what }: { what?: string }) => <p className="loading" role="status">{what ?? t('Loading…')}</p>;
+
+export function Empty({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
+  return <div className="empty"><h2>{title}</h2>{children && <p>{children}</p>}{action}</div>;
+}
+
+/** The head of a page: where one is, what it is called, what can be done. */
+export function Head({ title, back, children, lead }: { title: string; back?: [string, string]; children?: ReactNode; lead?: ReactNode }) {
+  useEffect(() => { document.title = `${title} · Watchword`; }, [title]);
+  return (
+    <header className="head">
+      <div>
+        {back && <Link to={back[0]} className="back">← {back[1]}</Link>}
+        <h1 tabIndex={-1}>{title}</h1>
+        {lead && <p className="lead">{lead}</p>}
+      </div>
+      {children && <div className="acts">{children}</div>}
+    </header>
+  );
+}
+
+export const Card = ({ title, children, acts, className }: { title?: string; children: ReactNode; acts?: ReactNode; className?: string }) => (
+  <section className={`card ${className ?? ''}`}>
+    {(title || acts) && <div className="card-head">{title && <h2>{title}</h2>}{acts}</div>}
+    {children}
+  </section>
+);
+
+/** A labelled control; `children` gets the ids that tie them together. */
+export function Field({ label, help, problem, notes, required, children, marker }: {
+  label: ReactNode; help?: ReactNode; problem?: string; notes?: ReactNode; required?: boolean; marker?: ReactNode;
+  children: (ids: { id: string; 'aria-describedby'?: string; 'aria-invalid'?: true }) => ReactNode;
+}) {
+  const id = useId();
+  const about = [help && `${id}h`, problem && `${id}p`].filter(Boolean).join(' ') || undefined;
+  return (
+    <div className="fieldrow">
+      <div className="fieldlabel"><label htmlFor={id}>{label}{required && <span aria-hidden="true"> *</span>}</label>{marker}</div>
+      {children({ id, 'aria-describedby': about, ...(problem ? { 'aria-invalid': true as const } : {}) })}
+      {help && <p className="help" id={`${id}h`}>{help}</p>}
+      {problem && <p className="problem" id={`${id}p`}>{problem}</p>}
+      {notes}
+    </div>
+  );
+}
+
+export function TextField({ label, value, onChange, help, problem, required, type = 'text', ...rest }: {
+  label: string; value: string; onChange: (v: string) => void; help?: string; problem?: string; required?: boolean; type?: string; autoFocus?: boolean; autoComplete?: string; placeholder?: string; maxLength?: number;
+}) {
+  return <Field label={label} help={help} problem={problem} required={required}>{(ids) => <input {...ids} {...rest} type={type} required={required} value={value} onChange={(e) => onChange(e.target.value)} />}</Field>;
+}
+
+export function Select({ label, value, onChange, options, help }: { label: string; value: string; onChange: (v: string) => void; options: [string, string][]; help?: string }) {
+  return <Field label={label} help={help}>{(ids) => <select {...ids} value={value} onChange={(e) => onChange(e.target.value)}>{options.map(([v, text]) => <option key={v} value={v}>{text}</option>)}</select>}</Field>;
+}
+
+/** A dialog over the page; it keeps the focus and gives it back. */
+export function Modal({ title, open, onClose, children, wide }: { title: string; open: boolean; onClose: () => void; children: ReactNode; wide?: boolean }) {
+  return (
+    <Dialog.Root open={open} onOpenChange={(is) => { if (!is) onClose(); }}>
+      <Dialog.Portal>
+        <Dialog.Overlay className="veil" />
+        <Dialog.Content className={`dialog ${wide ? 'wide' : ''}`} aria-describedby={undefined}>
+          <Dialog.Title className="dialog-title">{title}</Dialog.Title>
+          {children}
+          <Dialog.Close className="btn quiet close" aria-label={t('Close')}>✕</Dialog.Close>
+        </Dialog.Content>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}
+
+/** A drawer at the side, for one thing of a list. */
+export function Drawer({ title, open, onClose, children }: { title: string; open: boolean; onClose: () => void; children: ReactNode }) {
+  return (
+    <Dialog.Root open={open} onOpenChange={(is) => { if (!is) onClose(); }}>
+      <Dialog.Portal>
+        <Dialog.Overlay className="veil" />
+        <Dialog.Content className="drawer" aria-describedby={undefined}>
+          <Dialog.Title className="dialog-title">{title}</Dialog.Title>
+          {children}
+          <Dialog.Close className="btn quiet close" aria-label={t('Close')}>✕</Dialog.Close>
+        </Dialog.Content>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}
+
+type Question = { title: string; text: string; yes: string; danger?: boolean; answer: (yes: boolean) => void };
+type Says = { toast: (text: string, bad?: boolean) => void; confirm: (q: Omit<Question, 'answer'>) => Promise<boolean> };
+const Voice = createContext<Says>({ toast: () => {}, confirm: async () => false });
+export const useVoice = () => useContext(Voice);
+
+/** Tells what happened, and asks before what cannot be undone. */
+export function Speaker({ children }: { children: ReactNode }) {
+  const [said, setSaid] = useState<{ text: string; bad: boolean; n: number } | null>(null);
+  const [question, setQuestion] = useState<Question | null>(null);
+  const n = useRef(0);
+  const toast = useCallback((text: string, bad = false) => setSaid({ text, bad, n: ++n.current }), []);
+  const confirm = useCallback((q: Omit<Question, 'answer'>) => new Promise<boolean>((answer) => setQuestion({ ...q, answer })), []);
+  useEffect(() => {
+    if (!said || said.bad) return;
+    const timer = setTimeout(() => setSaid(null), 6000);
+    return () => clearTimeout(timer);
+  }, [said]);
+  const close = (yes: boolean) => { question?.answer(yes); setQuestion(null); };
+  return (
+    <Voice.Provider value={{ toast, confirm }}>
+      {children}
+      <div className="toasts" role="status" aria-live="polite">
+        {said && <div className={`toast ${said.bad ? 'no' : 'yes'}`}><span>{said.text}</span><Button look="quiet" aria-label={t('Close')} onClick={() => setSaid(null)}>✕</Button></div>}
+      </div>
+      <AlertDialog.Root open={question !== null} onOpenChange={(is) => { if (!is) close(false); }}>
+        <AlertDialog.Portal>
+          <AlertDialog.Overlay className="veil" />
+          {question && (
+            <AlertDialog.Content className="dialog">
+              <AlertDialog.Title className="dialog-title">{question.title}</AlertDialog.Title>
+              <AlertDialog.Description>{question.text}</AlertDialog.Description>
+              <div className="acts end">
+                <AlertDialog.Cancel className="btn">{t('Cancel')}</AlertDialog.Cancel>
+                <AlertDialog.Action className={`btn ${question.danger ? 'danger' : 'primary'}`} onClick={() => close(true)}>{question.yes}</AlertDialog.Action>
+              </div>
+            </AlertDialog.Content>
+          )}
+        </AlertDialog.Portal>
+      </AlertDialog.Root>
+    </Voice.Provider>
+  );
+}
+
+export function Tabs({ tabs, at, onChange, label }: { tabs: [string, string, ReactNode][]; at: string; onChange: (id: string) => void; label: string }) {
+  return (
+    <RTabs.Root value={at} onValueChange={onChange} activationMode="manual">
+      <RTabs.List className="tabs" aria-label={label}>{tabs.map(([id, text]) => <RTabs.Trigger key={id} value={id} className="tab">{text}</RTabs.Trigger>)}</RTabs.List>
+      {tabs.map(([id, , body]) => <RTabs.Content key={id} value={id} className="tabbody">{id === at && body}</RTabs.Content>)}
+    </RTabs.Root>
+  );
+}
+
+export type MenuItem = { text: string; run: () => void; danger?: boolean; disabled?: boolean } | null;
+export function Menu({ label, items, look = '' }: { label: ReactNode; items: MenuItem[]; look?: string }) {
+  return (
+    <DropdownMenu.Root>
+      <DropdownMenu.Trigger className={`btn ${look}`}>{label}</DropdownMenu.Trigger>
+      <DropdownMenu.Portal>
+        <DropdownMenu.Content className="menu" align="end" sideOffset={4}>
+          {items.map((m, i) => m
+            ? <DropdownMenu.Item key={m.text} className={`menuitem ${m.danger ? 'danger' : ''}`} disabled={m.disabled} onSelect={m.run}>{m.text}</DropdownMenu.Item>
+            : <DropdownMenu.Separator key={i} className="menusep" />)}
+        </DropdownMenu.Content>
+      </DropdownMenu.Portal>
+    </DropdownMenu.Root>
+  );
+}
+
+const marks: Record<string, string> = { yes: '✓', no: '✕', wait: '◷', off: '–' };
+/** A state: a sign, a colour and a word. */
+export const State = ({ is, children }: { is: 'yes' | 'no' | 'wait' | 'off'; children: ReactNode }) => <span className={`state ${is}`}><span aria-hidden="true">{marks[is]}</span> {children}</span>;
+
+export function Copy({ text, label }: { text: string; label?: string }) {
+  const [done, setDone] = useState(false);
+  return <Button look="quiet" onClick={() => { void navigator.clipboard.writeText(text).then(() => { setDone(true); setTimeout(() => setDone(false), 2000); }); }}>{done ? t('Copied') : label ?? t('Copy')}</Button>;
+}
+
+/** A secret that is shown this once. */
+export const Once = ({ label, value }: { label: string; value: string }) => (
+  <div className="note wait"><p>{label}</p><div className="once"><code>{value}</code><Copy text={value} /></div></div>
+);

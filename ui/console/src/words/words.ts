@@ -1,0 +1,77 @@
+// The words on the pages. English stands in the code; another language is one
+// file from the English text to its own (a test finds what is missing). What the
+// catalog says of methods and steps comes from the server.
+
+import { useSyncExternalStore } from 'react';
+
+export const languages = { en: 'English', de: 'Deutsch', es: 'Español', fr: 'Français', pt: 'Português', ja: '日本語' } as const;
+export type Language = keyof typeof languages;
+export type Values = Record<string, string | number>;
+
+const files = import.meta.glob<Record<string, string>>('./*.json', { import: 'default' });
+const kept = 'watchword.language';
+
+let current: Language = 'en';
+let words: Record<string, string> = {};
+const listeners = new Set<() => void>();
+
+const known = (l: string | null | undefined): l is Language => !!l && l in languages;
+
+/** The language that was chosen, else the first of the browser's that we speak. */
+export function preferred(): Language {
+  const chosen = localStorage.getItem(kept);
+  if (known(chosen)) return chosen;
+  return navigator.languages.map((l) => l.slice(0, 2)).find(known) ?? 'en';
+}
+
+export async function speak(language: Language, keep = false) {
+  words = (await files[`./${language}.json`]?.()) ?? {};
+  current = language;
+  if (keep) localStorage.setItem(kept, language);
+  document.documentElement.lang = language;
+  listeners.forEach((l) => l());
+}
+
+const subscribe = (l: () => void) => { listeners.add(l); return () => listeners.delete(l); };
+
+/** Re-renders its user when the language changes. */
+export const useLanguage = () => useSyncExternalStore(subscribe, () => current);
+
+/** An English text in the reader's language, with {name} replaced. */
+export function t(text: string, values: Values = {}): string {
+  return (words[text] ?? text).replace(/\{(\w+)\}/g, (all, name: string) => {
+    const v = values[name];
+    return v === undefined ? all : typeof v === 'number' ? number(v) : v;
+  });
+}
+
+export const number = (n: number, options?: Intl.NumberFormatOptions) => new Intl.NumberFormat(current, options).format(n);
+
+/** A time in the reader's language and zone; an em dash for none. */
+export function time(at: string | null | undefined, style: 'short' | 'medium' = 'short') {
+  if (!at) return '—';
+  return new Intl.DateTimeFormat(current, { dateStyle: 'medium', timeStyle: style }).format(new Date(at));
+}
+
+export const clock = (at: string | Date) => new Intl.DateTimeFormat(current, { timeStyle: 'short' }).format(new Date(at));
+
+const units: [Intl.RelativeTimeFormatUnit, number][] = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]];
+
+/** "3 minutes ago", "in 2 hours". */
+export function ago(at: string | null | undefined, now = Date.now()) {
+  if (!at) return '—';
+  const seconds = Math.round((new Date(at).getTime() - now) / 1000);
+  const [unit, size] = units.find(([, s]) => Math.abs(seconds) >= s) ?? ['second', 1];
+  return new Intl.RelativeTimeFormat(current, { numeric: 'auto' }).format(Math.round(seconds / size), unit);
+}
+
+/** "1 h 30 min" of seconds. */
+export function span(seconds: number) {
+  const parts: string[] = [];
+  for (const [unit, size] of units) {
+    const n = Math.floor(seconds / size);
+    seconds -= n * size;
+    if (n > 0) parts.push(number(n, { style: 'unit', unit, unitDisplay: 'short' }));
+  }
+  return parts.slice(0, 2).join(' ') || number(0, { style: 'unit', unit: 'second', unitDisplay: 'short' });
+}
