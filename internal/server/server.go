@@ -235,7 +235,15 @@ func (s *Server) sweepRuns(ctx context.Context) error {
 	}
 	return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
 		for _, t := range tenants {
-			if err := journey.SweepRecords(ctx, tx, t.ID, tx.Now().Add(-runRecords)); err != nil {
+			set, err := t.Settings(ctx, tx)
+			if err != nil {
+				return err
+			}
+			keep := runRecords
+			if set.RunDays > 0 {
+				keep = time.Duration(set.RunDays) * 24 * time.Hour
+			}
+			if err := journey.SweepRecords(ctx, tx, t.ID, tx.Now().Add(-keep)); err != nil {
 				return err
 			}
 		}
@@ -243,7 +251,7 @@ func (s *Server) sweepRuns(ctx context.Context) error {
 	})
 }
 
-// runRecords is how long it is kept how a run went.
+// runRecords is how long it is kept how a run went, unless the tenant says.
 const runRecords = 7 * 24 * time.Hour
 
 // Serve listens and serves until ctx ends, then drains: it is not ready any
