@@ -121,7 +121,7 @@ func (d Door) nobodys(ctx context.Context, a oidc.Ask, typed string) ([]entry, e
 	if _, err := has(ctx, d.Kit.DB, a.Client, a.App, user); err != nil {
 		return nil, err
 	}
-	for _, word := range []string{"PUSH", "EMAIL", "PASSWORD"} { // what most people have
+	for _, word := range []string{"EMAIL", "PASSWORD"} { // what most people have
 		kind := ofType(word).Kind
 		var on struct{}
 		err := authn.Locked(ctx, d.Kit.DB, authn.Subject{Kind: kind, Tenant: a.App.Tenant, App: a.App.ID, User: user})
