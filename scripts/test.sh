@@ -59,3 +59,6 @@ node tests/browser/types.spec.mjs
 node tests/browser/lib.spec.mjs
 node tests/browser/playground.spec.mjs
 node tests/browser/authenticator.spec.mjs
+
+step "the hosted pages in Chromium"
+node tests/browser/hosted.spec.mjs
