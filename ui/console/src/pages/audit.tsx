@@ -1,6 +1,43 @@
-import { Head } from '../ui/parts.tsx';
+// The record: filtered, exported, and shown to be as it was written.
+
+import { useState } from 'react';
+import { address, call } from '../api/client.ts';
+import { useThing } from '../api/query.ts';
+import type { Catalog, Verified } from '../api/types.ts';
+import { Button, Head, useVoice, wordsOf } from '../ui/parts.tsx';
 import { t } from '../words/words.ts';
+import { Events } from './events.tsx';
 
 export default function Audit() {
-  return <Head title={t('Audit')} />;
+  const [f, setF] = useState({ type: '', outcome: '', actor: '', target: '', from: '', to: '' });
+  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const { toast } = useVoice();
+  const query = { ...f, from: f.from && new Date(f.from).toISOString(), to: f.to && new Date(f.to).toISOString() };
+  const set = (k: keyof typeof f) => (e: { target: { value: string } }) => setF({ ...f, [k]: e.target.value });
+  const verify = async () => {
+    try {
+      const { value: v } = await call<Verified>('GET', '/audit/verify');
+      toast(v.intact ? t('The record is as it was written: {n} entries checked.', { n: v.checked }) : t('Entry {n} is not as it was written: {problem}', { n: v.seq, problem: v.problem }), !v.intact);
+    } catch (e) { toast(wordsOf(e), true); }
+  };
+  return (
+    <>
+      <Head title={t('Audit')} lead={t('Every entry is written with what it records, and chained to the one before it.')}>
+        <Button onClick={() => void verify()}>{t('Check the chain')}</Button>
+        <a className="btn" href={address('/audit/export', { ...query, format: 'jsonl' })} download>{t('Export {format}', { format: 'JSONL' })}</a>
+        <a className="btn" href={address('/audit/export', { ...query, format: 'csv' })} download>{t('Export {format}', { format: 'CSV' })}</a>
+      </Head>
+      <div className="filters">
+        <label>{t('What')}<input list="event-types" value={f.type} onChange={set('type')} placeholder="push." /></label>
+        <datalist id="event-types">{catalog.data?.event_types?.map((e) => <option key={e} value={e} />)}</datalist>
+        <label>{t('Outcome')}<select value={f.outcome} onChange={set('outcome')}><option value="">{t('All')}</option><option value="success">{t('Success')}</option><option value="failure">{t('Failure')}</option></select></label>
+        <label>{t('By')}<input value={f.actor} onChange={set('actor')} placeholder="usr_…" /></label>
+        <label>{t('To')}<input value={f.target} onChange={set('target')} placeholder="usr_…" /></label>
+        <label>{t('From')}<input type="datetime-local" value={f.from} onChange={set('from')} /></label>
+        <label>{t('Until')}<input type="datetime-local" value={f.to} onChange={set('to')} /></label>
+      </div>
+      <Events path="/audit" query={query} />
+    </>
+  );
 }
+
