@@ -215,3 +215,30 @@ func TestConsoleThings(t *testing.T) {
 		}
 	}
 }
+
+// TestConsoleLeavesTraces: what the other tests of this file change stands in the
+// record with who changed it; nothing that was secret does.
+func TestConsoleLeavesTraces(t *testing.T) {
+	w := newWorld(t)
+	a := w.owner(t)
+	client := a.must(t, "POST /apps/demo/clients", map[string]any{"name": "Robot", "kind": "backend"})
+	hook := a.must(t, "POST /webhooks", map[string]any{"url": "https://hooks.example.org/", "events": []string{"*"}})
+	a.must(t, "PUT /providers/smtp/main", map[string]any{"config": map[string]any{"host": "mail.example.org", "from": "x@example.org", "username": "u", "password": "hunter2hunter2"}})
+	org := a.must(t, "POST /apps/demo/organisations", map[string]any{"name": "ACME"})
+	a.must(t, "DELETE /apps/demo/organisations/"+org.Doc["id"].(string), nil, "If-Match", "*")
+	a.must(t, "PUT /methods/totp", map[string]any{"settings": map[string]any{"hard_cap": 9}}, "If-Match", "*")
+	me, _ := a.must(t, "GET /session", nil).Doc["administrator"].(map[string]any)
+	all := a.must(t, "GET /audit?type=admin.&limit=200&actor="+me["id"].(string), nil)
+	for _, want := range []string{"admin.client.created", "admin.webhook.created", "admin.provider.changed", "admin.organisation.created", "admin.organisation.deleted", "admin.method.changed"} {
+		if !strings.Contains(all.Raw, want) {
+			t.Errorf("no trace of %s", want)
+		}
+	}
+	for _, secret := range []string{client.Doc["secret"].(string), hook.Doc["secret"].(string), "hunter2"} {
+		for _, call := range []string{"GET /audit?limit=200", "GET /audit/export", "GET /apps/demo/clients", "GET /webhooks", "GET /providers", "GET /overview", "GET /catalog"} {
+			if strings.Contains(a.must(t, call, nil).Raw, secret) {
+				t.Errorf("%s shows a secret", call)
+			}
+		}
+	}
+}
