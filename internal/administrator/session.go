@@ -10,6 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/notify"
 	"github.com/watchword-auth/watchword/internal/session"
 )
 
@@ -46,7 +47,7 @@ func Open(ctx context.Context, tx *db.Tx, p authn.Proof) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	list, err := apps.Tenants(ctx, tx)
+	list, err := tenants(ctx, tx)
 	if err != nil {
 		return Session{}, err
 	}
@@ -60,6 +61,21 @@ func Open(ctx context.Context, tx *db.Tx, p authn.Proof) (Session, error) {
 	}
 	_, err = tx.Exec(ctx, `UPDATE administrators SET seen_at = $1 WHERE user_id = $2`, tx.Now(), a.ID)
 	return out, err
+}
+
+// tenants are all there are. A new server that was given none gets one, so that
+// its first administrator has something to manage.
+func tenants(ctx context.Context, tx *db.Tx) ([]apps.Tenant, error) {
+	list, err := apps.Tenants(ctx, tx)
+	if err != nil || len(list) > 0 {
+		return list, err
+	}
+	t := apps.Tenant{ID: "default", Name: "Default"}
+	if err := apps.CreateTenant(ctx, tx, t); err != nil {
+		return nil, err
+	}
+	_, err = notify.EnsureVAPID(ctx, tx, string(t.ID))
+	return []apps.Tenant{t}, err
 }
 
 // Recall returns the session that somebody holds; fault.NotFound if it is

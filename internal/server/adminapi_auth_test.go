@@ -150,6 +150,28 @@ func TestReg_R91_FirstOwner(t *testing.T) {
 	}
 }
 
+// TestConsoleOnNothing: a server that was given nothing has a tenant for its first
+// administrator.
+func TestConsoleOnNothing(t *testing.T) {
+	w := &world{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
+	s, err := server.New(t.Context(), server.Config{URL: "http://localhost", Database: kittest.Address(t), MasterKey: make([]byte, 32), Log: slog.New(slog.DiscardHandler), Now: w.Now, RatePerAddress: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s.Handler())
+	t.Cleanup(func() { s.Close(); h.Close() })
+	w.Server, w.URL = s, h.URL
+	link, err := s.FirstLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, secret, _ := strings.Cut(link, "#invite=")
+	r := w.admin(t).must(t, "POST /session/invitation", map[string]any{"secret": secret})
+	if at(r.Doc, "tenant", "id") != "default" {
+		t.Errorf("tenant: %s", r.Raw)
+	}
+}
+
 // TestConsoleLinkOnce: of sixteen at once one is let in, by the first link of all as
 // by any other.
 func TestConsoleLinkOnce(t *testing.T) {
