@@ -51,7 +51,7 @@ function FieldView({ f, value, set, path, problems, notes, origin, inherit, disa
 
 type ControlProps = { f: F; value: unknown; set: (v: unknown) => void; path: string; ids: Record<string, unknown>; problems: Record<string, string>; choices?: Choices; disabled?: boolean };
 
-function Control({ f, value, set, path, ids, problems, choices, disabled }: ControlProps) {
+export function Control({ f, value, set, path, ids, problems, choices, disabled }: ControlProps) {
   const text = (v: unknown) => (v === undefined || v === null ? '' : typeof v === 'object' ? JSON.stringify(v) : String(v));
   const shown = value === undefined ? f.default : value;
   const listed = (f.type === 'journey' || f.type === 'client' || f.type === 'attribute') ? choices?.[f.type]?.(f) : undefined;

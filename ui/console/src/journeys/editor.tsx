@@ -1,0 +1,153 @@
+// Draw a journey: on the canvas or in the outline, by mouse or by keyboard.
+
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { seg } from '../api/client.ts';
+import { useSend, useThing } from '../api/query.ts';
+import type { Catalog } from '../api/types.ts';
+import { Button, Menu, Modal, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { useMine } from '../session.ts';
+import { t } from '../words/words.ts';
+import type { Journey } from './api.ts';
+import { Canvas } from './canvas.tsx';
+import { Inspector } from './inspector.tsx';
+import { Outline } from './outline.tsx';
+import { Palette } from './palette.tsx';
+import * as clip from './model/clipboard.ts';
+import * as m from './model/graph.ts';
+import { layout } from './model/layout.ts';
+import type { Graph, Step } from './model/types.ts';
+import { useDraft } from './useDraft.ts';
+
+export function Editor({ journey, etag, reload }: { journey: Journey; etag: string; reload: () => void }) {
+  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const steps = useMemo(() => new Map<string, Step>((catalog.data?.steps ?? []).map((s) => [s.kind, s as Step])), [catalog.data]);
+  const editable = useMine().may('application_admin');
+  const d = useDraft(journey, etag, editable);
+  const [selected, setSelected] = useState<Set<string>>(new Set());
+  const [view, setView] = useState<'canvas' | 'outline'>(() => (innerWidth < 800 ? 'outline' : 'canvas'));
+  const [adding, setAdding] = useState(false);
+  const [publishing, setPublishing] = useState(false);
+  const [listing, setListing] = useState(false);
+  const { toast } = useVoice();
+  const one = selected.size === 1 ? [...selected][0]! : '';
+  const main = useCallback((id: string) => m.mainOutcome(m.outcomesOf(d.graph, id, d.outcomes, steps.get(m.node(d.graph, id)?.kind ?? ''))), [d.graph, d.outcomes, steps]);
+  const pick = (id: string) => setSelected(new Set([id]));
+
+  /** Adds a step: at a place, or after what is selected. */
+  const add = (kind: string, at?: number[]) => {
+    let made = '';
+    d.change((g) => {
+      const from = m.node(g, one);
+      const out = from ? m.outcomesOf(g, one, d.outcomes, steps.get(from.kind)).find((o) => m.target(g, { node: one, outcome: o }) === undefined) ?? main(one) : undefined;
+      const place = at ?? (from ? [(from.at?.[0] ?? 0) + 300, from.at?.[1] ?? 0] : [Object.keys(g.nodes).length * 40, Object.keys(g.nodes).length * 40]);
+      const s = steps.get(kind);
+      const r = from && out && !at ? m.insert(g, { node: one, outcome: out }, kind, place, m.mainOutcome(s?.outcomes ?? [])) : m.add(g, kind, place);
+      made = r.id;
+      return r.graph;
+    });
+    setAdding(false);
+    if (made) pick(made);
+  };
+  const remove = (ids: Set<string>) => { d.change((g) => m.remove(g, ids, main)); setSelected(new Set()); };
+  const copy = async (cut = false) => { if (selected.size > 0) { await navigator.clipboard.writeText(clip.copy(m.pick(d.graph, selected))); if (cut) remove(selected); else toast(t('Copied')); } };
+  const paste = (text: string, move = [40, 40]) => {
+    const nodes = clip.read(text);
+    if (!nodes) { toast(t('There are no steps in the clipboard.'), true); return; }
+    let ids: string[] = [];
+    d.change((g) => { const r = m.paste(g, nodes, move); ids = r.ids; return r.graph; });
+    setSelected(new Set(ids));
+  };
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const key = (e: KeyboardEvent) => {
+      const typing = (e.target as HTMLElement).closest('input, textarea, select, [role=dialog]');
+      const ctrl = e.ctrlKey || e.metaKey;
+      if (ctrl && e.key === 's') { e.preventDefault(); void d.save(); return; }
+      if (typing) return;
+      const k = e.key.toLowerCase();
+      if (ctrl && k === 'z') { e.preventDefault(); if (e.shiftKey) d.redo(); else d.undo(); }
+      else if (ctrl && k === 'y') { e.preventDefault(); d.redo(); }
+      else if (ctrl && k === 'c') void copy();
+      else if (ctrl && k === 'x') void copy(true);
+      else if (ctrl && k === 'v') void navigator.clipboard.readText().then(paste);
+      else if (ctrl && k === 'd') { e.preventDefault(); if (selected.size > 0) paste(clip.copy(m.pick(d.graph, selected))); }
+      else if (ctrl && k === 'a') { e.preventDefault(); setSelected(new Set(Object.keys(d.graph.nodes))); }
+      else if ((e.key === 'Delete' || e.key === 'Backspace') && selected.size > 0 && editable) { e.preventDefault(); remove(selected); }
+      else if (k === 'n' && !ctrl && editable) { e.preventDefault(); setAdding(true); }
+    };
+    addEventListener('keydown', key);
+    return () => removeEventListener('keydown', key);
+  });
+  const move = useCallback((at: Record<string, number[]>) => d.change((g) => m.place(g, at), `move ${Object.keys(at).sort().join(' ')}`), [d.change]);
+  const arrange = () => d.change((g) => m.place(g, layout(g, selected.size > 1 ? selected : undefined)));
+  const errors = d.problems.filter((p) => !p.warning).length;
+  const words = { saved: t('Saved'), waiting: t('Not saved yet'), saving: t('Saving…'), failed: t('Could not be saved') };
+  return (
+    <>
+      <div className="bar" role="toolbar" aria-label={t('Editor')}>
+        <Button onClick={() => setView(view === 'canvas' ? 'outline' : 'canvas')} aria-pressed={view === 'outline'}>{view === 'canvas' ? t('Outline') : t('Canvas')}</Button>
+        {editable && <>
+          <Button onClick={() => setAdding(true)}>{t('Add a step')} <kbd>N</kbd></Button>
+          <Button disabled={!d.mayUndo} onClick={d.undo} title="Ctrl Z">{t('Undo')}</Button>
+          <Button disabled={!d.mayRedo} onClick={d.redo} title="Ctrl Y">{t('Redo')}</Button>
+          <Button onClick={arrange}>{t('Arrange')}</Button>
+          <Menu label={t('More')} items={[
+            { text: `${t('Copy')} (Ctrl C)`, run: () => void copy(), disabled: selected.size === 0 }, { text: `${t('Paste')} (Ctrl V)`, run: () => void navigator.clipboard.readText().then(paste) },
+            { text: `${t('Duplicate')} (Ctrl D)`, run: () => paste(clip.copy(m.pick(d.graph, selected))), disabled: selected.size === 0 }, null,
+            { text: t('Remove ways that lead nowhere'), run: () => d.change(m.cutDangling) }, { text: t('Delete'), danger: true, disabled: selected.size === 0, run: () => remove(selected) },
+          ]} />
+        </>}
+        <span className="grow" />
+        <span className="saving" role="status">{editable ? words[d.saving] : t('You may look, not change.')}</span>
+        <Button onClick={() => setListing(true)}>{errors > 0 ? `⚠ ${t('{n} problems', { n: errors })}` : d.problems.length > 0 ? t('{n} notes', { n: d.problems.length }) : `✓ ${t('No problems')}`}</Button>
+        {editable && <Button look="primary" disabled={errors > 0} onClick={() => setPublishing(true)}>{t('Publish')}</Button>}
+      </div>
+      <div className="editor" ref={box}>
+        {editable ? <Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} /> : <div />}
+        {view === 'canvas'
+          ? <Canvas graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={selected} fixed={!editable} select={(ids) => setSelected(new Set(ids))} move={move} open={pick} drop={add}
+              connect={(node, outcome, to) => d.change((g) => m.connect(g, { node, outcome }, to))} disconnect={(node, outcome) => d.change((g) => m.disconnect(g, { node, outcome }))} />
+          : <Outline graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={one} pick={pick} remove={(id) => remove(new Set([id]))} add={() => setAdding(true)} earlier={(id) => d.change((g) => m.earlier(g, id, main))} later={(id) => d.change((g) => m.later(g, id, main))} />}
+        {one && m.node(d.graph, one) ? (
+          <Inspector key={one} graph={d.graph} id={one} step={steps.get(m.node(d.graph, one)!.kind)} outcomes={d.outcomes} problems={d.problems} steps={steps} editable={editable}
+            label={(label) => d.change((g) => m.change(g, one, { label }), `label ${one}`)} error={(error) => d.change((g) => m.change(g, one, { error }), `error ${one}`)} config={(doc) => d.change((g) => m.configure(g, one, doc), `config ${one}`)}
+            lead={(outcome, to) => d.change((g) => (to ? m.connect(g, { node: one, outcome }, to) : m.disconnect(g, { node: one, outcome })))} start={() => d.change((g) => m.begin(g, one))} remove={() => remove(new Set([one]))} fix={(g) => d.change((now) => ({ ...g, id: now.id }))} />
+        ) : <section className="inspector"><h2>{d.graph.name}</h2><TextField label={t('Name')} value={d.graph.name} onChange={(name) => d.change((g) => ({ ...g, name }), 'name')} /><p className="help">{t('Choose a step to see its settings. N adds one, Delete removes what is chosen, Ctrl Z takes back.')}</p></section>}
+      </div>
+      <Modal title={t('Add a step')} open={adding} onClose={() => setAdding(false)}><Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} focus /></Modal>
+      <Modal title={t('Problems')} open={listing} onClose={() => setListing(false)} wide>
+        {d.problems.length === 0 ? <p>{t('Nothing is wrong with this journey.')}</p> : <ul className="problems">{d.problems.map((p, i) => (
+          <li key={i}><span className={p.warning ? '' : 'problem'}>{p.warning ? '⚠' : '✕'} {p.text}</span>{p.node && <Button look="quiet" onClick={() => { pick(p.node!); setListing(false); }}>{m.nameOf(m.node(d.graph, p.node), steps.get(m.node(d.graph, p.node)?.kind ?? ''))}</Button>}{p.fix && editable && <Button onClick={() => d.change((now) => ({ ...(p.fix!.graph as Graph), id: now.id }))}>{p.fix.title}</Button>}</li>
+        ))}</ul>}
+      </Modal>
+      <Modal title={t('Somebody else changed this journey')} open={d.conflict} onClose={() => {}}>
+        <p>{t('What you drew since is not stored. Copy it, then load what is there now.')}</p>
+        <div className="acts end"><Button onClick={() => void navigator.clipboard.writeText(JSON.stringify(d.graph, null, 2))}>{t('Copy mine')}</Button><Button look="primary" onClick={reload}>{t('Load what is there')}</Button></div>
+      </Modal>
+      <Publish open={publishing} close={() => setPublishing(false)} journey={journey} prepare={async () => { await d.save(); return d.etag(); }} done={reload} />
+    </>
+  );
+}
+
+function Publish({ open, close, journey, prepare, done }: { open: boolean; close: () => void; journey: Journey; prepare: () => Promise<string>; done: () => void }) {
+  const [note, setNote] = useState('');
+  const send = useSend<{ version: number }>('/journeys', `/journeys/${seg(journey.id)}`);
+  const { toast } = useVoice();
+  const publish = async () => {
+    const etag = await prepare();
+    const { value } = await send.mutateAsync({ method: 'POST', path: `/journeys/${seg(journey.id)}/publish`, etag, body: { note } });
+    toast(t('Version {n} is published. New runs get it; runs under way keep theirs.', { n: value.version }));
+    setNote('');
+    close();
+    done();
+  };
+  return (
+    <Modal title={t('Publish')} open={open} onClose={close}>
+      <form onSubmit={(e) => { e.preventDefault(); void publish().catch(() => {}); }}>
+        <TextField label={t('What changed')} value={note} onChange={setNote} help={t('For whoever looks at the versions later.')} />
+        {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+        <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Publish')}</Button></div>
+      </form>
+    </Modal>
+  );
+}

@@ -1,0 +1,106 @@
+// One node: what it is called, where it leads, how it is set.
+
+import { useContext, useEffect, useMemo, useRef, useState } from 'react';
+import { call } from '../api/client.ts';
+import { useThing, type List } from '../api/query.ts';
+import { Button, TextField } from '../ui/parts.tsx';
+import { Control, FormView, Widgets, type Doc, type Widget } from '../ui/form.tsx';
+import { t } from '../words/words.ts';
+import type { Item } from './api.ts';
+import { lineOf, nameOf, node, outcomesOf } from './model/graph.ts';
+import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
+
+export type InspectorProps = {
+  graph: Graph; id: string; step?: Step; outcomes: Outcomes; problems: Problem[]; steps: Map<string, Step>; editable: boolean;
+  label: (text: string) => void; error: (name: string) => void; config: (doc: Doc) => void; lead: (outcome: string, to: string) => void; start: () => void; remove: () => void; fix: (g: Graph) => void;
+};
+
+export function Inspector(p: InspectorProps) {
+  const n = node(p.graph, p.id);
+  const journeys = useThing<List<Item>>('/journeys');
+  const latest = useRef(p.graph);
+  latest.current = p.graph;
+  const widget = useMemo<Widget>(() => (f, value, set, _path, ids) => {
+    if (f.type === 'list' || (f.type === 'object' && f.fields?.length)) return null;
+    const isExpr = typeof value === 'object' && value !== null && 'expr' in value;
+    if (isExpr) return <Expression value={String((value as { expr: string }).expr)} set={(expr) => set({ expr })} plain={() => set(undefined)} graph={() => latest.current} node={p.id} ids={ids} label={f.label} />;
+    if (f.type === 'boolean') return null;
+    return <WithSwitch f={f} value={value} set={set} ids={ids} />;
+  }, [p.id]);
+  const choices = useMemo(() => ({ journey: (f: { kinds?: string[] }) => (journeys.data?.items ?? []).filter((j) => !f.kinds || f.kinds.includes(j.kind)).map((j): [string, string] => [j.id, j.name || j.id]) }), [journeys.data]);
+  if (!n) return null;
+  const mine = p.problems.filter((x) => x.node === p.id);
+  const at = Object.fromEntries(mine.filter((x) => x.path).map((x) => [x.path!, x.line ? `${x.text} (${x.line}:${x.column})` : x.text]));
+  const others = Object.keys(p.graph.nodes).filter((x) => x !== p.id);
+  return (
+    <section className="inspector" aria-label={t('Step')}>
+      <h2>{nameOf(n, p.step)}</h2>
+      <p className="help">{p.step?.doc}</p>
+      {mine.length > 0 && <ul className="problems">{mine.map((x) => <li key={x.text + x.path}><span className="problem">{x.text}</span>{x.fix && p.editable && <Button onClick={() => p.fix(x.fix!.graph)}>{x.fix.title}</Button>}</li>)}</ul>}
+      <TextField label={t('What it is called')} value={n.label ?? ''} placeholder={p.step?.title} onChange={p.label} />
+      <h3>{t('Ways out')}</h3>
+      <div className="outgo">
+        {outcomesOf(p.graph, p.id, p.outcomes, p.step).map((o) => (
+          <label key={o} className="contents"><span className={`jport ${lineOf(o, p.step)}`}>{o}</span>
+            <select aria-label={t('{outcome} leads to', { outcome: o })} disabled={!p.editable} value={n.next?.[o] ?? ''} onChange={(e) => p.lead(o, e.target.value)}>
+              <option value="">{t('nowhere yet')}</option>
+              {others.map((x) => <option key={x} value={x}>{nameOf(node(p.graph, x), p.steps.get(node(p.graph, x)!.kind))} ({x})</option>)}
+              <option value={p.id}>{t('itself')}</option>
+            </select>
+          </label>
+        ))}
+      </div>
+      <h3>{t('Settings')}</h3>
+      <Widgets.Provider value={{ widget, choices }}>
+        <FormView form={p.step?.form ?? []} value={(n.config ?? {}) as Doc} onChange={p.config} problems={at} disabled={!p.editable} />
+      </Widgets.Provider>
+      <TextField label={t('Keep why it failed as')} value={n.error ?? ''} onChange={p.error} help={t('A variable for later steps, such as error.')} />
+      {p.editable && <div className="acts"><Button onClick={p.start} disabled={p.graph.start === p.id}>{t('Begin here')}</Button><Button look="danger" onClick={p.remove}>{t('Delete')}</Button></div>}
+    </section>
+  );
+}
+
+/** The control that the field has anyway, and the way to an expression. */
+function WithSwitch({ f, value, set, ids }: { f: Parameters<Widget>[0]; value: unknown; set: (v: unknown) => void; ids: Record<string, unknown> }) {
+  const { choices } = useContext(Widgets);
+  return (
+    <>
+      <Control f={f} value={value} set={set} path={f.name} ids={ids} problems={{}} choices={choices} />
+      <Button look="quiet" className="exprbtn" onClick={() => set({ expr: typeof value === 'string' ? JSON.stringify(value) : '' })}>{t('Use an expression')}</Button>
+    </>
+  );
+}
+
+type Hint = { label: string; insert: string; kind: string; doc: string };
+
+export function Expression({ value, set, plain, graph, node: at, ids, label }: { value: string; set: (v: string) => void; plain: () => void; graph: () => Graph; node: string; ids: Record<string, unknown>; label: string }) {
+  const [errors, setErrors] = useState<{ line: number; column: number; text: string }[]>([]);
+  const [hints, setHints] = useState<Hint[]>([]);
+  const box = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    const timer = setTimeout(() => { void call<{ errors: typeof errors }>('POST', '/journeys/expression', { text: value }).then((r) => setErrors(r.value.errors)).catch(() => {}); }, 300);
+    return () => clearTimeout(timer);
+  }, [value]);
+  const suggest = async () => {
+    const offset = new TextEncoder().encode(value.slice(0, box.current?.selectionStart ?? value.length)).length;
+    try { setHints((await call<{ items: Hint[] }>('POST', '/journeys/completions', { text: value, offset, graph: graph(), node: at })).value.items.slice(0, 12)); } catch { setHints([]); }
+  };
+  const take = (h: Hint) => {
+    const pos = box.current?.selectionStart ?? value.length;
+    const before = value.slice(0, pos).replace(/[A-Za-z0-9_.@]*$/, '');
+    set(before + h.insert + value.slice(pos));
+    setHints([]);
+    box.current?.focus();
+  };
+  return (
+    <div className="exprrow">
+      <textarea {...ids} ref={box} aria-label={label} rows={2} spellCheck={false} value={value} onChange={(e) => set(e.target.value)} onKeyDown={(e) => {
+        if (e.key === ' ' && e.ctrlKey) { e.preventDefault(); void suggest(); }
+        if (e.key === 'Escape' && hints.length > 0) { e.stopPropagation(); setHints([]); }
+      }} />
+      {errors.map((x) => <p key={x.text} className="problem">{t('Line {line}, column {column}: {text}', x)}</p>)}
+      {hints.length > 0 && <ul className="suggest">{hints.map((h) => <li key={h.insert + h.label}><button type="button" onClick={() => take(h)}><code>{h.label}</code><small>{h.doc}</small></button></li>)}</ul>}
+      <div className="acts"><Button look="quiet" onClick={() => void suggest()}>{t('Suggest')} <kbd>Ctrl Space</kbd></Button><Button look="quiet" onClick={plain}>{t('Use a plain value')}</Button></div>
+    </div>
+  );
+}

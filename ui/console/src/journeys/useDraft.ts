@@ -1,0 +1,61 @@
+// A draft that saves itself: every change is kept 50 deep, checked and stored a
+// moment later over the state that was read. Whoever changed it meanwhile is not
+// overwritten: `conflict` says so.
+
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { call, Problem as Refused, seg } from '../api/client.ts';
+import { setDirty } from '../ui/route.ts';
+import type { Checked, Journey } from './api.ts';
+import * as history from './model/history.ts';
+import type { Graph, Outcomes, Problem } from './model/types.ts';
+
+export type Saving = 'saved' | 'waiting' | 'saving' | 'failed';
+
+export function useDraft(journey: Journey, etag: string, editable: boolean) {
+  const [h, setH] = useState(() => history.start(journey.draft.graph));
+  const [problems, setProblems] = useState<Problem[]>(journey.problems);
+  const [outcomes, setOutcomes] = useState<Outcomes>(journey.outcomes);
+  const [saving, setSaving] = useState<Saving>('saved');
+  const [conflict, setConflict] = useState(false);
+  const tag = useRef(etag);
+  const stored = useRef(journey.draft.graph);
+  const busy = useRef<Promise<void> | null>(null);
+  const latest = useRef(h.now);
+  latest.current = h.now;
+
+  const save = useCallback(async () => {
+    while (busy.current) await busy.current;
+    if (latest.current === stored.current || conflict || !editable) return;
+    const graph = latest.current;
+    setSaving('saving');
+    busy.current = (async () => {
+      try {
+        const { value, etag: next } = await call<Checked>('PUT', `/journeys/${seg(journey.id)}/draft`, { graph }, { etag: tag.current });
+        tag.current = next;
+        stored.current = graph;
+        setProblems(value.problems);
+        setOutcomes(value.outcomes);
+        setSaving(latest.current === graph ? 'saved' : 'waiting');
+      } catch (e) {
+        if (e instanceof Refused && e.status === 412) setConflict(true);
+        setSaving('failed');
+      }
+    })();
+    await busy.current;
+    busy.current = null;
+  }, [journey.id, conflict, editable]);
+
+  useEffect(() => {
+    if (h.now === stored.current || !editable) { setDirty(false); return; }
+    setDirty(true);
+    setSaving('waiting');
+    const timer = setTimeout(() => void save(), 700);
+    return () => clearTimeout(timer);
+  }, [h.now, save, editable]);
+
+  const change = useCallback((fn: (g: Graph) => Graph, about = '') => { if (editable) setH((was) => history.record(was, fn(was.now), about)); }, [editable]);
+  return {
+    graph: h.now, problems, outcomes, saving, conflict, etag: () => tag.current, change, save,
+    undo: () => setH(history.undo), redo: () => setH(history.redo), mayUndo: h.past.length > 0, mayRedo: h.future.length > 0,
+  };
+}
