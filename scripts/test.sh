@@ -31,6 +31,7 @@ trap 'POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh stop >/dev/null 
 
 step "the console"
 scripts/ui.sh
+node --test ui/console/scripts/journeys.test.mjs
 
 step "lint"
 scripts/lint.sh

@@ -1,0 +1,155 @@
+// The pure parts of the journey editor: what a change does to a graph, one step
+// back, differences, copies, the search.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import ts from 'typescript';
+
+const from = fileURLToPath(new URL('../src/journeys/model/', import.meta.url));
+const to = mkdtempSync(join(tmpdir(), 'watchword-model-'));
+after(() => rmSync(to, { recursive: true, force: true }));
+for (const name of readdirSync(from)) {
+  const { outputText } = ts.transpileModule(readFileSync(join(from, name), 'utf8'), { compilerOptions: { target: 'es2022', module: 'es2022' } });
+  writeFileSync(join(to, name.replace(/\.ts$/, '.mjs')), outputText.replace(/(from '\.\/\w+)\.ts'/g, "$1.mjs'"));
+}
+const load = (name) => import(pathToFileURL(join(to, `${name}.mjs`)).href);
+const [graph, past, search, clip, diffs] = await Promise.all(['graph', 'history', 'search', 'clipboard', 'diff'].map(load));
+
+const freeze = (v) => { if (v && typeof v === 'object' && !Object.isFrozen(v)) { Object.freeze(v); Object.values(v).forEach(freeze); } return v; };
+/** login → push → done; both refuse to no. Frozen: an operation that writes into it throws. */
+const web = () => freeze({
+  id: 'web', name: 'Web', kind: 'client', start: 'login',
+  nodes: {
+    login: { kind: 'ask', next: { success: 'push', cancel: 'no' }, at: [0, 0] },
+    push: { kind: 'approve', config: { wait: 60, user: { expr: 'login.email' } }, next: { success: 'done', failure: 'no' }, at: [300, 0] },
+    done: { kind: 'end', at: [600, 0] },
+    no: { kind: 'stop', at: [600, 150] },
+  },
+});
+const main = (g) => (id) => graph.mainOutcome(Object.keys(g.nodes[id]?.next ?? {}));
+
+test('a node is added, put into an edge, and connected', () => {
+  const g = web();
+  const added = graph.add(g, 'totp.authenticate', [1, 2], { node: 'push', outcome: 'failure' });
+  assert.equal(added.id, 'totp_authenticate');
+  assert.equal(added.graph.nodes.push.next.failure, added.id);
+  assert.equal(graph.add(added.graph, 'totp.authenticate', [0, 0]).id, 'totp_authenticate_2');
+  const put = graph.insert(g, { node: 'login', outcome: 'success' }, 'look', [0, 0], 'success');
+  assert.equal(put.graph.nodes.login.next.success, 'look');
+  assert.equal(put.graph.nodes.look.next.success, 'push');
+  assert.equal(put.graph.nodes.done, g.nodes.done, 'what did not change is the same object');
+  assert.equal(graph.connect(g, { node: 'login', outcome: 'success' }, 'nobody'), g);
+  assert.equal(graph.add(graph.empty('a', 'A', 'client'), 'ask', [0, 0]).graph.start, 'ask', 'the first node is the start');
+});
+
+test('deleting closes the gap, or cuts', () => {
+  const g = web();
+  const gone = graph.remove(g, ['push'], main(g));
+  assert.deepEqual(gone.nodes.login.next, { success: 'done', cancel: 'no' });
+  const both = graph.remove(g, ['login', 'push'], main(g));
+  assert.equal(both.start, 'done');
+  const end = graph.remove(g, ['no'], main(g));
+  assert.deepEqual(graph.dangling(end), [], 'no way is left to a node that is gone');
+  assert.deepEqual(end.nodes.login.next, { success: 'push' });
+  assert.equal(graph.remove(g, Object.keys(g.nodes), main(g)).start, '');
+  const loop = freeze({ ...g, nodes: { ...g.nodes, push: { kind: 'approve', next: { success: 'login' } } } });
+  assert.deepEqual(graph.remove(loop, ['login', 'push'], main(loop)).nodes, { done: g.nodes.done, no: g.nodes.no });
+});
+
+test('ways to nodes that are not there are found and cut', () => {
+  const g = freeze({ ...web(), nodes: { a: { kind: 'ask', next: { success: 'ghost', cancel: 'a' } } } });
+  assert.deepEqual(graph.dangling(g), [{ node: 'a', outcome: 'success' }]);
+  assert.deepEqual(graph.cutDangling(g).nodes.a.next, { cancel: 'a' });
+});
+
+test('another id takes all ways with it', () => {
+  const g = web();
+  const r = graph.renameId(g, 'login', 'who');
+  assert.equal(r.start, 'who');
+  assert.deepEqual(Object.keys(r.nodes), ['who', 'push', 'done', 'no']);
+  assert.equal(graph.renameId(g, 'no', 'stop').nodes.push.next.failure, 'stop');
+  for (const bad of ['push', '', 'a b', '__proto__', 'x'.repeat(65)]) assert.equal(graph.renameId(g, 'login', bad), g, bad);
+});
+
+test('copies lead to copies', () => {
+  const g = web();
+  const { graph: p, ids } = graph.paste(g, graph.pick(g, ['login', 'push']), [10, 20]);
+  assert.deepEqual(ids, ['login_2', 'push_2']);
+  assert.deepEqual(p.nodes.login_2.next, { success: 'push_2', cancel: 'no' });
+  assert.deepEqual(p.nodes.push_2.at, [310, 20]);
+  assert.notEqual(p.nodes.push_2.config, g.nodes.push.config);
+  const elsewhere = graph.paste(graph.empty('b', 'B', 'client'), graph.pick(g, ['push']), [0, 0]);
+  assert.deepEqual([elsewhere.graph.start, elsewhere.graph.nodes.push.next], ['push', undefined]);
+});
+
+test('nodes change places on the main way', () => {
+  const g = web();
+  const e = graph.earlier(g, 'push', main(g));
+  assert.equal(e.start, 'push');
+  assert.equal(e.nodes.push.next.success, 'login');
+  assert.equal(e.nodes.login.next.success, 'done');
+  assert.deepEqual(graph.later(e, 'push', main(e)), g);
+  assert.equal(graph.earlier(g, 'login', main(g)), g);
+});
+
+test('fifty steps back, and forth', () => {
+  let h = past.start(0);
+  for (let i = 1; i <= 60; i++) h = past.record(h, i);
+  for (let i = 0; i < 60; i++) h = past.undo(h);
+  assert.equal(h.now, 10);
+  for (let i = 0; i < 60; i++) h = past.redo(h);
+  assert.equal(h.now, 60);
+  h = past.record(past.undo(h), 99);
+  assert.equal(past.redo(h), h, 'a change forgets what was undone');
+  h = past.record(past.record(past.record(past.start('a'), 'b', 'x'), 'c', 'x'), 'd', 'x');
+  assert.equal(past.undo(h).now, 'a', 'typing is one step');
+  assert.equal(past.undo(past.record(past.pause(h), 'e', 'x')).now, 'd');
+});
+
+test('differences', () => {
+  const g = web();
+  assert.equal(diffs.diff(g, graph.place(g, { push: [9, 9] })).same, true, 'where a node stands is none');
+  let h = graph.remove(g, ['no'], main(g));
+  h = graph.configure(h, 'push', { wait: 90, user: { expr: 'login.mail' } });
+  h = graph.add(h, 'look', [0, 0]).graph;
+  const d = diffs.diff(g, h);
+  assert.deepEqual(Object.fromEntries(d.nodes.map((n) => [n.id, n.mark])), { login: 'changed', push: 'changed', done: 'same', look: 'added', no: 'removed' });
+  assert.deepEqual(d.nodes.find((n) => n.id === 'push').changes, [
+    { path: 'config.wait', before: 60, after: 90 },
+    { path: 'config.user', before: { expr: 'login.email' }, after: { expr: 'login.mail' } },
+    { path: 'next.failure', before: 'no', after: undefined },
+  ]);
+  assert.deepEqual(d.edges.filter((e) => e.mark !== 'same').map((e) => `${e.mark} ${e.node}.${e.outcome}`), ['removed login.cancel', 'removed push.failure']);
+  assert.ok(d.both.nodes.no && d.both.nodes.look);
+  assert.equal(diffs.equal({ a: 1, b: [1, { c: 2 }] }, { b: [1, { c: 2 }], a: 1 }), true);
+});
+
+test('what is pasted is checked', () => {
+  const g = web();
+  assert.deepEqual(clip.read(clip.copy(graph.pick(g, ['push', 'done']))), { push: g.nodes.push, done: g.nodes.done });
+  assert.deepEqual(Object.keys(clip.read(JSON.stringify(g))), Object.keys(g.nodes), 'a whole journey');
+  const wrap = (nodes) => JSON.stringify({ format: 'watchword/nodes/1', nodes });
+  for (const bad of ['', 'hello', '[]', '{}', '{"nodes":{"a":{"kind":"x"}}}', wrap({}), wrap({ 'a b': { kind: 'x' } }), wrap({ a: 1 }), wrap({ a: {} }), '{"format":"watchword/nodes/1","nodes":{"__proto__":{"kind":"x"}}}', wrap(Object.fromEntries(Array.from({ length: 501 }, (_, i) => [`n${i}`, { kind: 'x' }])))]) {
+    assert.equal(clip.read(bad), undefined, bad.slice(0, 60));
+  }
+  assert.deepEqual(clip.read(wrap({ a: { kind: 'x', at: [1, 'y'], evil: 1, next: { success: 7, failure: 'a' } } })), { a: { kind: 'x', next: { failure: 'a' } } });
+});
+
+test('steps are found by what people call them', () => {
+  const step = (kind, title, category, doc, words) => ({ kind, title, category, doc, words, form: [], outcomes: [], roles: [], in: [], face: [] });
+  const steps = [
+    step('complete', 'Complete journey', 'End', 'Ends well.', ['finish', 'done']),
+    step('code.sms', 'Code by text message', 'Authenticate', 'Sends a code.', ['SMS', 'OTP', 'MFA']),
+    step('push.authenticate', 'Web to mobile authentication', 'Authenticate', 'Asks a phone.', ['push', 'approve', 'MFA']),
+  ];
+  const kinds = (q) => search.find(steps, q).map((s) => s.kind);
+  assert.deepEqual(kinds('sms'), ['code.sms']);
+  assert.deepEqual(kinds('mfa'), ['code.sms', 'push.authenticate']);
+  assert.deepEqual(kinds('mobile aprove'), ['push.authenticate']);
+  assert.deepEqual(kinds('  '), steps.map((s) => s.kind));
+  assert.deepEqual(kinds('zebra'), []);
+});
