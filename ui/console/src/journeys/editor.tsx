@@ -35,27 +35,23 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
 
   /** Adds a step: at a place, or after what is selected. */
   const add = (kind: string, at?: number[]) => {
-    let made = '';
-    d.change((g) => {
-      const from = m.node(g, one);
-      const out = from ? m.outcomesOf(g, one, d.outcomes, steps.get(from.kind)).find((o) => m.target(g, { node: one, outcome: o }) === undefined) ?? main(one) : undefined;
-      const place = at ?? (from ? [(from.at?.[0] ?? 0) + 300, from.at?.[1] ?? 0] : [Object.keys(g.nodes).length * 40, Object.keys(g.nodes).length * 40]);
-      const s = steps.get(kind);
-      const r = from && out && !at ? m.insert(g, { node: one, outcome: out }, kind, place, m.mainOutcome(s?.outcomes ?? [])) : m.add(g, kind, place);
-      made = r.id;
-      return r.graph;
-    });
+    const g = d.graph;
+    const from = m.node(g, one);
+    const out = from ? m.outcomesOf(g, one, d.outcomes, steps.get(from.kind)).find((o) => m.target(g, { node: one, outcome: o }) === undefined) ?? main(one) : undefined;
+    const place = at ?? (from ? [(from.at?.[0] ?? 0) + 300, from.at?.[1] ?? 0] : [Object.keys(g.nodes).length * 40, Object.keys(g.nodes).length * 40]);
+    const made = from && out && !at ? m.insert(g, { node: one, outcome: out }, kind, place, m.mainOutcome(steps.get(kind)?.outcomes ?? [])) : m.add(g, kind, place);
+    d.change(() => made.graph);
     setAdding(false);
-    if (made) pick(made);
+    pick(made.id);
   };
   const remove = (ids: Set<string>) => { d.change((g) => m.remove(g, ids, main)); setSelected(new Set()); };
   const copy = async (cut = false) => { if (selected.size > 0) { await navigator.clipboard.writeText(clip.copy(m.pick(d.graph, selected))); if (cut) remove(selected); else toast(t('Copied')); } };
   const paste = (text: string, move = [40, 40]) => {
     const nodes = clip.read(text);
     if (!nodes) { toast(t('There are no steps in the clipboard.'), true); return; }
-    let ids: string[] = [];
-    d.change((g) => { const r = m.paste(g, nodes, move); ids = r.ids; return r.graph; });
-    setSelected(new Set(ids));
+    const made = m.paste(d.graph, nodes, move);
+    d.change(() => made.graph);
+    setSelected(new Set(made.ids));
   };
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -124,17 +120,18 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
         <p>{t('What you drew since is not stored. Copy it, then load what is there now.')}</p>
         <div className="acts end"><Button onClick={() => void navigator.clipboard.writeText(JSON.stringify(d.graph, null, 2))}>{t('Copy mine')}</Button><Button look="primary" onClick={reload}>{t('Load what is there')}</Button></div>
       </Modal>
-      <Publish open={publishing} close={() => setPublishing(false)} journey={journey} prepare={async () => { await d.save(); return d.etag(); }} done={reload} />
+      <Publish open={publishing} close={() => setPublishing(false)} journey={journey} prepare={d.settle} done={reload} />
     </>
   );
 }
 
-function Publish({ open, close, journey, prepare, done }: { open: boolean; close: () => void; journey: Journey; prepare: () => Promise<string>; done: () => void }) {
+function Publish({ open, close, journey, prepare, done }: { open: boolean; close: () => void; journey: Journey; prepare: () => Promise<string | undefined>; done: () => void }) {
   const [note, setNote] = useState('');
   const send = useSend<{ version: number }>('/journeys', `/journeys/${seg(journey.id)}`);
   const { toast } = useVoice();
   const publish = async () => {
     const etag = await prepare();
+    if (etag === undefined) { toast(t('Could not be saved'), true); return; }
     const { value } = await send.mutateAsync({ method: 'POST', path: `/journeys/${seg(journey.id)}/publish`, etag, body: { note } });
     toast(t('Version {n} is published. New runs get it; runs under way keep theirs.', { n: value.version }));
     setNote('');

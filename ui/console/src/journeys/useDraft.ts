@@ -53,9 +53,15 @@ export function useDraft(journey: Journey, etag: string, editable: boolean) {
     return () => clearTimeout(timer);
   }, [h.now, save, editable]);
 
+  /** Stores what is drawn and returns its tag; undefined if it could not be stored, so that nobody publishes an older state. */
+  const settle = useCallback(async () => {
+    await save();
+    return latest.current === stored.current ? tag.current : undefined;
+  }, [save]);
+
   const change = useCallback((fn: (g: Graph) => Graph, about = '') => { if (editable) setH((was) => history.record(was, fn(was.now), about)); }, [editable]);
   return {
-    graph: h.now, problems, outcomes, saving, conflict, etag: () => tag.current, change, save,
+    graph: h.now, problems, outcomes, saving, conflict, change, save, settle,
     undo: () => setH(history.undo), redo: () => setH(history.redo), mayUndo: h.past.length > 0, mayRedo: h.future.length > 0,
   };
 }
