@@ -3,11 +3,15 @@ import { find } from './model/search.ts';
 import type { Step } from './model/types.ts';
 import { t } from '../words/words.ts';
 
+const order = ['Ask', 'Authenticate', 'Enrol', 'Sign', 'Flow', 'Data', 'Users', 'Devices', 'Messages', 'End'];
+const rank = (category: string) => (order.indexOf(category) + order.length + 1) % (order.length + 1);
+
 /** Every kind of step that may stand here, found by what people call it. */
 export function Palette({ steps, kind, add, focus }: { steps: Step[]; kind: string; add: (kind: string) => void; focus?: boolean }) {
   const [q, setQ] = useState('');
   const hits = find(steps.filter((s) => !s.in || s.in.length === 0 || s.in.includes(kind)).map((s) => ({ ...s, words: s.words ?? [] })), q);
   const groups = [...new Set(hits.map((s) => s.category))];
+  if (!q) groups.sort((a, b) => rank(a) - rank(b));
   return (
     <section className="palette" aria-label={t('Steps')}>
       <input type="search" aria-label={t('Find a step')} placeholder={t('Find a step')} value={q} autoFocus={focus} onChange={(e) => setQ(e.target.value)} onKeyDown={(e) => { if (e.key === 'Enter' && hits[0]) { e.preventDefault(); add(hits[0].kind); } }} />

@@ -1,5 +1,236 @@
-import type { Journey } from './api.ts';
-export function TryOut(_: { journey: Journey }) { return null; }
-export function Runs(_: { journey: Journey }) { return null; }
-export function Versions(_: { journey: Journey; etag: string; reload: () => void }) { return null; }
-export function Code(_: { journey: Journey }) { return null; }
+// What becomes of a journey: tried, run, published, called by code.
+
+import { useEffect, useMemo, useRef, useState } from 'react';
+import { address, call, Problem as Refused, seg } from '../api/client.ts';
+import { useList, useSend, useThing, type List as L } from '../api/query.ts';
+import type { App, Catalog, Client, Field } from '../api/types.ts';
+import { Button, Card, Copy, Empty, Failure, Loading, Select, State, useVoice, wordsOf } from '../ui/parts.tsx';
+import { FormView, type Doc } from '../ui/form.tsx';
+import { Table } from '../ui/table.tsx';
+import { useMine } from '../session.ts';
+import { ago, t, time } from '../words/words.ts';
+import type { Event, Journey, Run, Sample, Stats, Version } from './api.ts';
+import { Canvas, type Marks } from './canvas.tsx';
+import { diff } from './model/diff.ts';
+import { nameOf, node } from './model/graph.ts';
+import { edgeId, type Graph, type Step } from './model/types.ts';
+
+const none = new Set<string>();
+
+function useSteps() {
+  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  return useMemo(() => new Map<string, Step>((catalog.data?.steps ?? []).map((s) => [s.kind, s as Step])), [catalog.data]);
+}
+
+function useClients() {
+  const apps = useList<App>('/apps');
+  const [app, setApp] = useState('');
+  const chosen = app || apps.items[0]?.id || '';
+  const clients = useThing<L<Client>>(chosen ? `/apps/${seg(chosen)}/clients` : null);
+  const [client, setClient] = useState('');
+  const list = clients.data?.items ?? [];
+  const picked = list.some((c) => c.id === client) ? client : list.find((c) => c.kind === 'web')?.id ?? list[0]?.id ?? '';
+  const choose = <div className="filters"><Select label={t('Application')} value={chosen} onChange={setApp} options={apps.items.map((a) => [a.id, a.name])} /><Select label={t('Client')} value={picked} onChange={setClient} options={list.map((c) => [c.id, `${c.name} (${c.kind})`])} /></div>;
+  return { app: chosen, client: picked, choose };
+}
+
+/** Which nodes and ways events have passed. */
+function passed(events: Event[], upTo = Infinity): Marks {
+  const nodes: Record<string, string> = {};
+  const edges: Record<string, string> = {};
+  events.filter((e) => !e.journey && e.seq <= upTo).forEach((e) => {
+    if (e.what === 'left') edges[edgeId({ node: e.node, outcome: e.outcome ?? '' })] = 'lit';
+    for (const id of Object.keys(nodes)) nodes[id] = '';
+    nodes[e.node] = 'lit';
+  });
+  return { nodes, edges };
+}
+
+const verbs: Record<string, string> = { entered: 'entered', asked: 'asked', answered: 'answered', woken: 'heard', refused: 'refused', left: 'left', ended: 'ended' };
+
+function Events({ events, graph, steps, at, choose }: { events: Event[]; graph: Graph; steps: Map<string, Step>; at?: number; choose?: (seq: number) => void }) {
+  return (
+    <ol className="events" aria-label={t('What happened')}>
+      {events.map((e) => (
+        <li key={e.seq} className={e.seq === at ? 'now' : ''}>
+          <span>{choose ? <button type="button" className="btn quiet" onClick={() => choose(e.seq)}>{nameOf(node(graph, e.node), steps.get(e.kind)) || e.node}</button> : <strong>{nameOf(node(graph, e.node), steps.get(e.kind)) || e.node}</strong>} {t(verbs[e.what] ?? e.what)}{e.outcome ? `: ${e.outcome}` : ''}{e.problem ? ` (${e.problem})` : ''}</span>
+          {e.in && <small><code>{JSON.stringify(e.in)}</code></small>}
+          {e.out && Object.keys(e.out).length > 0 && <small>→ <code>{JSON.stringify(e.out)}</code></small>}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+type Prompt = { kind: string; title: string; text: string; button: string; fields: Field[]; data: Record<string, unknown>; options: { id: string; label: string; fields: Field[] }[]; resend: boolean; poll: boolean; empty: boolean };
+type Try = { id: string; prompt: Prompt | null; problem: { code: string; message: string } | null; end: { ok: boolean; registered: boolean; reason: string; message: string; user: string } | null; trace: Event[] };
+
+export function TryOut({ journey }: { journey: Journey }) {
+  const steps = useSteps();
+  const mine = useMine();
+  const { app, client, choose } = useClients();
+  const [now, setNow] = useState<Try | null>(null);
+  const [events, setEvents] = useState<Event[]>([]);
+  const [error, setError] = useState<unknown>(null);
+  const [link, setLink] = useState('');
+  const seen = useRef(0);
+  const take = (x: Try) => { setNow(x); setEvents((was) => [...was, ...x.trace.filter((e) => e.seq >= seen.current)]); seen.current = Math.max(seen.current, ...x.trace.map((e) => e.seq + 1)); };
+  const run = async (fn: () => Promise<{ value: Try }>) => { setError(null); try { take((await fn()).value); } catch (e) { setError(e); } };
+  const begin = () => { setEvents([]); seen.current = 0; void run(() => call<Try>('POST', `/journeys/${seg(journey.id)}/try`, { app, client })); };
+  const answer = (option: string, data: Doc) => void run(() => call<Try>('POST', `/tries/${now!.id}`, { option, data }, { query: { after: seen.current } }));
+  const waiting = now?.prompt?.poll && !now.end;
+  useEffect(() => {
+    if (!waiting) return;
+    const stop = new AbortController();
+    void (async () => {
+      while (!stop.signal.aborted) {
+        try {
+          const { value } = await call<Try>('GET', `/tries/${now!.id}`, undefined, { query: { after: seen.current, wait: 20 }, signal: stop.signal });
+          if (value.trace.length > 0 || value.end) { take(value); return; }
+        } catch { return; }
+      }
+    })();
+    return () => stop.abort();
+  }, [now]); // eslint-disable-line
+  const marks = useMemo(() => passed(events), [events]);
+  if (!mine.may('application_admin')) return <Empty title={t('Your role does not try journeys')} />;
+  const makeLink = async () => { try { setLink((await call<{ url: string }>('POST', `/journeys/${seg(journey.id)}/test-link`, { app, client })).value.url); } catch (e) { setError(e); } };
+  return (
+    <>
+      {choose}
+      <div className="bar"><Button look="primary" onClick={begin} disabled={!client}>{now ? t('Start again') : t('Start')}</Button><Button onClick={() => void makeLink()} disabled={!client}>{t('Make a test link')}</Button>
+        {mine.session.dev && <><a className="btn" href="/playground/" target="_blank" rel="noreferrer">{t('Phone')}</a><a className="btn" href="/dev/inbox" target="_blank" rel="noreferrer">{t('Captured mail')}</a></>}</div>
+      {link && <div className="note"><p>{t('Runs the draft as it is now, for a day. It signs nobody in.')}</p><div className="once"><a href={link} target="_blank" rel="noreferrer">{t('Open')}</a><Copy text={link} /></div></div>}
+      <Failure error={error} />
+      <p className="help">{t('What a try does is real: it sends, registers and locks. It signs nobody in, and it is in no statistics.')}</p>
+      <div className="tryout">
+        <div>
+          {now?.prompt && <Ask key={events.length} prompt={now.prompt} problem={now.problem?.message} answer={answer} />}
+          {now?.end && <Card title={now.end.ok ? t('It ended well') : t('It ended')}><State is={now.end.ok ? 'yes' : 'no'}>{now.end.ok ? (now.end.registered ? t('Nobody was signed in: something was registered.') : t('{user} was authenticated.', { user: now.end.user })) : now.end.message || now.end.reason}</State></Card>}
+          <Events events={events} graph={journey.draft.graph} steps={steps} />
+        </div>
+        <Canvas graph={journey.draft.graph} outcomes={journey.outcomes} steps={steps} problems={journey.problems} selected={none} marks={marks} fixed />
+      </div>
+    </>
+  );
+}
+
+function Ask({ prompt, problem, answer }: { prompt: Prompt; problem?: string; answer: (option: string, data: Doc) => void }) {
+  const [doc, setDoc] = useState<Doc>({});
+  const data = Object.entries(prompt.data).filter(([k, v]) => typeof v !== 'object' && v !== '' && k !== 'form_title' && k !== 'form_description');
+  return (
+    <Card title={prompt.title || prompt.kind}>
+      {prompt.text && <p>{prompt.text}</p>}
+      {problem && <p className="problem" role="alert">{problem}</p>}
+      {data.length > 0 && <dl className="facts">{data.map(([k, v]) => [<dt key={k}>{k}</dt>, <dd key={`${k}v`}>{k === 'number' ? <span className="figure">{String(v)}</span> : String(v)}</dd>])}</dl>}
+      {prompt.poll && <p className="loading" role="status">{t('Waiting for something to happen…')}</p>}
+      {(prompt.empty || prompt.fields.length > 0) && <form className="form" onSubmit={(e) => { e.preventDefault(); answer('', doc); }}><FormView form={prompt.fields} value={doc} onChange={setDoc} /><div className="acts"><Button type="submit" look="primary">{prompt.button || t('Continue')}</Button></div></form>}
+      {prompt.options.map((o) => <OptionForm key={o.id} label={o.label} fields={o.fields} send={(d) => answer(o.id, d)} />)}
+      {prompt.resend && <Button onClick={() => answer('resend', {})}>{t('Send again')}</Button>}
+    </Card>
+  );
+}
+
+function OptionForm({ label, fields, send }: { label: string; fields: Field[]; send: (d: Doc) => void }) {
+  const [doc, setDoc] = useState<Doc>({});
+  return <form className="form" onSubmit={(e) => { e.preventDefault(); send(doc); }}>{fields.length > 0 && <FormView form={fields} value={doc} onChange={setDoc} />}<div className="acts"><Button type="submit">{label}</Button></div></form>;
+}
+
+const outcomes: Record<string, ['yes' | 'no' | 'wait' | 'off', string]> = { completed: ['yes', 'Completed'], rejected: ['no', 'Rejected'], abandoned: ['off', 'Abandoned'], open: ['wait', 'Open'] };
+
+export function Runs({ journey }: { journey: Journey }) {
+  const steps = useSteps();
+  const [outcome, setOutcome] = useState('');
+  const [chosen, setChosen] = useState('');
+  const [at, setAt] = useState(Infinity);
+  const list = useList<Run>('/runs', { journey: journey.id, outcome });
+  const run = useThing<Run>(chosen ? `/runs/${seg(chosen)}` : null);
+  const stats = useThing<Stats>(`/journeys/${seg(journey.id)}/stats`, { hours: 168 });
+  const graph = run.data?.graph ?? journey.published?.graph ?? journey.draft.graph;
+  const trace = run.data?.trace ?? [];
+  const marks = useMemo((): Marks => {
+    if (run.data) return passed(trace, at);
+    const numbers: Record<string, string> = {};
+    for (const [id, n] of Object.entries(stats.data?.nodes ?? {})) for (const [o, k] of Object.entries(n.left ?? {})) numbers[edgeId({ node: id, outcome: o })] = `${k} (${Math.round((100 * k) / Math.max(1, n.entered))} %)`;
+    return { numbers };
+  }, [run.data, stats.data, at]);
+  const s = stats.data;
+  return (
+    <>
+      {s && <div className="bar"><span>{t('In seven days: {runs} runs', { runs: s.runs })}</span><State is="yes">{t('{n} completed', { n: s.completed })}</State><State is="no">{t('{n} rejected', { n: s.rejected })}</State><State is="off">{t('{n} abandoned', { n: s.abandoned })}</State></div>}
+      <div className="filters"><Select label={t('Outcome')} value={outcome} onChange={setOutcome} options={[['', t('All')], ...Object.entries(outcomes).map(([k, v]): [string, string] => [k, t(v[1])])]} /></div>
+      <div className="tryout">
+        <div>
+          {run.data ? (
+            <Card title={t('Run of {at}', { at: time(run.data.started_at, 'medium') })} acts={<Button onClick={() => { setChosen(''); setAt(Infinity); }}>{t('All runs')}</Button>}>
+              <State is={outcomes[run.data.outcome]![0]}>{t(outcomes[run.data.outcome]![1])}{run.data.reason && `: ${run.data.reason}`}</State>
+              <div className="acts"><Button onClick={() => setAt(Math.max(0, (at === Infinity ? trace.length : at) - 1))}>{t('Back')}</Button><Button onClick={() => setAt(Math.min(trace.length - 1, (at === Infinity ? -1 : at) + 1))}>{t('Forward')}</Button></div>
+              <Events events={trace} graph={graph} steps={steps} at={at} choose={setAt} />
+            </Card>
+          ) : list.pending ? <Loading /> : list.items.length === 0 ? <Empty title={t('No run yet')}>{t('Runs appear here as people come, with where they went and how it ended. What they typed is not kept.')}</Empty> : (
+            <Table<Run> name={t('Runs')} rows={list.items} id={(r) => r.id} open={(r) => setChosen(r.id)} more={list.more} next={list.next} columns={[
+              { head: t('When'), cell: (r) => <button type="button" className="btn quiet" onClick={() => setChosen(r.id)}>{ago(r.started_at)}</button> },
+              { head: t('Outcome'), cell: (r) => <State is={outcomes[r.outcome]?.[0] ?? 'off'}>{t(outcomes[r.outcome]?.[1] ?? r.outcome)}</State> },
+              { head: t('Where'), wide: true, cell: (r) => nameOf(node(graph, r.node), steps.get(node(graph, r.node)?.kind ?? '')) || r.node },
+              { head: t('Who'), wide: true, cell: (r) => r.user_name || '—' },
+            ]} />
+          )}
+          <Failure error={list.error ?? run.error} />
+        </div>
+        <Canvas graph={graph} outcomes={journey.outcomes} steps={steps} problems={[]} selected={none} marks={marks} fixed />
+      </div>
+    </>
+  );
+}
+
+export function Versions({ journey, etag, reload }: { journey: Journey; etag: string; reload: () => void }) {
+  const steps = useSteps();
+  const path = `/journeys/${seg(journey.id)}`;
+  const list = useList<Version>(`${path}/versions`);
+  const [chosen, setChosen] = useState(0);
+  const one = useThing<Version>(chosen ? `${path}/versions/${chosen}` : null);
+  const send = useSend<{ version: number }>(path, '/journeys');
+  const { toast, confirm } = useVoice();
+  const mine = useMine();
+  const d = useMemo(() => (one.data?.graph ? diff(one.data.graph, journey.draft.graph) : null), [one.data, journey]);
+  const marks = useMemo((): Marks | undefined => d ? { nodes: Object.fromEntries(d.nodes.map((n) => [n.id, n.mark === 'same' ? '' : n.mark])), edges: Object.fromEntries(d.edges.map((e) => [edgeId(e), e.mark === 'same' ? '' : e.mark])) } : undefined, [d]);
+  const act = async (s: Parameters<typeof send.mutateAsync>[0], said: string, ask: [string, string, string]) => {
+    if (!await confirm({ title: ask[0], text: ask[1], yes: ask[2] })) return;
+    try { await send.mutateAsync(s); toast(said); reload(); } catch (e) { toast(e instanceof Refused && e.status === 412 ? t('Somebody changed the draft meanwhile. Look again.') : wordsOf(e), true); }
+  };
+  if (list.pending) return <Loading />;
+  if (list.items.length === 0) return <Empty title={t('Nothing was published yet')}>{t('Each time somebody publishes, a version is kept here.')}</Empty>;
+  return (
+    <div className="tryout">
+      <div>
+        <Table<Version> name={t('Versions')} rows={list.items} id={(v) => String(v.version)} open={(v) => setChosen(v.version)} more={list.more} next={list.next} columns={[
+          { head: t('Version'), cell: (v) => <button type="button" className="btn quiet" aria-pressed={v.version === chosen} onClick={() => setChosen(v.version)}>{v.version}</button> },
+          { head: t('State'), cell: (v) => (v.state === 'live' ? <State is="yes">{t('Live')}</State> : '') },
+          { head: t('What changed'), wide: true, cell: (v) => v.note || '—' }, { head: t('When'), cell: (v) => `${ago(v.at)} ${v.by}` },
+        ]} />
+        {d && <Card title={t('From version {n} to the draft', { n: chosen })} acts={mine.may('application_admin') && <>
+          <Button onClick={() => void act({ method: 'POST', path: `${path}/versions/${chosen}/restore`, etag }, t('It is the draft now.'), [t('Draw on from version {n}?', { n: chosen }), t('The draft of now is replaced.'), t('Restore')])}>{t('Make it the draft')}</Button>
+          <Button look="danger" onClick={() => void act({ method: 'POST', path: `${path}/versions/${chosen}/publish`, body: { note: t('Back to version {n}', { n: chosen }) } }, t('Rolled back. New runs get it.'), [t('Roll back to version {n}?', { n: chosen }), t('It is published as a new version; runs under way keep theirs.'), t('Roll back')])}>{t('Roll back')}</Button></>}>
+          {d.same ? <p>{t('No difference.')}</p> : <ul className="problems">
+            {d.head.map((c) => <li key={c.path}>{c.path}: <code>{JSON.stringify(c.before)}</code> → <code>{JSON.stringify(c.after)}</code></li>)}
+            {d.nodes.filter((n) => n.mark !== 'same').map((n) => <li key={n.id}><State is={n.mark === 'added' ? 'yes' : n.mark === 'removed' ? 'no' : 'wait'}>{t(n.mark)}</State> <strong>{n.id}</strong> {n.changes.map((c) => <span key={c.path}>{c.path}: <code>{JSON.stringify(c.before) ?? '—'}</code> → <code>{JSON.stringify(c.after) ?? '—'}</code> </span>)}</li>)}
+          </ul>}
+        </Card>}
+      </div>
+      <Canvas graph={d?.both ?? journey.draft.graph} outcomes={journey.outcomes} steps={steps} problems={[]} selected={none} marks={marks} fixed />
+    </div>
+  );
+}
+
+export function Code({ journey }: { journey: Journey }) {
+  const { client, choose } = useClients();
+  const list = useList<Sample>(`/journeys/${seg(journey.id)}/code`, { client });
+  return (
+    <>
+      {choose}
+      <div className="bar">{['yaml', 'json'].map((f) => <a key={f} className="btn" href={address(`/journeys/${seg(journey.id)}/export`, { format: f, draft: true })} download>{t('Export {format}', { format: f.toUpperCase() })}</a>)}</div>
+      <Failure error={list.error} />
+      {list.items.map((s) => <Card key={s.platform} title={s.title} acts={<Copy text={s.text} />}><pre tabIndex={0}><code>{s.text}</code></pre></Card>)}
+    </>
+  );
+}
