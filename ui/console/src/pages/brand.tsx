@@ -20,7 +20,7 @@ export function Brand({ app, may }: { app: string; may: boolean }) {
   if (error || !data) return <Failure error={error} />;
   const doc = { ...data, ...own };
   const problems = send.error instanceof Problem ? send.error.at() : {};
-  const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, etag, body: { signal: doc.signal, signal_dark: doc.signal_dark, texts: doc.texts } }); setOwn({}); setShown(shown + 1); toast(t('Saved.')); } catch { /* shown below */ } };
+  const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, etag, body: { ...doc, logo: undefined, logo_dark: undefined } }); setOwn({}); setShown(shown + 1); toast(t('Saved.')); } catch { /* shown below */ } };
   const logo = async (file: File) => { try { await call('PUT', `${path}/logo`, file, { etag }); await refetch(); setShown(shown + 1); } catch (e) { toast(wordsOf(e), true); } };
   return (
     <div className="grid">
