@@ -18,6 +18,8 @@ var pages embed.FS
 
 // view is what a page shows. Texts in it are said in its language already.
 type view struct {
+	Still bool // a picture of the page: nothing in it moves
+
 	Lang     tongue
 	Choices  []choice
 	AppID    apps.ID
