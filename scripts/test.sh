@@ -63,3 +63,6 @@ node tests/browser/authenticator.spec.mjs
 
 step "the hosted pages in Chromium"
 node tests/browser/hosted.spec.mjs
+
+step "the console in Chromium"
+node tests/browser/console.spec.mjs

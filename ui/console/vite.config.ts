@@ -32,6 +32,7 @@ const compressed: Plugin = {
 export default defineConfig({
   base: '/console/',
   plugins: [themes, compressed],
+  resolve: { alias: { 'react-remove-scroll': join(import.meta.dirname, 'src/ui/scroll.tsx') } },
   build: {
     target: 'es2022',
     assetsInlineLimit: 0, // the policy has no data: for scripts and styles

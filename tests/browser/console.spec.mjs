@@ -1,0 +1,211 @@
+// The console of `watchword dev` in a real browser: the printed link opens it, a
+// passkey brings its owner back, every place is drawn in light and dark, wide and
+// narrow, without a complaint; what is drawn can be published and run; settings
+// act. Exit status 0 means that all of it held.
+//
+//   WATCHWORD_BIN=…   the binary to start, with the console built into it
+//   SHOTS=DIR         keeps a picture of every place
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const require = createRequire(new URL('../node/package.json', import.meta.url));
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const shots = process.env.SHOTS;
+const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const data = mkdtempSync(join(tmpdir(), 'watchword-console-'));
+const evil = '"><img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}';
+
+async function server() {
+  const port = await new Promise((resolve) => {
+    const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
+  });
+  const base = `http://localhost:${port}`; // browsers give no passkey to an IP address
+  const child = spawn(process.env.WATCHWORD_BIN, ['dev', '--json', '--listen', `127.0.0.1:${port}`, '--url', base, '--data', data], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  child.stdout.on('data', (b) => { out += b; });
+  child.stderr.resume();
+  for (let i = 0; !out.includes('ready on'); i++) {
+    if (child.exitCode !== null || i > 300) throw new Error(`the server does not serve:\n${out}`);
+    await new Promise((again) => { setTimeout(again, 100); });
+  }
+  return { base, facts: JSON.parse(out.split('\n')[0]), stop: () => new Promise((done) => { child.on('exit', done); child.kill('SIGTERM'); }) };
+}
+
+const w = await server();
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
+await context.addInitScript(() => { document.addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sample}`)); });
+const page = await context.newPage();
+page.setDefaultTimeout(10_000);
+let complaints = [];
+page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) complaints.push(m.text()); });
+page.on('pageerror', (e) => complaints.push(String(e.stack)));
+page.on('response', (r) => { if (r.status() >= 400) complaints.push(`${r.status()} ${r.url()}`); });
+page.on('dialog', (d) => { complaints.push(`dialog: ${d.message()}`); void d.dismiss(); });
+
+const quiet = (where) => { assert.deepEqual(complaints, [], where); };
+const at = (path) => page.goto(`${w.base}/console${path}`);
+const settled = () => page.waitForFunction(() => !document.querySelector('.loading') && document.querySelector('h1'));
+const press = (name) => page.getByRole('button', { name, exact: true }).click();
+
+async function accessible(where) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+  assert.deepEqual(violations.map((v) => `${where}: ${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`), []);
+}
+
+let failed = 0;
+async function test(name, fn) {
+  complaints = [];
+  const begun = performance.now();
+  try {
+    await Promise.race([fn(), new Promise((_, no) => { setTimeout(() => no(new Error('took longer than two minutes')), 120_000).unref(); })]);
+    quiet(name);
+    console.log(`ok   console: ${name} (${Math.round(performance.now() - begun)} ms)`);
+  } catch (e) {
+    failed++;
+    console.log(`FAIL console: ${name}\n${e.stack}`);
+    if (shots) { mkdirSync(shots, { recursive: true }); await page.screenshot({ path: join(shots, `FAIL_${name.replace(/\W+/g, '_')}.png`) }).catch(() => {}); }
+  }
+}
+
+const api = async (method, path, body) => page.evaluate(async ([method, path, body]) => {
+  const r = await fetch(path, { method, headers: body ? { 'Content-Type': 'application/json' } : {}, body: body ? JSON.stringify(body) : undefined });
+  return { status: r.status, etag: r.headers.get('ETag'), doc: await r.json().catch(() => null) };
+}, [method, path, body]);
+
+try {
+  await test('the printed link opens it, and leaves the address bar', async () => {
+    await page.goto(w.facts.console);
+    await page.getByRole('link', { name: 'Journeys', exact: true }).waitFor();
+    assert.equal(page.url(), `${w.base}/console`);
+  });
+
+  await test('a passkey brings its owner back', async () => {
+    const cdp = await context.newCDPSession(page);
+    await cdp.send('WebAuthn.enable');
+    await cdp.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } });
+    await at('/operate/passkeys');
+    await page.getByRole('button', { name: 'Add a passkey' }).first().click();
+    await page.getByRole('cell', { name: 'Passkey' }).first().waitFor();
+    await api('DELETE', '/admin/v1/session');
+    await at('/');
+    await press('Sign in with a passkey');
+    await page.getByRole('link', { name: 'Journeys', exact: true }).waitFor();
+  });
+
+  await test('every place, wide and narrow, light and dark', async () => {
+    const { doc } = await api('GET', '/admin/v1/users?q=ada');
+    const user = doc.items[0].id;
+    const places = ['/', '/apps', '/apps/demo', '/apps/demo/methods', '/apps/demo/channels', '/apps/demo/branding', '/methods', '/journeys', '/journeys/web_login', '/journeys/web_login/try', '/journeys/web_login/runs', '/journeys/web_login/versions', '/journeys/web_login/code',
+      '/users', ...['authenticators', 'help', 'devices', 'sessions', 'timeline'].map((t) => `/users/${user}/${t}`), '/audit', ...['administrators', 'passkeys', 'providers', 'webhooks', 'keys', 'settings'].map((t) => `/operate/${t}`)];
+    for (const path of places) {
+      for (const [width, height, colorScheme] of [[1280, 860, 'light'], [390, 844, 'dark']]) {
+        await page.setViewportSize({ width, height });
+        await page.emulateMedia({ colorScheme });
+        await at(path);
+        await settled();
+        await accessible(`${path} ${width} ${colorScheme}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${path} scrolls sideways by ${wide} at ${width}`);
+        if (shots) { mkdirSync(shots, { recursive: true }); await page.screenshot({ path: join(shots, `${path.replace(/usr_\w+/, 'user').replace(/\W+/g, '_')}_${width}.png`) }); }
+        quiet(`${path} at ${width}`);
+      }
+    }
+    await page.setViewportSize({ width: 1280, height: 860 });
+    await page.emulateMedia({ colorScheme: 'light' });
+  });
+
+  await test('an application, and a lock that acts and is undone', async () => {
+    await at('/apps');
+    await press('Add an application');
+    await page.getByLabel('Name', { exact: false }).first().fill(evil);
+    await page.getByLabel('Id', { exact: true }).fill('second');
+    await page.getByRole('dialog').getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: evil }).waitFor();
+    const { doc } = await api('GET', '/admin/v1/users?q=ada');
+    const user = doc.items[0].id;
+    const set = await api('GET', '/admin/v1/apps/demo/methods/password');
+    const put = await page.evaluate(async ([etag]) => (await fetch('/admin/v1/apps/demo/methods/password', { method: 'PUT', headers: { 'Content-Type': 'application/json', 'If-Match': etag }, body: JSON.stringify({ settings: { tiers: [{ failures: 2, minutes: 30 }] } }) })).status, [set.etag]);
+    assert.equal(put, 200);
+    const secret = w.facts.clients.backend.secret;
+    const token = (await (await fetch(`${w.base}/oidc/token`, { method: 'POST', headers: { authorization: `Basic ${Buffer.from(`demo-backend:${secret}`).toString('base64')}`, 'content-type': 'application/x-www-form-urlencoded' }, body: 'grant_type=client_credentials' })).json()).access_token;
+    const attempt = async (password) => (await fetch(`${w.base}/cis/v1/auth/password/authenticate`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify({ identifier: 'ada@example.org', password }) })).status;
+    await attempt('wrong one');
+    await attempt('wrong two');
+    assert.equal(await attempt(w.facts.user.password), 403, 'the right one, while locked');
+    await at(`/users/${user}/authenticators`);
+    await page.getByLabel('Application', { exact: true }).selectOption('demo');
+    const row = page.getByRole('row').filter({ hasText: 'Password' });
+    await row.getByText('Locked').first().waitFor();
+    await row.getByRole('button', { name: 'Change' }).click();
+    await page.getByRole('menuitem', { name: 'Unlock' }).click();
+    await row.getByText('Active').waitFor();
+    assert.equal(await attempt(w.facts.user.password), 200, 'the right one, unlocked');
+  });
+
+  await test('a journey drawn by keyboard, published and run; taken back and rolled back', async () => {
+    await at('/journeys');
+    await press('New journey');
+    await page.getByLabel('Name', { exact: false }).first().fill('By keyboard');
+    await page.keyboard.press('Enter');
+    await page.getByText('No problems').waitFor();
+    await press('Outline');
+    await page.keyboard.press('n');
+    await page.getByRole('dialog').getByRole('searchbox').fill('display information');
+    await page.keyboard.press('Enter');
+    await page.getByRole('treeitem', { name: /Display information/ }).waitFor();
+    await page.getByLabel('What it is called').fill(evil);
+    await page.getByLabel('Text', { exact: false }).first().fill('Hello from the outline');
+    await page.getByLabel('success leads to').selectOption({ label: 'Complete journey (done)' });
+    await press('Begin here');
+    await page.getByText('No problems').waitFor();
+    await page.locator('.saving', { hasText: 'Saved' }).waitFor();
+    await page.locator('h1').focus();
+    await page.keyboard.press('Control+z');
+    await page.getByText(/notes|problems/).first().waitFor();
+    await page.keyboard.press('Control+y');
+    await page.locator('.saving', { hasText: 'Saved' }).waitFor();
+    await page.getByText('No problems').waitFor();
+    await press('Publish');
+    await page.getByLabel('What changed').fill('first');
+    await page.getByRole('dialog').getByRole('button', { name: 'Publish' }).click();
+    await page.getByText('Version 1', { exact: false }).first().waitFor();
+    const hosted = await (await context.request.get(`${w.base}/login/demo-web/by_keyboard`)).text();
+    assert.match(hosted, /Hello from the outline/);
+    await at('/journeys/by_keyboard/versions');
+    await page.getByRole('button', { name: '1', exact: true }).click();
+    await press('Roll back');
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Roll back' }).click();
+    await page.getByRole('button', { name: '2', exact: true }).waitFor();
+  });
+
+  await test('other sites change nothing', async () => {
+    const r = await fetch(`${w.base}/admin/v1/apps`, { method: 'POST', headers: { 'Content-Type': 'application/json', Origin: 'https://evil.example', 'Sec-Fetch-Site': 'cross-site', Cookie: (await context.cookies()).map((c) => `${c.name}=${c.value}`).join('; ') }, body: JSON.stringify({ id: 'stolen', name: 'Stolen', audience: 'b2c' }) });
+    assert.equal(r.status, 403);
+    assert.equal((await api('GET', '/admin/v1/apps')).doc.items.some((a) => a.id === 'stolen'), false);
+  });
+
+  await test('what is loaded first is below 250 kB', async () => {
+    const assets = join(root, 'ui/console/dist/assets');
+    const html = readFileSync(join(root, 'ui/console/dist/index.html'), 'utf8');
+    const names = [...html.matchAll(/assets\/([\w.-]+\.(?:js|css))/g)].map((m) => m[1]);
+    const size = names.reduce((n, name) => n + statSync(join(assets, `${name}.gz`)).size, 0);
+    assert.ok(names.length > 0 && size < 250_000 && readdirSync(assets).length > 4, `${size} bytes`);
+    console.log(`     ${size} bytes`);
+  });
+} finally {
+  await browser.close();
+  await w.stop();
+  rmSync(data, { recursive: true, force: true });
+}
+process.exit(failed ? 1 : 0);
