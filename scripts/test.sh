@@ -30,6 +30,7 @@ TEST_POSTGRES=$(POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh start)
 trap 'POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh stop >/dev/null 2>&1 || true' EXIT
 
 step "the console"
+node ui/console/scripts/words.mjs
 scripts/ui.sh
 node --test ui/console/scripts/journeys.test.mjs
 
