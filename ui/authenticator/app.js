@@ -49,7 +49,7 @@ export class App {
   }
 
   async start() {
-    const link = this.#link();
+    let link = this.#link();
     await speak(await store.setting('language'));
     this.accounts = await store.accounts();
     this.#drawTabs();
@@ -60,6 +60,8 @@ export class App {
     });
     document.addEventListener('visibilitychange', () => this.listen());
     for (const kind of ['online', 'offline']) addEventListener(kind, () => this.listen());
+    // A link may have come while the above was awaited, when nobody listened yet.
+    link = this.#link() ?? link;
     if (link) this.go('add', link, true);
     else this.#arrive('home');
     this.listen();
