@@ -17,7 +17,7 @@ for (const name of readdirSync(from)) {
   writeFileSync(join(to, name.replace(/\.ts$/, '.mjs')), outputText.replace(/(from '\.\/\w+)\.ts'/g, "$1.mjs'"));
 }
 const load = (name) => import(pathToFileURL(join(to, `${name}.mjs`)).href);
-const [graph, past, search, clip, diffs] = await Promise.all(['graph', 'history', 'search', 'clipboard', 'diff'].map(load));
+const [graph, past, search, clip, diffs, look] = await Promise.all(['graph', 'history', 'search', 'clipboard', 'diff', 'faces'].map(load));
 
 const freeze = (v) => { if (v && typeof v === 'object' && !Object.isFrozen(v)) { Object.freeze(v); Object.values(v).forEach(freeze); } return v; };
 /** login → push → done; both refuse to no. Frozen: an operation that writes into it throws. */
@@ -152,4 +152,22 @@ test('steps are found by what people call them', () => {
   assert.deepEqual(kinds('mobile aprove'), ['push.authenticate']);
   assert.deepEqual(kinds('  '), steps.map((s) => s.kind));
   assert.deepEqual(kinds('zebra'), []);
+});
+
+test('what shows the same is the same object', () => {
+  const g = web();
+  const steps = new Map([['approve', { kind: 'approve', title: 'Approve', outcomes: ['success', 'failure'], face: ['wait'] }]]);
+  const faces = (h, problems = []) => look.facesOf(h, {}, steps, problems);
+  const was = faces(g);
+  assert.deepEqual(was.get('push').face, ['60']);
+  const changed = (next) => [...next].filter(([id, f]) => f !== was.get(id)).map(([id]) => id);
+  assert.deepEqual(changed(look.keep(was, faces(graph.place(g, { push: [50, 50] })))), [], 'where a node stands is not its face');
+  assert.deepEqual(changed(look.keep(was, faces(graph.change(g, 'push', { label: 'Phone' })))), ['push']);
+  assert.deepEqual(changed(look.keep(was, faces(g, [{ node: 'no', text: 'x' }, { node: 'done', text: 'y', warning: true }]))), ['no'], 'a note is no problem');
+  assert.deepEqual(changed(look.keep(was, faces(graph.begin(g, 'push')))), ['login', 'push']);
+  const ways = look.pathsOf(g, steps);
+  const next = look.keep(ways, look.pathsOf(graph.connect(g, { node: 'push', outcome: 'failure' }, 'done'), steps));
+  assert.deepEqual([...next.values()].filter((w) => !([...ways.values()].includes(w))).map((w) => [w.from, w.outcome, w.to]), [['push', 'failure', 'done']]);
+  const lost = freeze({ ...g, nodes: { login: g.nodes.login } });
+  assert.equal(look.pathsOf(lost, steps).size, 0, 'a way to nobody is not drawn');
 });

@@ -1,19 +1,30 @@
-// The graph, drawn. Nodes and edges are made anew only where the journey changed.
+// The graph, drawn. What did not change keeps its object from one drawing to the
+// next. A drag is the canvas's own until the mouse is let go: then it is one change.
 
-import { memo, useCallback, useMemo } from 'react';
-import { Background, BaseEdge, Controls, EdgeLabelRenderer, getSmoothStepPath, Handle, MiniMap, Position, ReactFlow, type Edge, type EdgeProps, type Node as FlowNode, type NodeProps } from '@xyflow/react';
+import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { Background, BaseEdge, Controls, EdgeLabelRenderer, getSmoothStepPath, Handle, MiniMap, Position, ReactFlow, useUpdateNodeInternals, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react';
 import '@xyflow/react/dist/style.css';
 import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
-import { edgeId, edgeOf } from './model/types.ts';
-import { lineOf, nameOf, node, outcomesOf, type Line } from './model/graph.ts';
+import { edgeOf } from './model/types.ts';
+import { facesOf, keep, pathsOf, type Face, type Marks, type Path } from './model/faces.ts';
+import type { Line } from './model/graph.ts';
 import { t } from '../words/words.ts';
 
-export type Marks = { nodes?: Record<string, string>; edges?: Record<string, string>; numbers?: Record<string, string> };
-type Face = { name: string; kind: string; face: string[]; outcomes: [string, Line][]; problems: number; start: boolean; mark: string; end: boolean };
+export type { Marks };
+type Box = FlowNode<Face>;
+type Way = Edge<Path>;
+type Places = Record<string, number[]>;
 
 const signs: Record<Line, string> = { success: '✓', failure: '✕', escape: '↩', branch: '' };
+const grid = (v: number) => Math.round(v / 10) * 10;
+const nowhere: Places = {};
 
-const Box = memo(function Box({ data, selected }: NodeProps<FlowNode<Face>>) {
+const StepBox = memo(function StepBox({ id, data, selected }: NodeProps<Box>) {
+  // Where the ports sit is measured anew when they are others.
+  const ports = data.outcomes.map(([o]) => o).join('\u0000');
+  const measured = useRef(ports);
+  const measure = useUpdateNodeInternals();
+  useEffect(() => { if (measured.current !== ports) { measured.current = ports; measure(id); } }, [id, ports, measure]);
   return (
     <div className={`jnode ${selected ? 'selected' : ''} ${data.mark} ${data.end ? 'end' : ''}`}>
       <Handle type="target" position={Position.Left} className="port in" />
@@ -29,7 +40,7 @@ const Box = memo(function Box({ data, selected }: NodeProps<FlowNode<Face>>) {
   );
 });
 
-const Way = memo(function Way({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, selected, data }: EdgeProps<Edge<{ line: Line; mark: string; number: string }>>) {
+const WayLine = memo(function WayLine({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, selected, data }: EdgeProps<Way>) {
   const [path, x, y] = getSmoothStepPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, borderRadius: 10 });
   return (
     <>
@@ -39,54 +50,109 @@ const Way = memo(function Way({ id, sourceX, sourceY, targetX, targetY, sourcePo
   );
 });
 
-const nodeTypes = { step: Box };
-const edgeTypes = { way: Way };
+const nodeTypes = { step: StepBox };
+const edgeTypes = { way: WayLine };
+const fit = { maxZoom: 1, padding: 0.15 };
+const bare = { hideAttribution: true };
+const snap: [number, number] = [10, 10];
 
-function shown(v: unknown): string {
-  if (v === undefined || v === null || v === '' || v === false) return '';
-  if (typeof v === 'object') return 'expr' in (v as object) ? `= ${String((v as { expr: unknown }).expr)}` : Array.isArray(v) ? v.filter((x) => typeof x === 'string').join(', ') : '';
-  return String(v);
+/** The value of the last drawing, for handlers that stay the same. */
+function useLatest<T>(value: T) {
+  const ref = useRef(value);
+  ref.current = value;
+  return ref;
+}
+
+/** What `make` makes, where each entry that says the same as before is the object from before. */
+function useKept<T>(make: () => Map<string, T>, on: unknown[]): Map<string, T> {
+  const was = useRef(new Map<string, T>());
+  return useMemo(() => (was.current = keep(was.current, make())), on);
+}
+
+type Size = { width: number; height: number };
+
+function useNodes(graph: Graph, faces: Map<string, Face>, selected: Set<string>, drag: Places, sizes: Map<string, Size>): Box[] {
+  const was = useRef(new Map<string, Box>());
+  return useMemo(() => {
+    const next = new Map<string, Box>();
+    for (const [id, data] of faces) {
+      const [x = 0, y = 0] = drag[id] ?? graph.nodes[id]?.at ?? [];
+      const old = was.current.get(id);
+      const measured = sizes.get(id);
+      const same = old && old.data === data && old.measured === measured && old.selected === selected.has(id) && old.position.x === x && old.position.y === y;
+      next.set(id, same ? old : { id, type: 'step', position: { x, y }, selected: selected.has(id), ariaLabel: data.name, data, ...(measured && { measured }) });
+    }
+    was.current = next;
+    return [...next.values()];
+  }, [graph, faces, selected, drag, sizes]);
+}
+
+function useEdges(paths: Map<string, Path>): Way[] {
+  const was = useRef(new Map<string, Way>());
+  return useMemo(() => {
+    const next = new Map<string, Way>();
+    for (const [id, data] of paths) {
+      const old = was.current.get(id);
+      next.set(id, old?.data === data ? old : { id, source: data.from, sourceHandle: data.outcome, target: data.to, type: 'way', data });
+    }
+    was.current = next;
+    return [...next.values()];
+  }, [paths]);
 }
 
 export type CanvasProps = {
   graph: Graph; outcomes: Outcomes; steps: Map<string, Step>; problems: Problem[]; selected: Set<string>; marks?: Marks; fixed?: boolean;
-  select?: (ids: string[]) => void; move?: (at: Record<string, number[]>) => void; connect?: (from: string, outcome: string, to: string) => void; disconnect?: (from: string, outcome: string) => void; open?: (id: string) => void; drop?: (kind: string, at: number[]) => void;
+  select?: (ids: string[]) => void;
+  /** Steps stand elsewhere; `about` joins what belongs together, such as steps of the arrow keys. */
+  move?: (at: Places, about: string) => void;
+  connect?: (from: string, outcome: string, to: string) => void; disconnect?: (from: string, outcome: string) => void; open?: (id: string) => void; drop?: (kind: string, at: number[]) => void;
 };
 
-export function Canvas({ graph, outcomes, steps, problems, selected, marks, fixed, select, move, connect, disconnect, open, drop }: CanvasProps) {
-  const bad = useMemo(() => { const m = new Map<string, number>(); for (const p of problems) if (p.node && !p.warning) m.set(p.node, (m.get(p.node) ?? 0) + 1); return m; }, [problems]);
-  const nodes = useMemo(() => Object.entries(graph.nodes).map(([id, n]): FlowNode<Face> => {
-    const step = steps.get(n.kind);
-    const face = (step?.face ?? []).map((name) => shown(n.config?.[name])).filter(Boolean).slice(0, 2);
-    const ways = outcomesOf(graph, id, outcomes, step);
-    return { id, type: 'step', position: { x: n.at?.[0] ?? 0, y: n.at?.[1] ?? 0 }, selected: selected.has(id), ariaLabel: nameOf(n, step), data: { name: nameOf(n, step), kind: step?.title ?? n.kind, face, outcomes: ways.map((o) => [o, lineOf(o, step)]), problems: bad.get(id) ?? 0, start: graph.start === id, mark: marks?.nodes?.[id] ?? '', end: ways.length === 0 } };
-  }), [graph, outcomes, steps, bad, selected, marks]);
-  const edges = useMemo(() => Object.entries(graph.nodes).flatMap(([id, n]) => Object.entries(n.next ?? {}).filter(([, to]) => node(graph, to)).map(([o, to]): Edge<{ line: Line; mark: string; number: string }> => {
-    const key = edgeId({ node: id, outcome: o });
-    return { id: key, source: id, sourceHandle: o, target: to, type: 'way', data: { line: lineOf(o, steps.get(n.kind)), mark: marks?.edges?.[key] ?? '', number: marks?.numbers?.[key] ?? '' } };
-  })), [graph, steps, marks]);
-  const changed = useCallback((list: { id?: string; type: string; selected?: boolean; position?: { x: number; y: number }; dragging?: boolean }[]) => {
-    const at: Record<string, number[]> = {};
-    const next = new Set(selected);
-    let sel = false;
+export function Canvas(props: CanvasProps) {
+  const { graph, outcomes, steps, problems, selected, marks, fixed } = props;
+  const on = useLatest(props);
+  const [drag, setDrag] = useState<Places>(nowhere);
+  const [sizes, setSizes] = useState(() => new Map<string, Size>());
+  const faces = useKept(() => facesOf(graph, outcomes, steps, problems, marks), [graph, outcomes, steps, problems, marks]);
+  const paths = useKept(() => pathsOf(graph, steps, marks), [graph, steps, marks]);
+  const nodes = useNodes(graph, faces, selected, drag, sizes);
+  const edges = useEdges(paths);
+  const dragged = useLatest(drag);
+
+  const changed = useCallback((list: NodeChange<Box>[]) => {
+    const moving: Places = {};
+    const moved: Places = {};
+    const sized = new Map<string, Size>();
+    let chosen: Set<string> | undefined;
     for (const c of list) {
-      if (c.type === 'position' && c.position && c.id) at[c.id] = [Math.round(c.position.x / 10) * 10, Math.round(c.position.y / 10) * 10];
-      if (c.type === 'select' && c.id) { sel = true; if (c.selected) next.add(c.id); else next.delete(c.id); }
+      if (c.type === 'position' && c.position) (c.dragging ? moving : moved)[c.id] = [grid(c.position.x), grid(c.position.y)];
+      if (c.type === 'dimensions' && c.dimensions) sized.set(c.id, c.dimensions);
+      if (c.type === 'select') { chosen ??= new Set(on.current.selected); if (c.selected) chosen.add(c.id); else chosen.delete(c.id); }
     }
-    if (Object.keys(at).length > 0) move?.(at);
-    if (sel) select?.([...next]);
-  }, [selected, move, select]);
+    if (sized.size > 0) setSizes((was) => new Map([...was, ...sized]));
+    if (chosen) on.current.select?.([...chosen]);
+    if (Object.keys(moving).length > 0) setDrag((was) => ({ ...was, ...moving }));
+    if (Object.keys(moved).length === 0) return;
+    // A drag is one change; what the arrow keys do to the same steps in a row is one too.
+    on.current.move?.(moved, dragged.current === nowhere ? `move ${Object.keys(moved).sort().join(' ')}` : '');
+    setDrag(nowhere);
+  }, [on, dragged]);
+  const does = useMemo(() => ({
+    connect: (c: { source: string; sourceHandle: string | null; target: string }) => { if (c.sourceHandle) on.current.connect?.(c.source, c.sourceHandle, c.target); },
+    open: (_: unknown, n: { id: string }) => on.current.open?.(n.id),
+    cut: (_: unknown, e: { id: string }) => { const x = edgeOf(e.id); on.current.disconnect?.(x.node, x.outcome); },
+  }), [on]);
   return (
-    <div className="canvas" onDragOver={(e) => { if (drop) e.preventDefault(); }} onDrop={(e) => {
+    <div className="canvas" onDragOver={(e) => { if (props.drop) e.preventDefault(); }} onDrop={(e) => {
       const kind = e.dataTransfer.getData('application/x-step');
       const box = e.currentTarget.querySelector('.react-flow__viewport');
-      if (!kind || !drop || !box) return;
+      if (!kind || !props.drop || !box) return;
       const m = new DOMMatrixReadOnly(getComputedStyle(box).transform);
       const r = e.currentTarget.getBoundingClientRect();
-      drop(kind, [Math.round((e.clientX - r.left - m.e) / m.a / 10) * 10, Math.round((e.clientY - r.top - m.f) / m.d / 10) * 10]);
+      props.drop(kind, [grid((e.clientX - r.left - m.e) / m.a), grid((e.clientY - r.top - m.f) / m.d)]);
     }}>
-      <ReactFlow nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onNodesChange={changed} nodesDraggable={!fixed} nodesConnectable={!fixed} edgesFocusable={false} deleteKeyCode={null} fitView fitViewOptions={{ maxZoom: 1, padding: 0.15 }} minZoom={0.15} onlyRenderVisibleElements={nodes.length > 150} proOptions={{ hideAttribution: true }}
-        onConnect={(c) => { if (c.sourceHandle) connect?.(c.source, c.sourceHandle, c.target); }} onNodeDoubleClick={(_, n) => open?.(n.id)} onNodeClick={(_, n) => open?.(n.id)} onEdgeDoubleClick={(_, e) => { const x = edgeOf(e.id); disconnect?.(x.node, x.outcome); }}>
+      <ReactFlow nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onNodesChange={changed} nodesDraggable={!fixed} nodesConnectable={!fixed} edgesFocusable={false} deleteKeyCode={null} fitView fitViewOptions={fit} minZoom={0.15} snapToGrid snapGrid={snap} onlyRenderVisibleElements={nodes.length > 150} proOptions={bare}
+        onConnect={does.connect} onNodeDoubleClick={does.open} onNodeClick={does.open} onEdgeDoubleClick={does.cut}>
         <Background gap={20} />
         <Controls showInteractive={false} />
         <MiniMap pannable zoomable ariaLabel={t('Overview')} />

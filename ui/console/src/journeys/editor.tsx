@@ -74,7 +74,7 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
     addEventListener('keydown', key);
     return () => removeEventListener('keydown', key);
   });
-  const move = useCallback((at: Record<string, number[]>) => d.change((g) => m.place(g, at), `move ${Object.keys(at).sort().join(' ')}`), [d.change]);
+  const move = useCallback((at: Record<string, number[]>, about: string) => d.change((g) => m.place(g, at), about), [d.change]);
   const arrange = () => d.change((g) => m.place(g, layout(g, selected.size > 1 ? selected : undefined)));
   const errors = d.problems.filter((p) => !p.warning).length;
   const words = { saved: t('Saved'), waiting: t('Not saved yet'), saving: t('Saving…'), failed: t('Could not be saved') };
