@@ -46,6 +46,20 @@ test('a node is added, put into an edge, and connected', () => {
   assert.equal(graph.add(graph.empty('a', 'A', 'client'), 'ask', [0, 0]).graph.start, 'ask', 'the first node is the start');
 });
 
+test('a node to which nothing leads is put into an edge', () => {
+  const g = graph.add(web(), 'look', [0, 0]).graph;
+  const edge = { node: 'login', outcome: 'success' };
+  const put = graph.insertExisting(freeze(g), edge, 'look', 'success');
+  assert.deepEqual([put.nodes.login.next.success, put.nodes.look.next.success], ['look', 'push']);
+  assert.equal(graph.insertExisting(g, edge, 'done', 'success'), g, 'something leads there already');
+  assert.equal(graph.insertExisting(g, { node: 'push', outcome: 'success' }, 'login', 'success'), g, 'the start would be in a circle');
+  assert.equal(graph.insertExisting(g, { node: 'push', outcome: 'other' }, 'look', 'success'), g, 'there is no such edge');
+  const led = graph.connect(g, { node: 'look', outcome: 'success' }, 'done');
+  const kept = graph.insertExisting(led, edge, 'look', 'success');
+  assert.deepEqual([kept.nodes.login.next.success, kept.nodes.look.next.success], ['look', 'done'], 'where it leads already stays');
+  assert.equal(graph.insertExisting(g, edge, 'look').nodes.look.next, undefined, 'an end leads nowhere');
+});
+
 test('deleting closes the gap, or cuts', () => {
   const g = web();
   const gone = graph.remove(g, ['push'], main(g));

@@ -5,9 +5,9 @@ import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { Background, BaseEdge, Controls, EdgeLabelRenderer, getSmoothStepPath, Handle, MiniMap, Position, ReactFlow, useUpdateNodeInternals, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react';
 import '@xyflow/react/dist/style.css';
 import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
-import { edgeOf } from './model/types.ts';
+import { edgeOf, type Exit } from './model/types.ts';
 import { facesOf, keep, pathsOf, type Face, type Marks, type Path } from './model/faces.ts';
-import type { Line } from './model/graph.ts';
+import { isLoose, type Line } from './model/graph.ts';
 import { t } from '../words/words.ts';
 
 export type { Marks };
@@ -69,6 +69,15 @@ function useKept<T>(make: () => Map<string, T>, on: unknown[]): Map<string, T> {
   return useMemo(() => (was.current = keep(was.current, make())), on);
 }
 
+/** The way that is drawn at a point of the window, if there is one. */
+function wayAt(x: number, y: number): string {
+  for (const el of document.elementsFromPoint(x, y)) {
+    const way = el.closest('.react-flow__edge');
+    if (way) return way.getAttribute('data-id') ?? '';
+  }
+  return '';
+}
+
 type Size = { width: number; height: number };
 
 function useNodes(graph: Graph, faces: Map<string, Face>, selected: Set<string>, drag: Places, sizes: Map<string, Size>): Box[] {
@@ -87,17 +96,18 @@ function useNodes(graph: Graph, faces: Map<string, Face>, selected: Set<string>,
   }, [graph, faces, selected, drag, sizes]);
 }
 
-function useEdges(paths: Map<string, Path>): Way[] {
+function useEdges(paths: Map<string, Path>, over: string): Way[] {
   const was = useRef(new Map<string, Way>());
   return useMemo(() => {
     const next = new Map<string, Way>();
     for (const [id, data] of paths) {
       const old = was.current.get(id);
-      next.set(id, old?.data === data ? old : { id, source: data.from, sourceHandle: data.outcome, target: data.to, type: 'way', data });
+      const className = id === over ? 'over' : '';
+      next.set(id, old?.data === data && old.className === className ? old : { id, source: data.from, sourceHandle: data.outcome, target: data.to, type: 'way', className, data });
     }
     was.current = next;
     return [...next.values()];
-  }, [paths]);
+  }, [paths, over]);
 }
 
 export type CanvasProps = {
@@ -105,7 +115,9 @@ export type CanvasProps = {
   select?: (ids: string[]) => void;
   /** Steps stand elsewhere; `about` joins what belongs together, such as steps of the arrow keys. */
   move?: (at: Places, about: string) => void;
-  connect?: (from: string, outcome: string, to: string) => void; disconnect?: (from: string, outcome: string) => void; open?: (id: string) => void; drop?: (kind: string, at: number[]) => void;
+  /** A step to which nothing leads was let go over a way. */
+  insert?: (id: string, into: Exit, at: number[]) => void;
+  connect?: (from: string, outcome: string, to: string) => void; disconnect?: (from: string, outcome: string) => void; open?: (id: string) => void; drop?: (kind: string, at: number[], into?: Exit) => void;
 };
 
 export function Canvas(props: CanvasProps) {
@@ -116,8 +128,10 @@ export function Canvas(props: CanvasProps) {
   const faces = useKept(() => facesOf(graph, outcomes, steps, problems, marks), [graph, outcomes, steps, problems, marks]);
   const paths = useKept(() => pathsOf(graph, steps, marks), [graph, steps, marks]);
   const nodes = useNodes(graph, faces, selected, drag, sizes);
-  const edges = useEdges(paths);
+  const [over, setOver] = useState('');
+  const edges = useEdges(paths, over);
   const dragged = useLatest(drag);
+  const way = useLatest(over);
 
   const changed = useCallback((list: NodeChange<Box>[]) => {
     const moving: Places = {};
@@ -133,26 +147,36 @@ export function Canvas(props: CanvasProps) {
     if (chosen) on.current.select?.([...chosen]);
     if (Object.keys(moving).length > 0) setDrag((was) => ({ ...was, ...moving }));
     if (Object.keys(moved).length === 0) return;
+    const [id, ...more] = Object.keys(moved);
+    if (way.current && id && more.length === 0 && on.current.insert) on.current.insert(id, edgeOf(way.current), moved[id]!);
     // A drag is one change; what the arrow keys do to the same steps in a row is one too.
-    on.current.move?.(moved, dragged.current === nowhere ? `move ${Object.keys(moved).sort().join(' ')}` : '');
+    else on.current.move?.(moved, dragged.current === nowhere ? `move ${Object.keys(moved).sort().join(' ')}` : '');
     setDrag(nowhere);
-  }, [on, dragged]);
+    setOver('');
+  }, [on, dragged, way]);
   const does = useMemo(() => ({
     connect: (c: { source: string; sourceHandle: string | null; target: string }) => { if (c.sourceHandle) on.current.connect?.(c.source, c.sourceHandle, c.target); },
     open: (_: unknown, n: { id: string }) => on.current.open?.(n.id),
+    drag: (e: MouseEvent | TouchEvent, n: { id: string }, all: unknown[]) => {
+      const at = 'clientX' in e ? e : e.touches[0];
+      setOver(at && all.length === 1 && isLoose(on.current.graph, n.id) ? wayAt(at.clientX, at.clientY) : '');
+    },
     cut: (_: unknown, e: { id: string }) => { const x = edgeOf(e.id); on.current.disconnect?.(x.node, x.outcome); },
   }), [on]);
   return (
-    <div className="canvas" onDragOver={(e) => { if (props.drop) e.preventDefault(); }} onDrop={(e) => {
+    <div className="canvas" onDragOver={(e) => { if (props.drop) { e.preventDefault(); setOver(wayAt(e.clientX, e.clientY)); } }} onDragLeave={() => setOver('')} onDrop={(e) => {
       const kind = e.dataTransfer.getData('application/x-step');
       const box = e.currentTarget.querySelector('.react-flow__viewport');
+      setOver('');
       if (!kind || !props.drop || !box) return;
       const m = new DOMMatrixReadOnly(getComputedStyle(box).transform);
       const r = e.currentTarget.getBoundingClientRect();
-      props.drop(kind, [grid((e.clientX - r.left - m.e) / m.a), grid((e.clientY - r.top - m.f) / m.d)]);
+      const into = wayAt(e.clientX, e.clientY);
+      // The pointer holds it by its head.
+      props.drop(kind, [grid((e.clientX - r.left - m.e) / m.a) - 90, grid((e.clientY - r.top - m.f) / m.d) - 20], into ? edgeOf(into) : undefined);
     }}>
       <ReactFlow nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onNodesChange={changed} nodesDraggable={!fixed} nodesConnectable={!fixed} edgesFocusable={false} deleteKeyCode={null} fitView fitViewOptions={fit} minZoom={0.15} snapToGrid snapGrid={snap} onlyRenderVisibleElements={nodes.length > 150} proOptions={bare}
-        onConnect={does.connect} onNodeDoubleClick={does.open} onNodeClick={does.open} onEdgeDoubleClick={does.cut}>
+        onConnect={does.connect} onNodeDoubleClick={does.open} onNodeClick={does.open} onNodeDrag={does.drag} onEdgeDoubleClick={does.cut}>
         <Background gap={20} />
         <Controls showInteractive={false} />
         <MiniMap pannable zoomable ariaLabel={t('Overview')} />

@@ -15,7 +15,7 @@ import { Palette } from './palette.tsx';
 import * as clip from './model/clipboard.ts';
 import * as m from './model/graph.ts';
 import { layout } from './model/layout.ts';
-import type { Graph, Step } from './model/types.ts';
+import type { Exit, Graph, Step } from './model/types.ts';
 import { useDraft } from './useDraft.ts';
 
 export function Editor({ journey, etag, reload }: { journey: Journey; etag: string; reload: () => void }) {
@@ -33,13 +33,14 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
   const main = useCallback((id: string) => m.mainOutcome(m.outcomesOf(d.graph, id, d.outcomes, steps.get(m.node(d.graph, id)?.kind ?? ''))), [d.graph, d.outcomes, steps]);
   const pick = (id: string) => setSelected(new Set([id]));
 
-  /** Adds a step: at a place, or after what is selected. */
-  const add = (kind: string, at?: number[]) => {
+  /** Adds a step: into a way, at a place, or after what is selected. */
+  const add = (kind: string, at?: number[], into?: Exit) => {
     const g = d.graph;
-    const from = m.node(g, one);
-    const out = from ? m.outcomesOf(g, one, d.outcomes, steps.get(from.kind)).find((o) => m.target(g, { node: one, outcome: o }) === undefined) ?? main(one) : undefined;
+    const from = at ? undefined : m.node(g, one);
+    const out = from && (m.outcomesOf(g, one, d.outcomes, steps.get(from.kind)).find((o) => m.target(g, { node: one, outcome: o }) === undefined) ?? main(one));
     const place = at ?? (from ? [(from.at?.[0] ?? 0) + 300, from.at?.[1] ?? 0] : [Object.keys(g.nodes).length * 40, Object.keys(g.nodes).length * 40]);
-    const made = from && out && !at ? m.insert(g, { node: one, outcome: out }, kind, place, m.mainOutcome(steps.get(kind)?.outcomes ?? [])) : m.add(g, kind, place);
+    const way = into ?? (out ? { node: one, outcome: out } : undefined);
+    const made = way ? m.insert(g, way, kind, place, m.mainOutcome(steps.get(kind)?.outcomes ?? [])) : m.add(g, kind, place);
     d.change(() => made.graph);
     setAdding(false);
     pick(made.id);
@@ -75,6 +76,7 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
     return () => removeEventListener('keydown', key);
   });
   const move = useCallback((at: Record<string, number[]>, about: string) => d.change((g) => m.place(g, at), about), [d.change]);
+  const insert = useCallback((id: string, into: Exit, at: number[]) => d.change((g) => m.insertExisting(m.place(g, { [id]: at }), into, id, main(id))), [d.change, main]);
   const arrange = () => d.change((g) => m.place(g, layout(g, selected.size > 1 ? selected : undefined)));
   const errors = d.problems.filter((p) => !p.warning).length;
   const words = { saved: t('Saved'), waiting: t('Not saved yet'), saving: t('Saving…'), failed: t('Could not be saved') };
@@ -101,7 +103,7 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
       <div className="editor" ref={box}>
         {editable ? <Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} /> : <div />}
         {view === 'canvas'
-          ? <Canvas graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={selected} fixed={!editable} select={(ids) => setSelected(new Set(ids))} move={move} open={pick} drop={add}
+          ? <Canvas graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={selected} fixed={!editable} select={(ids) => setSelected(new Set(ids))} move={move} insert={insert} open={pick} drop={editable ? add : undefined}
               connect={(node, outcome, to) => d.change((g) => m.connect(g, { node, outcome }, to))} disconnect={(node, outcome) => d.change((g) => m.disconnect(g, { node, outcome }))} />
           : <Outline graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={one} pick={pick} remove={(id) => remove(new Set([id]))} add={() => setAdding(true)} earlier={(id) => d.change((g) => m.earlier(g, id, main))} later={(id) => d.change((g) => m.later(g, id, main))} />}
         {one && m.node(d.graph, one) ? (

@@ -81,12 +81,15 @@ export function insert(g: Graph, edge: Exit, kind: string, at: number[], main?: 
   return made;
 }
 
+/** Whether a node waits to be put into an edge: nothing leads to it, and the journey does not begin with it. */
+export const isLoose = (g: Graph, id: string): boolean => node(g, id) !== undefined && g.start !== id && entries(g, id).length === 0;
+
 /** Puts a node that exists into an edge, if it has nothing before it yet. */
 export function insertExisting(g: Graph, edge: Exit, id: string, main?: string): Graph {
   const after = target(g, edge);
-  if (!node(g, id) || edge.node === id || after === id || entries(g, id).length > 0) return g;
+  if (after === undefined || edge.node === id || !isLoose(g, id)) return g;
   const out = connect(g, edge, id);
-  if (!main || !after || !node(g, after) || target(g, { node: id, outcome: main })) return out;
+  if (!main || !node(g, after) || target(g, { node: id, outcome: main })) return out;
   return connect(out, { node: id, outcome: main }, after);
 }
 
