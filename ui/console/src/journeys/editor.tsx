@@ -1,6 +1,6 @@
 // Draw a journey: on the canvas or in the outline, by mouse or by keyboard.
 
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 import { seg } from '../api/client.ts';
 import { useSend, useThing } from '../api/query.ts';
 import type { Catalog } from '../api/types.ts';
@@ -54,7 +54,6 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
     d.change(() => made.graph);
     setSelected(new Set(made.ids));
   };
-  const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const key = (e: KeyboardEvent) => {
       const typing = (e.target as HTMLElement).closest('input, textarea, select, [role=dialog]');
@@ -100,7 +99,7 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
         <Button onClick={() => setListing(true)}>{errors > 0 ? `⚠ ${t('{n} problems', { n: errors })}` : d.problems.length > 0 ? t('{n} notes', { n: d.problems.length }) : `✓ ${t('No problems')}`}</Button>
         {editable && <Button look="primary" disabled={errors > 0} onClick={() => setPublishing(true)}>{t('Publish')}</Button>}
       </div>
-      <div className="editor" ref={box}>
+      <div className="editor" onBlur={d.pause}>
         {editable ? <Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} /> : <div />}
         {view === 'canvas'
           ? <Canvas graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={selected} fixed={!editable} select={(ids) => setSelected(new Set(ids))} move={move} insert={insert} open={pick} drop={editable ? add : undefined}

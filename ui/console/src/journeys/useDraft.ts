@@ -60,8 +60,10 @@ export function useDraft(journey: Journey, etag: string, editable: boolean) {
   }, [save]);
 
   const change = useCallback((fn: (g: Graph) => Graph, about = '') => { if (editable) setH((was) => history.record(was, fn(was.now), about)); }, [editable]);
+  /** What follows is another step back, even if it is about the same thing. */
+  const pause = useCallback(() => setH(history.pause), []);
   return {
-    graph: h.now, problems, outcomes, saving, conflict, change, save, settle,
+    graph: h.now, problems, outcomes, saving, conflict, change, pause, save, settle,
     undo: () => setH(history.undo), redo: () => setH(history.redo), mayUndo: h.past.length > 0, mayRedo: h.future.length > 0,
   };
 }
