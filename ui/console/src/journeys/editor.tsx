@@ -15,7 +15,7 @@ import { Palette } from './palette.tsx';
 import * as clip from './model/clipboard.ts';
 import * as m from './model/graph.ts';
 import { layout } from './model/layout.ts';
-import type { Exit, Graph, Step } from './model/types.ts';
+import type { Exit, Problem, Step } from './model/types.ts';
 import { useDraft } from './useDraft.ts';
 
 export function Editor({ journey, etag, reload }: { journey: Journey; etag: string; reload: () => void }) {
@@ -76,6 +76,7 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
   });
   const move = useCallback((at: Record<string, number[]>, about: string) => d.change((g) => m.place(g, at), about), [d.change]);
   const insert = useCallback((id: string, into: Exit, at: number[]) => d.change((g) => m.insertExisting(m.place(g, { [id]: at }), into, id, main(id))), [d.change, main]);
+  const fix = async (p: Problem) => { if (!await d.fix(p)) toast(t('This was not mended: the journey has changed since, or the server did not answer.'), true); };
   const arrange = () => d.change((g) => m.place(g, layout(g, selected.size > 1 ? selected : undefined)));
   const errors = d.problems.filter((p) => !p.warning).length;
   const words = { saved: t('Saved'), waiting: t('Not saved yet'), saving: t('Saving…'), failed: t('Could not be saved') };
@@ -108,13 +109,13 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
         {one && m.node(d.graph, one) ? (
           <Inspector key={one} graph={d.graph} id={one} step={steps.get(m.node(d.graph, one)!.kind)} outcomes={d.outcomes} problems={d.problems} steps={steps} editable={editable}
             label={(label) => d.change((g) => m.change(g, one, { label }), `label ${one}`)} error={(error) => d.change((g) => m.change(g, one, { error }), `error ${one}`)} config={(doc) => d.change((g) => m.configure(g, one, doc), `config ${one}`)}
-            lead={(outcome, to) => d.change((g) => (to ? m.connect(g, { node: one, outcome }, to) : m.disconnect(g, { node: one, outcome })))} start={() => d.change((g) => m.begin(g, one))} remove={() => remove(new Set([one]))} fix={(g) => d.change((now) => ({ ...g, id: now.id }))} />
+            lead={(outcome, to) => d.change((g) => (to ? m.connect(g, { node: one, outcome }, to) : m.disconnect(g, { node: one, outcome })))} start={() => d.change((g) => m.begin(g, one))} remove={() => remove(new Set([one]))} fix={fix} />
         ) : <section className="inspector"><h2>{d.graph.name}</h2><TextField label={t('Name')} value={d.graph.name} onChange={(name) => d.change((g) => ({ ...g, name }), 'name')} /><p className="help">{t('Choose a step to see its settings. N adds one, Delete removes what is chosen, Ctrl Z takes back.')}</p></section>}
       </div>
       <Modal title={t('Add a step')} open={adding} onClose={() => setAdding(false)}><Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} focus /></Modal>
       <Modal title={t('Problems')} open={listing} onClose={() => setListing(false)} wide>
         {d.problems.length === 0 ? <p>{t('Nothing is wrong with this journey.')}</p> : <ul className="problems">{d.problems.map((p, i) => (
-          <li key={i}><span className={p.warning ? '' : 'problem'}>{p.warning ? '⚠' : '✕'} {p.text}</span>{p.node && <Button look="quiet" onClick={() => { pick(p.node!); setListing(false); }}>{m.nameOf(m.node(d.graph, p.node), steps.get(m.node(d.graph, p.node)?.kind ?? ''))}</Button>}{p.fix && editable && <Button onClick={() => d.change((now) => ({ ...(p.fix!.graph as Graph), id: now.id }))}>{p.fix.title}</Button>}</li>
+          <li key={i}><span className={p.warning ? '' : 'problem'}>{p.warning ? '⚠' : '✕'} {p.text}</span>{p.node && <Button look="quiet" onClick={() => { pick(p.node!); setListing(false); }}>{m.nameOf(m.node(d.graph, p.node), steps.get(m.node(d.graph, p.node)?.kind ?? ''))}</Button>}{p.fix && editable && <Button onClick={() => void fix(p)}>{p.fix.title}</Button>}</li>
         ))}</ul>}
       </Modal>
       <Modal title={t('Somebody else changed this journey')} open={d.conflict} onClose={() => {}}>

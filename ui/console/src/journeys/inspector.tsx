@@ -12,7 +12,7 @@ import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
 
 export type InspectorProps = {
   graph: Graph; id: string; step?: Step; outcomes: Outcomes; problems: Problem[]; steps: Map<string, Step>; editable: boolean;
-  label: (text: string) => void; error: (name: string) => void; config: (doc: Doc) => void; lead: (outcome: string, to: string) => void; start: () => void; remove: () => void; fix: (g: Graph) => void;
+  label: (text: string) => void; error: (name: string) => void; config: (doc: Doc) => void; lead: (outcome: string, to: string) => void; start: () => void; remove: () => void; fix: (p: Problem) => void;
 };
 
 export function Inspector(p: InspectorProps) {
@@ -36,7 +36,7 @@ export function Inspector(p: InspectorProps) {
     <section className="inspector" aria-label={t('Step')}>
       <h2>{nameOf(n, p.step)}</h2>
       <p className="help">{p.step?.doc}</p>
-      {mine.length > 0 && <ul className="problems">{mine.map((x) => <li key={x.text + x.path}><span className="problem">{x.text}</span>{x.fix && p.editable && <Button onClick={() => p.fix(x.fix!.graph)}>{x.fix.title}</Button>}</li>)}</ul>}
+      {mine.length > 0 && <ul className="problems">{mine.map((x) => <li key={x.text + x.path}><span className="problem">{x.text}</span>{x.fix && p.editable && <Button onClick={() => p.fix(x)}>{x.fix.title}</Button>}</li>)}</ul>}
       <TextField label={t('What it is called')} value={n.label ?? ''} placeholder={p.step?.title} onChange={p.label} />
       <h3>{t('Ways out')}</h3>
       <div className="outgo">

@@ -59,11 +59,31 @@ export function useDraft(journey: Journey, etag: string, editable: boolean) {
     return latest.current === stored.current ? tag.current : undefined;
   }, [save]);
 
+  /**
+   * Mends a problem as the server offers it for what is drawn now: the one that
+   * came with the last save would undo what was drawn since. False: there is no
+   * such problem any more, or the server cannot be asked.
+   */
+  const fix = useCallback(async (p: Problem): Promise<boolean> => {
+    const asked = latest.current;
+    let offered: Problem | undefined = p;
+    if (asked !== stored.current) {
+      try {
+        const { value } = await call<Checked>('POST', '/journeys/check', { graph: asked });
+        offered = value.problems.find((q) => q.node === p.node && q.path === p.path && q.text === p.text);
+      } catch { return false; }
+    }
+    const mended = offered?.fix?.graph;
+    if (!editable || !mended || latest.current !== asked) return false;
+    setH((was) => (was.now === asked ? history.record(was, { ...mended, id: asked.id }) : was));
+    return true;
+  }, [editable]);
+
   const change = useCallback((fn: (g: Graph) => Graph, about = '') => { if (editable) setH((was) => history.record(was, fn(was.now), about)); }, [editable]);
   /** What follows is another step back, even if it is about the same thing. */
   const pause = useCallback(() => setH(history.pause), []);
   return {
-    graph: h.now, problems, outcomes, saving, conflict, change, pause, save, settle,
+    graph: h.now, problems, outcomes, saving, conflict, change, fix, pause, save, settle,
     undo: () => setH(history.undo), redo: () => setH(history.redo), mayUndo: h.past.length > 0, mayRedo: h.future.length > 0,
   };
 }
