@@ -3,8 +3,10 @@
 // overwritten: `conflict` says so.
 
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { call, Problem as Refused, seg } from '../api/client.ts';
-import { setDirty } from '../ui/route.ts';
+import { useQueryClient } from '@tanstack/react-query';
+import { call, Problem as Refused, seg, type Answer } from '../api/client.ts';
+import { ask, setDirty } from '../ui/route.ts';
+import { t } from '../words/words.ts';
 import type { Checked, Journey } from './api.ts';
 import * as history from './model/history.ts';
 import type { Graph, Outcomes, Problem } from './model/types.ts';
@@ -17,15 +19,19 @@ export function useDraft(journey: Journey, etag: string, editable: boolean) {
   const [outcomes, setOutcomes] = useState<Outcomes>(journey.outcomes);
   const [saving, setSaving] = useState<Saving>('saved');
   const [conflict, setConflict] = useState(false);
+  const [failures, setFailures] = useState(0);
+  const queries = useQueryClient();
   const tag = useRef(etag);
   const stored = useRef(journey.draft.graph);
+  const answer = useRef<Checked>({ problems: journey.problems, outcomes: journey.outcomes });
   const busy = useRef<Promise<void> | null>(null);
   const latest = useRef(h.now);
   latest.current = h.now;
 
   const save = useCallback(async () => {
     while (busy.current) await busy.current;
-    if (latest.current === stored.current || conflict || !editable) return;
+    if (conflict || !editable) return;
+    if (latest.current === stored.current) { setSaving('saved'); return; }
     const graph = latest.current;
     setSaving('saving');
     busy.current = (async () => {
@@ -33,11 +39,16 @@ export function useDraft(journey: Journey, etag: string, editable: boolean) {
         const { value, etag: next } = await call<Checked>('PUT', `/journeys/${seg(journey.id)}/draft`, { graph }, { etag: tag.current });
         tag.current = next;
         stored.current = graph;
+        answer.current = value;
+        setFailures(0);
         setProblems(value.problems);
         setOutcomes(value.outcomes);
         setSaving(latest.current === graph ? 'saved' : 'waiting');
       } catch (e) {
         if (e instanceof Refused && e.status === 412) setConflict(true);
+        // What the server has refused it would refuse again.
+        const passing = e instanceof Refused && (e.status === 0 || e.status === 429 || e.status >= 500);
+        setFailures((n) => (passing ? n + 1 : 0));
         setSaving('failed');
       }
     })();
@@ -46,12 +57,42 @@ export function useDraft(journey: Journey, etag: string, editable: boolean) {
   }, [journey.id, conflict, editable]);
 
   useEffect(() => {
-    if (h.now === stored.current || !editable) { setDirty(false); return; }
+    if (!editable) return;
+    // What is on its way to the server is not what is drawn now, even if that is stored already.
+    if (h.now === stored.current && !busy.current) { setDirty(false); setSaving('saved'); return; }
     setDirty(true);
     setSaving('waiting');
     const timer = setTimeout(() => void save(), 700);
     return () => clearTimeout(timer);
   }, [h.now, save, editable]);
+  useEffect(() => { if (saving === 'saved') setDirty(false); }, [saving]);
+
+  useEffect(() => {
+    if (failures === 0) return;
+    const retry = () => void save();
+    const timer = setTimeout(retry, 5000);
+    addEventListener('focus', retry);
+    addEventListener('online', retry);
+    return () => { clearTimeout(timer); removeEventListener('focus', retry); removeEventListener('online', retry); };
+  }, [failures, save]);
+
+  const unsaved = useRef(false);
+  unsaved.current = saving === 'failed';
+  useEffect(() => {
+    if (!editable) return;
+    ask(() => !unsaved.current || confirm(t('What you drew is not saved and would be lost. Leave all the same?')));
+    return () => { ask(null); setDirty(false); };
+  }, [editable]);
+
+  // Whoever goes to another tab of the journey takes along what was drawn: it is
+  // stored, and what was read before is not shown again.
+  const leave = useRef(() => {});
+  leave.current = () => void save().then(() => {
+    queries.setQueryData<Answer<Journey>>([`/journeys/${seg(journey.id)}`, {}], (read) => (read?.etag !== etag || tag.current === etag ? read : {
+      etag: tag.current, value: { ...read.value, ...answer.current, name: stored.current.name, dirty: true, draft: { ...read.value.draft, graph: stored.current } },
+    }));
+  });
+  useEffect(() => () => leave.current(), []);
 
   /** Stores what is drawn and returns its tag; undefined if it could not be stored, so that nobody publishes an older state. */
   const settle = useCallback(async () => {
