@@ -17,7 +17,7 @@ for (const name of readdirSync(from)) {
   writeFileSync(join(to, name.replace(/\.ts$/, '.mjs')), outputText.replace(/(from '\.\/\w+)\.ts'/g, "$1.mjs'"));
 }
 const load = (name) => import(pathToFileURL(join(to, `${name}.mjs`)).href);
-const [graph, past, search, clip, diffs, look] = await Promise.all(['graph', 'history', 'search', 'clipboard', 'diff', 'faces'].map(load));
+const [graph, past, search, clip, diffs, look, layouts] = await Promise.all(['graph', 'history', 'search', 'clipboard', 'diff', 'faces', 'layout'].map(load));
 
 const freeze = (v) => { if (v && typeof v === 'object' && !Object.isFrozen(v)) { Object.freeze(v); Object.values(v).forEach(freeze); } return v; };
 /** login → push → done; both refuse to no. Frozen: an operation that writes into it throws. */
@@ -184,4 +184,30 @@ test('what shows the same is the same object', () => {
   assert.deepEqual([...next.values()].filter((w) => !([...ways.values()].includes(w))).map((w) => [w.from, w.outcome, w.to]), [['push', 'failure', 'done']]);
   const lost = freeze({ ...g, nodes: { login: g.nodes.login } });
   assert.equal(look.pathsOf(lost, steps).size, 0, 'a way to nobody is not drawn');
+});
+
+test('steps are placed in columns from the start, none over another', () => {
+  const g = web();
+  const at = layouts.layout(g);
+  assert.deepEqual(Object.keys(at).sort(), Object.keys(g.nodes).sort());
+  const column = (id) => at[id][0] / 300;
+  assert.deepEqual(['login', 'push', 'done', 'no'].map(column), [0, 1, 2, 1], 'as far from the start as the shortest way');
+  assert.deepEqual(at, layouts.layout(g), 'the same journey is placed the same');
+  assert.deepEqual(layouts.layout(graph.place(g, at)), at, 'where a step stood does not matter');
+
+  const apart = (places) => {
+    const all = Object.entries(places);
+    for (const [a, [ax, ay]] of all) for (const [b, [bx, by]] of all) if (a < b && ax === bx) assert.ok(Math.abs(ay - by) >= 150, `${a} and ${b} overlap`);
+  };
+  apart(at);
+  const nodes = { a: { kind: 'x', next: Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`o${i}`, `b${i}`])) } };
+  for (let i = 0; i < 20; i++) nodes[`b${i}`] = { kind: 'x', next: { success: `b${(i * 7) % 20}`, failure: 'a' } };
+  apart(layouts.layout(freeze({ ...g, start: 'a', nodes })));
+
+  const loose = layouts.layout(graph.add(g, 'look', [0, 0]).graph);
+  assert.equal(loose.look[0] / 300, 3, 'what nothing leads to stands behind all else');
+  assert.deepEqual(Object.keys(layouts.layout(g, new Set(['push', 'nobody']))), ['push'], 'only what was chosen moves');
+  assert.deepEqual(layouts.layout(graph.empty('a', 'A', 'client')), {});
+  const circle = freeze({ ...g, start: 'a', nodes: { a: { kind: 'x', next: { success: 'b' } }, b: { kind: 'x', next: { success: 'a', failure: 'gone' } } } });
+  assert.deepEqual(layouts.layout(circle), { a: [0, 0], b: [300, 0] });
 });
