@@ -1,7 +1,7 @@
 // The graph, drawn. What did not change keeps its object from one drawing to the
 // next. A drag is the canvas's own until the mouse is let go: then it is one change.
 
-import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { createContext, memo, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
 import { Background, BaseEdge, Controls, EdgeLabelRenderer, getSmoothStepPath, Handle, MiniMap, Position, ReactFlow, useUpdateNodeInternals, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react';
 import '@xyflow/react/dist/style.css';
 import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
@@ -19,6 +19,22 @@ const signs: Record<Line, string> = { success: '✓', failure: '✕', escape: '�
 const grid = (v: number) => Math.round(v / 10) * 10;
 const nowhere: Places = {};
 
+/** Which step is being renamed, and what to do with its name; null leaves it. */
+const Renaming = createContext<{ id: string; done: (name: string | null, back?: boolean) => void }>({ id: '', done: () => {} });
+
+/** The name of a step, and in its place a field while it is being renamed. */
+function Name({ id, name }: { id: string; name: string }) {
+  const { id: renamed, done } = useContext(Renaming);
+  const over = useRef(false);
+  if (renamed !== id) return <strong>{name}</strong>;
+  const end = (text: string | null, back = false) => { if (!over.current) { over.current = true; done(text, back); } };
+  return <input className="jname nodrag nopan" aria-label={t('What it is called')} defaultValue={name} autoFocus onFocus={(e) => { over.current = false; e.target.select(); }} onBlur={(e) => end(e.target.value)} onKeyDown={(e) => {
+    e.stopPropagation();
+    if (e.key === 'Enter' && !e.nativeEvent.isComposing) end(e.currentTarget.value, true);
+    if (e.key === 'Escape') end(null, true);
+  }} />;
+}
+
 const StepBox = memo(function StepBox({ id, data, selected }: NodeProps<Box>) {
   // Where the ports sit is measured anew when they are others.
   const ports = data.outcomes.map(([o]) => o).join('\u0000');
@@ -28,7 +44,7 @@ const StepBox = memo(function StepBox({ id, data, selected }: NodeProps<Box>) {
   return (
     <div className={`jnode ${selected ? 'selected' : ''} ${data.mark} ${data.end ? 'end' : ''}`}>
       <Handle type="target" position={Position.Left} className="port in" />
-      <div className="jhead">{data.start && <span className="jstart" title={t('Here it starts')}>▶</span>}<strong>{data.name}</strong>{data.problems > 0 && <span className="jbad" title={t('{n} problems', { n: data.problems })}>⚠ {data.problems}</span>}</div>
+      <div className="jhead">{data.start && <span className="jstart" title={t('Here it starts')}>▶</span>}<Name id={id} name={data.name} />{data.problems > 0 && <span className="jbad" title={t('{n} problems', { n: data.problems })}>⚠ {data.problems}</span>}</div>
       <div className="jkind">{data.kind}</div>
       {data.face.map((f) => <div key={f} className="jface">{f}</div>)}
       <div className="jports">
@@ -117,7 +133,7 @@ export type CanvasProps = {
   move?: (at: Places, about: string) => void;
   /** A step to which nothing leads was let go over a way. */
   insert?: (id: string, into: Exit, at: number[]) => void;
-  connect?: (from: string, outcome: string, to: string) => void; disconnect?: (from: string, outcome: string) => void; open?: (id: string) => void; drop?: (kind: string, at: number[], into?: Exit) => void;
+  connect?: (from: string, outcome: string, to: string) => void; disconnect?: (from: string, outcome: string) => void; rename?: (id: string, name: string) => void; open?: (id: string) => void; drop?: (kind: string, at: number[], into?: Exit) => void;
 };
 
 export function Canvas(props: CanvasProps) {
@@ -130,7 +146,9 @@ export function Canvas(props: CanvasProps) {
   const nodes = useNodes(graph, faces, selected, drag, sizes);
   const [over, setOver] = useState('');
   const edges = useEdges(paths, over);
+  const [renamed, setRenamed] = useState('');
   const dragged = useLatest(drag);
+  const shown = useLatest(faces);
   const way = useLatest(over);
 
   const changed = useCallback((list: NodeChange<Box>[]) => {
@@ -154,7 +172,15 @@ export function Canvas(props: CanvasProps) {
     setDrag(nowhere);
     setOver('');
   }, [on, dragged, way]);
+  const box = useRef<HTMLDivElement>(null);
+  const renaming = useMemo(() => ({ id: renamed, done: (name: string | null, back?: boolean) => {
+    const text = name?.trim();
+    if (text !== undefined && text !== shown.current.get(renamed)?.name) on.current.rename?.(renamed, text);
+    setRenamed('');
+    if (back) box.current?.querySelector<HTMLElement>(`.react-flow__node[data-id="${CSS.escape(renamed)}"]`)?.focus();
+  } }), [renamed, shown, on]);
   const does = useMemo(() => ({
+    rename: (_: unknown, n: { id: string }) => { if (on.current.rename) setRenamed(n.id); },
     connect: (c: { source: string; sourceHandle: string | null; target: string }) => { if (c.sourceHandle) on.current.connect?.(c.source, c.sourceHandle, c.target); },
     open: (_: unknown, n: { id: string }) => on.current.open?.(n.id),
     drag: (e: MouseEvent | TouchEvent, n: { id: string }, all: unknown[]) => {
@@ -164,7 +190,7 @@ export function Canvas(props: CanvasProps) {
     cut: (_: unknown, e: { id: string }) => { const x = edgeOf(e.id); on.current.disconnect?.(x.node, x.outcome); },
   }), [on]);
   return (
-    <div className="canvas" onDragOver={(e) => { if (props.drop) { e.preventDefault(); setOver(wayAt(e.clientX, e.clientY)); } }} onDragLeave={() => setOver('')} onDrop={(e) => {
+    <div className="canvas" ref={box} onKeyDown={(e) => { if (e.key === 'F2' && selected.size === 1) { e.preventDefault(); does.rename(e, { id: [...selected][0]! }); } }} onDragOver={(e) => { if (props.drop) { e.preventDefault(); setOver(wayAt(e.clientX, e.clientY)); } }} onDragLeave={() => setOver('')} onDrop={(e) => {
       const kind = e.dataTransfer.getData('application/x-step');
       const box = e.currentTarget.querySelector('.react-flow__viewport');
       setOver('');
@@ -175,12 +201,14 @@ export function Canvas(props: CanvasProps) {
       // The pointer holds it by its head.
       props.drop(kind, [grid((e.clientX - r.left - m.e) / m.a) - 90, grid((e.clientY - r.top - m.f) / m.d) - 20], into ? edgeOf(into) : undefined);
     }}>
-      <ReactFlow nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onNodesChange={changed} nodesDraggable={!fixed} nodesConnectable={!fixed} edgesFocusable={false} deleteKeyCode={null} fitView fitViewOptions={fit} minZoom={0.15} snapToGrid snapGrid={snap} onlyRenderVisibleElements={nodes.length > 150} proOptions={bare}
-        onConnect={does.connect} onNodeDoubleClick={does.open} onNodeClick={does.open} onNodeDrag={does.drag} onEdgeDoubleClick={does.cut}>
-        <Background gap={20} />
-        <Controls showInteractive={false} />
-        <MiniMap pannable zoomable ariaLabel={t('Overview')} />
-      </ReactFlow>
+      <Renaming.Provider value={renaming}>
+        <ReactFlow nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onNodesChange={changed} nodesDraggable={!fixed} nodesConnectable={!fixed} edgesFocusable={false} deleteKeyCode={null} fitView fitViewOptions={fit} minZoom={0.15} snapToGrid snapGrid={snap} onlyRenderVisibleElements={nodes.length > 150} proOptions={bare}
+          onConnect={does.connect} onNodeDoubleClick={does.rename} onNodeClick={does.open} onNodeDrag={does.drag} onEdgeDoubleClick={does.cut}>
+          <Background gap={20} />
+          <Controls showInteractive={false} />
+          <MiniMap pannable zoomable ariaLabel={t('Overview')} />
+        </ReactFlow>
+      </Renaming.Provider>
     </div>
   );
 }

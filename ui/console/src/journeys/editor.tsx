@@ -103,7 +103,7 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
       <div className="editor" onBlur={d.pause}>
         {editable ? <Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} /> : <div />}
         {view === 'canvas'
-          ? <Canvas graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={selected} fixed={!editable} select={(ids) => setSelected(new Set(ids))} move={move} insert={insert} open={pick} drop={editable ? add : undefined}
+          ? <Canvas graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={selected} fixed={!editable} select={(ids) => setSelected(new Set(ids))} move={move} insert={insert} rename={editable ? (id, label) => d.change((g) => m.change(g, id, { label })) : undefined} open={pick} drop={editable ? add : undefined}
               connect={(node, outcome, to) => d.change((g) => m.connect(g, { node, outcome }, to))} disconnect={(node, outcome) => d.change((g) => m.disconnect(g, { node, outcome }))} />
           : <Outline graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={one} pick={pick} remove={(id) => remove(new Set([id]))} add={() => setAdding(true)} earlier={(id) => d.change((g) => m.earlier(g, id, main))} later={(id) => d.change((g) => m.later(g, id, main))} />}
         {one && m.node(d.graph, one) ? (
