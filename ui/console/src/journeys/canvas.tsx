@@ -69,6 +69,7 @@ const WayLine = memo(function WayLine({ id, sourceX, sourceY, targetX, targetY, 
 const nodeTypes = { step: StepBox };
 const edgeTypes = { way: WayLine };
 const fit = { maxZoom: 1, padding: 0.15 };
+const mini = { width: 140, height: 96 };
 const bare = { hideAttribution: true };
 const snap: [number, number] = [10, 10];
 
@@ -206,7 +207,7 @@ export function Canvas(props: CanvasProps) {
           onConnect={does.connect} onNodeDoubleClick={does.rename} onNodeClick={does.open} onNodeDrag={does.drag} onEdgeDoubleClick={does.cut}>
           <Background gap={20} />
           <Controls showInteractive={false} />
-          <MiniMap pannable zoomable ariaLabel={t('Overview')} />
+          {nodes.length > 12 && <MiniMap pannable zoomable ariaLabel={t('Overview')} style={mini} />}
         </ReactFlow>
       </Renaming.Provider>
     </div>
