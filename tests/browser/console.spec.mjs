@@ -189,6 +189,65 @@ try {
     await page.getByRole('button', { name: '2', exact: true }).waitFor();
   });
 
+  await test('a journey drawn by mouse', async () => {
+    const { doc } = await api('GET', '/admin/v1/journeys/web_login');
+    const graph = { ...doc.draft.graph, id: 'by_mouse' };
+    graph.nodes.loose = { kind: 'push.authenticate', at: [300, 400] };
+    assert.equal((await api('POST', '/admin/v1/journeys', { id: 'by_mouse', name: 'By mouse', graph })).status, 200);
+    const drawn = async () => (await api('GET', '/admin/v1/journeys/by_mouse')).doc.draft.graph;
+    const box = (id) => page.locator(`.react-flow__node[data-id=${id}] .jhead`);
+    const name = (id) => page.locator(`.react-flow__node[data-id=${id}] strong`).textContent();
+    const stand = () => page.locator('.react-flow__node').evaluateAll((all) => all.map((n) => n.style.transform));
+    const saved = () => page.waitForFunction(() => document.querySelector('.saving')?.textContent === 'Saved');
+    const hold = async (from, to) => {
+      await page.mouse.move(...from);
+      await page.mouse.down();
+      await page.mouse.move(from[0] + 10, from[1] + 10, { steps: 2 });
+      await page.mouse.move(...to, { steps: 6 });
+      await page.mouse.move(to[0] + 1, to[1]);
+    };
+    const head = async (id) => { const b = await box(id).boundingBox(); return [b.x + b.width / 2, b.y + b.height / 2]; };
+    const way = (from, outcome) => page.locator(`.react-flow__edge[data-id^=${from}][data-id$=${outcome}] .react-flow__edge-path`).evaluate((p) => { const q = p.getPointAtLength(p.getTotalLength() / 2); const m = p.getScreenCTM(); return [q.x * m.a + m.e, q.y * m.d + m.f]; });
+    await at('/journeys/by_mouse');
+    await box('login').waitFor();
+    await page.waitForFunction(() => document.querySelector('.react-flow__edge'));
+
+    const places = [await stand()];
+    for (const by of [30, 50]) {
+      const [x, y] = await head('push');
+      await hold([x, y], [x + by, y + by]);
+      await page.mouse.up();
+      places.push(await stand());
+    }
+    assert.equal(new Set(places.map(String)).size, 3, 'each drag moves it');
+    for (const before of [places[1], places[0]]) {
+      await page.keyboard.press('Control+z');
+      await page.waitForFunction((want) => String([...document.querySelectorAll('.react-flow__node')].map((n) => n.style.transform)) === want, String(before));
+    }
+
+    await hold(await head('loose'), await way('login', 'web_to_mobile'));
+    await page.locator('.react-flow__edge.over').waitFor();
+    await page.mouse.up();
+    await saved();
+    let g = await drawn();
+    assert.deepEqual([g.nodes.login.next.web_to_mobile, g.nodes.loose.next.success], ['loose', 'push']);
+
+    await box('login').dblclick();
+    await page.keyboard.type('Who are you?');
+    await page.keyboard.press('Enter');
+    await page.getByRole('link', { name: 'Try', exact: true }).click(); // at once: what is not stored yet is taken along
+    await page.waitForFunction(() => [...document.querySelectorAll('.jnode strong')].some((n) => n.textContent === 'Who are you?'));
+    await page.getByRole('link', { name: 'Draw', exact: true }).click();
+    assert.equal(await name('login'), 'Who are you?');
+    await box('login').dblclick();
+    await page.keyboard.type('Hello');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelector('.saving')?.textContent !== 'Saved');
+    await saved();
+    g = await drawn();
+    assert.equal(g.nodes.login.label, 'Hello', 'nobody else changed it');
+  });
+
   await test('other sites change nothing', async () => {
     const r = await fetch(`${w.base}/admin/v1/apps`, { method: 'POST', headers: { 'Content-Type': 'application/json', Origin: 'https://evil.example', 'Sec-Fetch-Site': 'cross-site', Cookie: (await context.cookies()).map((c) => `${c.name}=${c.value}`).join('; ') }, body: JSON.stringify({ id: 'stolen', name: 'Stolen', audience: 'b2c' }) });
     assert.equal(r.status, 403);
