@@ -8,10 +8,10 @@ import (
 var inboxTemplate = template.Must(template.New("inbox").Parse(`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <meta http-equiv="refresh" content="5"><title>Inbox · watchword</title>
-<link rel="icon" href="/lib/mark.svg"><link rel="stylesheet" href="/lib/watchword.css"></head>
-<body class="page"><main class="inbox"><h1>Inbox</h1>
-<p>Every message this development server would have sent, newest first.</p>
-{{range .}}<article class="card"><h2>{{.Subject}}</h2><p>{{.Channel}} to {{.To}} · {{.At.Format "15:04:05"}}</p><p>{{.Text}}</p>
+<link rel="icon" href="/lib/mark.svg"><link rel="stylesheet" href="/lib/watchword.css"><link rel="stylesheet" href="/playground/inbox.css"></head>
+<body><main class="inbox"><header><h1>Inbox</h1><a href="/playground/">Playground</a>
+<p class="lead">Every message this development server would have sent, newest first.</p></header>
+{{range .}}<article><h2>{{.Subject}}</h2><p class="route">{{.Channel}} to {{.To}} · {{.At.Format "15:04:05"}}</p><p class="text">{{.Text}}</p>
 {{if .Data}}<dl>{{range $k, $v := .Data}}<dt>{{$k}}</dt><dd>{{if eq $k "link"}}<a href="{{$v}}">{{$v}}</a>{{else}}<code>{{$v}}</code>{{end}}</dd>{{end}}</dl>{{end}}</article>
 {{else}}<p>Nothing yet. Sign in at the <a href="/playground/">playground</a> and a push shows up here.</p>{{end}}
 </main></body></html>

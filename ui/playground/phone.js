@@ -480,7 +480,7 @@ export class Phone {
     this.#answered.add(request.id);
     if (r.state === 'success') {
       this.options.onApproved();
-      return this.#done('yes', 'Approved', `You are signed in at ${request.app}.`);
+      return this.#done('yes', 'Approved', `${request.app} has your answer.`);
     }
     if (r.reason === 'wrong_number') return this.#done('no', 'That did not match', 'The request is closed. Start again in the browser.');
     if (r.reason === 'denied') return this.#done('no', 'Denied', 'Nobody was signed in.');
