@@ -16,8 +16,7 @@ type Kind struct {
 	Test        form.Form // what a test needs to be told
 }
 
-// titles and scopes of the kinds of this package; an offered kind brings none and
-// is the tenant's.
+// kinds are titles and scopes of the kinds of this package and of those offered.
 var kinds = map[string]Kind{
 	APNs:       {Title: "Apple push (APNs)", Several: true},
 	FCM:        {Title: "Google push (FCM)", Several: true},
@@ -31,10 +30,7 @@ var kinds = map[string]Kind{
 func Kinds() []Kind {
 	var out []Kind
 	for _, kind := range slices.Sorted(maps.Keys(forms)) {
-		k, ours := kinds[kind]
-		if !ours {
-			k = Kind{Title: kind, Tenant: true}
-		}
+		k := kinds[kind]
 		k.Kind, k.Form = kind, forms[kind].form
 		out = append(out, k)
 	}

@@ -63,12 +63,14 @@ func Forms() map[string]form.Form {
 
 // Offer makes another kind of provider known: somebody of the operator's choice
 // whom another part of the server calls. Its configuration is sealed like the
-// others. It panics if the kind is taken. Call it from init.
-func Offer(kind string, f form.Form, check func(doc map[string]any) error) {
+// others, and it belongs to the tenant. It panics if the kind is taken. Call it
+// from init.
+func Offer(kind, title string, f form.Form, check func(doc map[string]any) error) {
 	if _, taken := forms[kind]; taken {
 		panic("notify: two providers are called " + kind)
 	}
 	forms[kind] = kindForm{f, check}
+	kinds[kind] = Kind{Title: title, Tenant: true}
 }
 
 // Into reads the configuration, secrets included, into v, which has the form's
