@@ -4,7 +4,7 @@ import { lazy, Suspense, useCallback, useEffect, useRef, useState, type ReactNod
 import { call, install } from './api/client.ts';
 import { client, useThing } from './api/query.ts';
 import type { Session } from './api/types.ts';
-import { Failure, Link, Loading, Menu, Modal } from './ui/parts.tsx';
+import { Failure, Link, Loading, Menu, Modal, useMiddle } from './ui/parts.tsx';
 import { StepUp } from './stepup.tsx';
 import { SignIn } from './pages/signin.tsx';
 import { go, match, usePath } from './ui/route.ts';
@@ -70,7 +70,9 @@ function Frame({ session }: { session: Session }) {
   const main = useRef<HTMLElement>(null);
   const me = new Mine(session);
   const [search, setSearch] = useState(false);
+  const nav = useRef<HTMLElement>(null);
   useEffect(() => { main.current?.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true }); }, [path]);
+  useMiddle(nav, '[aria-current]', path);
   useEffect(() => {
     const key = (e: KeyboardEvent) => { if ((e.ctrlKey || e.metaKey) && e.key === 'k') { e.preventDefault(); setSearch(true); } };
     addEventListener('keydown', key);
@@ -82,7 +84,7 @@ function Frame({ session }: { session: Session }) {
       <a className="skip" href="#main">{t('To the page')}</a>
       <aside className="side">
         <Link to="/" className="brand"><img src="/lib/mark.svg" alt="" width="24" height="24" /><span className="wordmark">watchword</span></Link>
-        <nav aria-label={t('Console')}>
+        <nav ref={nav} aria-label={t('Console')}>
           {shown.map((p) => {
             const here = p.path === '/' ? path === '/' : path === p.path || path.startsWith(`${p.path}/`);
             return <Link key={p.path} to={p.path} className="place" aria-current={here ? 'page' : undefined}>{p.name}</Link>;

@@ -20,5 +20,8 @@ export async function get(options: unknown, signal?: AbortSignal): Promise<unkno
   return (c as unknown as { toJSON(): unknown }).toJSON();
 }
 
+/** Browsers make passkeys for a name only: none for 127.0.0.1, none for another site than the server says it is. */
+export const misplaced = (e: unknown) => e instanceof DOMException && e.name === 'SecurityError';
+
 /** The browser's own refusal: cancelled, timed out, nothing that fits. */
-export const refused = (e: unknown) => e instanceof DOMException;
+export const refused = (e: unknown) => e instanceof DOMException && !misplaced(e);

@@ -33,7 +33,7 @@ export default function Home() {
           {data.sign_ins.length === 0 ? <p className="help">{t('No method was used yet.')}</p> : <dl className="facts">{data.sign_ins.map((m) => [<dt key={m.method}>{m.method}</dt>, <dd key={`${m.method}v`}><State is="yes">{number(m.succeeded)}</State> {m.failed > 0 && <State is="no">{number(m.failed)}</State>}</dd>])}</dl>}
         </Card>
         <Card title={t('Health')}><dl className="facts">{data.health.map((h) => [<dt key={h.name}>{h.name}</dt>, <dd key={`${h.name}v`}><State is={h.ok ? 'yes' : 'no'}>{h.detail || (h.ok ? t('well') : t('not well'))}</State></dd>])}</dl></Card>
-        <Card title={t('For your page')} acts={<Copy text={snippet(data.snippet)} />}><pre tabIndex={0}><code>{snippet(data.snippet)}</code></pre></Card>
+        <Card className="whole" title={t('For your page')} acts={<Copy text={snippet(data.snippet)} />}><pre tabIndex={0}><code>{snippet(data.snippet)}</code></pre></Card>
       </div>
       {data.sign_ins.length === 0 && todo.length === 0 && <Empty title={t('All set')}>{t('As soon as people sign in, you see it here.')}</Empty>}
     </>

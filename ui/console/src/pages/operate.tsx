@@ -10,7 +10,7 @@ import { Button, Card, Empty, Failure, Head, Loading, Menu, Modal, Once, Select,
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { ago, t, time } from '../words/words.ts';
+import { ago, languages, t, time, type Language } from '../words/words.ts';
 import { Providers } from './providers.tsx';
 
 export default function Operate({ tab }: { tab: string }) {
@@ -177,8 +177,8 @@ function Settings() {
     <Card>
       <form className="form" onSubmit={(e) => { e.preventDefault(); void act({ method: 'PUT', path: '/settings', etag, body: doc }, t('Saved.')).then((r) => { if (r) setOwn({}); }); }}>
         <TextField label={t('Name of the tenant')} value={doc.tenant_name} onChange={(tenant_name) => setOwn({ ...own, tenant_name })} />
-        <Select label={t('Language where nothing else is known')} value={doc.default_language} onChange={(default_language) => setOwn({ ...own, default_language })} options={doc.languages.map((l) => [l, l])} />
-        {number(t('Days for which runs are kept'), 'run_retention_days', t('Where a run went and how it ended; nothing that was typed.'))}
+        <Select label={t('Language where nothing else is known')} value={doc.default_language || 'en'} onChange={(default_language) => setOwn({ ...own, default_language })} options={(doc.languages.length > 0 ? doc.languages : Object.keys(languages)).map((l) => [l, languages[l as Language] ?? l])} />
+        {number(t('Days for which runs are kept'), 'run_retention_days', t('Where a run went and how it ended; nothing that was typed. 0 keeps it as long as the server does by itself.'))}
         {number(t('Days for which the record is kept'), 'audit_retention_days', t('0 keeps it for good.'))}
         <div className="acts end"><Button type="submit" look="primary" disabled={Object.keys(own).length === 0}>{t('Save')}</Button></div>
       </form>

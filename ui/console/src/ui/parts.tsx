@@ -1,8 +1,9 @@
 // The few parts that every page is made of.
 
-import { createContext, useCallback, useContext, useEffect, useId, useRef, useState, type ReactNode } from 'react';
+import { createContext, useCallback, useContext, useEffect, useId, useRef, useState, type ReactNode, type RefObject } from 'react';
 import { AlertDialog, Dialog, DropdownMenu, Tabs as RTabs } from 'radix-ui';
 import { Problem } from '../api/client.ts';
+import { misplaced } from '../api/passkey.ts';
 import { t } from '../words/words.ts';
 import { go, href } from './route.ts';
 
@@ -30,6 +31,7 @@ export function wordsOf(e: unknown): string {
     if (e.status >= 500) return t('Something is broken on the server. Try again in a moment.');
     return e.message || t('That did not work.');
   }
+  if (misplaced(e)) return t('Browsers have no passkeys for this address. Open the server by its name, a development server by localhost (--url http://localhost:8080).');
   return t('That did not work.');
 }
 
@@ -174,10 +176,20 @@ export function Speaker({ children }: { children: ReactNode }) {
   );
 }
 
+/** Keeps what is chosen in the middle of a row that scrolls on a narrow screen. */
+export function useMiddle(row: RefObject<HTMLElement | null>, chosen: string, at: string) {
+  useEffect(() => {
+    const here = row.current?.querySelector<HTMLElement>(chosen);
+    if (row.current && here) row.current.scrollLeft += here.getBoundingClientRect().left - row.current.getBoundingClientRect().left - (row.current.clientWidth - here.offsetWidth) / 2;
+  }, [row, chosen, at]);
+}
+
 export function Tabs({ tabs, at, onChange, label }: { tabs: [string, string, ReactNode][]; at: string; onChange: (id: string) => void; label: string }) {
+  const row = useRef<HTMLDivElement>(null);
+  useMiddle(row, '[data-state=active]', at);
   return (
     <RTabs.Root value={at} onValueChange={onChange} activationMode="manual">
-      <RTabs.List className="tabs" aria-label={label}>{tabs.map(([id, text]) => <RTabs.Trigger key={id} value={id} className="tab">{text}</RTabs.Trigger>)}</RTabs.List>
+      <RTabs.List ref={row} className="tabs" aria-label={label}>{tabs.map(([id, text]) => <RTabs.Trigger key={id} value={id} className="tab">{text}</RTabs.Trigger>)}</RTabs.List>
       {tabs.map(([id, , body]) => <RTabs.Content key={id} value={id} className="tabbody">{id === at && body}</RTabs.Content>)}
     </RTabs.Root>
   );

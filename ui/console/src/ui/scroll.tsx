@@ -11,9 +11,11 @@ export function RemoveScroll({ as: As = 'div', children, enabled = true, allowPi
 }) {
   useEffect(() => {
     if (!enabled) return;
-    holders++;
-    document.documentElement.classList.add('held');
-    return () => { if (--holders === 0) document.documentElement.classList.remove('held'); };
+    const page = document.documentElement;
+    // The place of a scrollbar stays empty, so that nothing moves; where there was none, none is made.
+    if (holders++ === 0) page.classList.toggle('scrolls', page.scrollHeight > page.clientHeight);
+    page.classList.add('held');
+    return () => { if (--holders === 0) page.classList.remove('held', 'scrolls'); };
   }, [enabled]);
   return <As {...rest}>{children}</As>;
 }
