@@ -57,6 +57,31 @@ const at = (path) => page.goto(`${w.base}/console${path}`);
 const settled = () => page.waitForFunction(() => !document.querySelector('.loading') && document.querySelector('h1'));
 const press = (name) => page.getByRole('button', { name, exact: true }).click();
 
+const saved = () => page.locator('.saving', { hasText: /^Saved$/ }).waitFor();
+const middle = async (of) => { const { x, y, width, height } = await of.boundingBox(); return { x: x + width / 2, y: y + height / 2 }; };
+
+async function publish(note) {
+  await press('Publish');
+  await page.getByLabel('What changed').fill(note);
+  await page.getByRole('dialog').getByRole('button', { name: 'Publish' }).click();
+  await page.getByText('Version 1', { exact: false }).first().waitFor();
+}
+
+async function copyOf(journey, id) {
+  const { doc } = await api('GET', `/admin/v1/journeys/${journey}`);
+  const made = await api('POST', '/admin/v1/journeys', { id, name: id, graph: { ...doc.draft.graph, id, name: id } });
+  assert.equal(made.status, 200, JSON.stringify(made.doc));
+}
+
+/** Presses Tab until what has the focus is called that, or is of that role. */
+async function tabTo(what) {
+  for (let i = 0; i < 200; i++) {
+    await page.keyboard.press('Tab');
+    if (await page.evaluate((what) => { const e = document.activeElement; return e.getAttribute('role') === what || [e.getAttribute('aria-label'), e.labels?.[0]?.firstChild?.textContent, e.textContent].some((s) => s?.trim() === what); }, what)) return;
+  }
+  throw new Error(`Tab does not lead to ${what}`);
+}
+
 async function accessible(where) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
@@ -153,7 +178,7 @@ try {
     assert.equal(await attempt(w.facts.user.password), 200, 'the right one, unlocked');
   });
 
-  await test('a journey drawn by keyboard, published and run; taken back and rolled back', async () => {
+  await test('a journey drawn in the outline, published and run; taken back and rolled back', async () => {
     await at('/journeys');
     await press('New journey');
     await page.getByLabel('Name', { exact: false }).first().fill('By keyboard');
@@ -189,12 +214,12 @@ try {
     await page.getByRole('button', { name: '2', exact: true }).waitFor();
   });
 
-  await test('a journey drawn by mouse', async () => {
+  await test('steps moved, put into a way, renamed; and taken along', async () => {
     const { doc } = await api('GET', '/admin/v1/journeys/web_login');
-    const graph = { ...doc.draft.graph, id: 'by_mouse' };
+    const graph = { ...doc.draft.graph, id: 'by_hand' };
     graph.nodes.loose = { kind: 'push.authenticate', at: [300, 400] };
-    assert.equal((await api('POST', '/admin/v1/journeys', { id: 'by_mouse', name: 'By mouse', graph })).status, 200);
-    const drawn = async () => (await api('GET', '/admin/v1/journeys/by_mouse')).doc.draft.graph;
+    assert.equal((await api('POST', '/admin/v1/journeys', { id: 'by_hand', name: 'By hand', graph })).status, 200);
+    const drawn = async () => (await api('GET', '/admin/v1/journeys/by_hand')).doc.draft.graph;
     const box = (id) => page.locator(`.react-flow__node[data-id=${id}] .jhead`);
     const name = (id) => page.locator(`.react-flow__node[data-id=${id}] strong`).textContent();
     const stand = () => page.locator('.react-flow__node').evaluateAll((all) => all.map((n) => n.style.transform));
@@ -208,7 +233,7 @@ try {
     };
     const head = async (id) => { const b = await box(id).boundingBox(); return [b.x + b.width / 2, b.y + b.height / 2]; };
     const way = (from, outcome) => page.locator(`.react-flow__edge[data-id^=${from}][data-id$=${outcome}] .react-flow__edge-path`).evaluate((p) => { const q = p.getPointAtLength(p.getTotalLength() / 2); const m = p.getScreenCTM(); return [q.x * m.a + m.e, q.y * m.d + m.f]; });
-    await at('/journeys/by_mouse');
+    await at('/journeys/by_hand');
     await box('login').waitFor();
     await page.waitForFunction(() => document.querySelector('.react-flow__edge'));
 
@@ -246,6 +271,129 @@ try {
     await saved();
     g = await drawn();
     assert.equal(g.nodes.login.label, 'Hello', 'nobody else changed it');
+  });
+
+  await test('a journey drawn by mouse, and run on its page', async () => {
+    const name = `Drawn <b>${evil}`;
+    await at('/journeys');
+    await press('New journey');
+    const dialog = page.getByRole('dialog');
+    await accessible('dialog: new journey');
+    await dialog.getByLabel('Name', { exact: false }).first().fill(name);
+    await dialog.getByLabel(/^Id/).fill('by_mouse');
+    await dialog.getByRole('button', { name: 'Create', exact: true }).click();
+    await page.getByText('No problems').waitFor();
+    const node = (text) => page.locator('.react-flow__node').filter({ hasText: text });
+    await node('Complete journey').waitFor();
+    await page.locator('.palette').getByRole('button', { name: /^Display information/ }).dragTo(page.locator('.canvas'), { targetPosition: { x: 120, y: 420 } });
+    await node('Display information').waitFor();
+    await page.getByLabel('Text', { exact: false }).first().fill(`Hello by mouse ${evil}`);
+    await press('Begin here');
+    await page.locator('.react-flow__controls-fitview').click();
+    const from = node('Display information').locator('.react-flow__handle.source[data-handleid="success"]');
+    const to = node('Complete journey').locator('.react-flow__handle.target');
+    const [a, b] = [await middle(from), await middle(to)];
+    await page.mouse.move(a.x, a.y);
+    await page.mouse.down();
+    await page.mouse.move((a.x + b.x) / 2, (a.y + b.y) / 2, { steps: 8 });
+    await page.mouse.move(b.x, b.y, { steps: 8 });
+    await page.mouse.up();
+    await page.locator('.react-flow__edge').first().waitFor({ state: 'attached' });
+    await saved();
+    await page.getByText('No problems').waitFor();
+    await publish('drawn by mouse');
+    await page.goto(`${w.base}/login/demo-web/by_mouse`);
+    await page.getByText('Hello by mouse', { exact: false }).waitFor();
+    assert.equal(await page.evaluate(() => document.querySelectorAll('img[src=x], script:not([src])').length), 0, 'a text became markup');
+  });
+
+  await test('a journey drawn by keyboard alone', async () => {
+    await copyOf('by_mouse', 'by_keys');
+    await at('/journeys/by_keys');
+    await page.getByText('No problems').waitFor();
+    await tabTo('Outline');
+    await page.keyboard.press('Enter');
+    await tabTo('treeitem');
+    await page.keyboard.press('Home');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('n');
+    await page.getByRole('dialog').waitFor();
+    await accessible('dialog: add a step');
+    await page.keyboard.type('display information');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.waitForFunction(() => document.querySelectorAll('[role=treeitem]').length === 3);
+    await tabTo('What it is called');
+    await page.keyboard.type('A second page');
+    await tabTo('Text');
+    await page.keyboard.type('Hello from the keys');
+    await saved();
+    await page.getByRole('treeitem', { name: /A second page/ }).waitFor();
+    await page.getByText('No problems').waitFor();
+    await tabTo('Publish');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await accessible('dialog: publish');
+    await page.keyboard.type('by keys');
+    await page.keyboard.press('Enter');
+    await page.getByText('Version 1', { exact: false }).first().waitFor();
+    assert.equal((await api('GET', '/admin/v1/journeys/by_keys')).doc.published.version, 1);
+  });
+
+  await test('what is drawn is still there after another tab', async () => {
+    await copyOf('by_mouse', 'two_tabs');
+    await at('/journeys/two_tabs');
+    await page.getByText('No problems').waitFor();
+    await page.getByLabel('Name', { exact: true }).fill('Renamed once');
+    await saved();
+    await page.getByRole('link', { name: 'Code', exact: true }).click();
+    await page.getByRole('toolbar', { name: 'Editor' }).waitFor({ state: 'detached' });
+    await page.getByRole('link', { name: 'Draw', exact: true }).click();
+    await page.getByLabel('Name', { exact: true }).waitFor();
+    assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'Renamed once');
+    await page.getByLabel('Name', { exact: true }).fill('Renamed twice');
+    await saved();
+    assert.equal((await api('GET', '/admin/v1/journeys/two_tabs')).doc.draft.graph.name, 'Renamed twice');
+  });
+
+  await test('whoever drew meanwhile is not overwritten', async () => {
+    await copyOf('by_mouse', 'two_people');
+    await at('/journeys/two_people');
+    await page.getByText('No problems').waitFor();
+    const now = await api('GET', '/admin/v1/journeys/two_people');
+    const other = await page.evaluate(async ([etag, graph]) => (await fetch('/admin/v1/journeys/two_people/draft', { method: 'PUT', headers: { 'Content-Type': 'application/json', 'If-Match': etag }, body: JSON.stringify({ graph }) })).status, [now.etag, { ...now.doc.draft.graph, name: 'Theirs' }]);
+    assert.equal(other, 200);
+    await page.getByLabel('Name', { exact: true }).fill('Mine');
+    await page.getByRole('dialog', { name: 'Somebody else changed this journey' }).waitFor();
+    await accessible('dialog: conflict');
+    assert.ok(complaints.every((c) => c.includes('412')), complaints.join('\n'));
+    complaints = []; // the browser tells of the 412 that was asked for
+    await press('Load what is there');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'Theirs');
+    assert.equal((await api('GET', '/admin/v1/journeys/two_people')).doc.draft.graph.name, 'Theirs');
+  });
+
+  await test('names that are markup stay text, in every list', async () => {
+    for (const path of ['/', '/apps', '/apps/second', '/journeys', '/journeys/by_mouse', '/journeys/by_mouse/versions', '/journeys/by_mouse/code', '/journeys/by_mouse/runs', '/audit']) {
+      await at(path);
+      await settled();
+      assert.equal(await page.evaluate(() => document.querySelectorAll('img[src=x], script:not([src])').length), 0, path);
+      quiet(path);
+    }
+  });
+
+  await test('signing out ends the session, not only the page', async () => {
+    await at('/');
+    await settled();
+    await page.locator('.foot').getByRole('button').last().click();
+    await page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
+    assert.equal((await api('GET', '/admin/v1/apps')).status, 401);
+    complaints = []; // the 401 that was asked for
+    await press('Sign in with a passkey');
+    await page.getByRole('link', { name: 'Journeys', exact: true }).waitFor();
   });
 
   await test('other sites change nothing', async () => {
