@@ -32,7 +32,7 @@ export function Simulator({ path, settings, whole }: { path: string; settings: D
     <Card title={t('What failures lead to')} acts={<Button look="quiet" onClick={() => setAttempts([])} disabled={attempts.length === 0}>{t('Start over')}</Button>}>
       <svg className="sim" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label={t('{n} attempts over {time}', { n: steps.length, time: span(now) })}>
         <line x1="4" x2="96" y1="24" y2="24" className="axis" />
-        {steps.filter((s) => s.locked_until_seconds !== null || s.permanent).map((s, i) => <rect key={i} className="lock" x={x(s.at_seconds)} width={Math.max(0.6, x(s.permanent ? end : s.locked_until_seconds!) - x(s.at_seconds))} y="10" height="14" />)}
+        {steps.filter((s) => !s.refused && (s.locked_until_seconds !== null || s.permanent)).map((s, i) => <rect key={i} className="lock" x={x(s.at_seconds)} width={Math.max(0.6, x(s.permanent ? end : s.locked_until_seconds!) - x(s.at_seconds))} y="10" height="14" />)}
         {steps.map((s, i) => <line key={i} x1={x(s.at_seconds)} x2={x(s.at_seconds)} y1={s.refused ? 18 : 6} y2="24" className={s.refused ? 'tick refused' : attempts[i]?.outcome === 'success' ? 'tick good' : 'tick bad'} />)}
       </svg>
       <p role="status">{!last ? t('Press “Fail again” and see what your settings do.') : last.permanent ? <State is="no">{t('Locked for good: a person must unlock it.')}</State>
