@@ -109,6 +109,27 @@ func tryOf(id string, s journey.Stand) *body[tryOut] {
 	return answer(out)
 }
 
+// promptOut is what a try asks.
+type promptOut struct {
+	Kind    string         `json:"kind"`
+	Form    string         `json:"form"`
+	Title   string         `json:"title"`
+	Text    string         `json:"text"`
+	Button  string         `json:"button"`
+	Fields  form.Form      `json:"fields"`
+	Data    map[string]any `json:"data"`
+	Options []optionOut    `json:"options"`
+	Resend  bool           `json:"resend"`
+	Poll    bool           `json:"poll"`
+	Empty   bool           `json:"empty"`
+}
+
+type optionOut struct {
+	ID     string    `json:"id"`
+	Label  string    `json:"label"`
+	Fields form.Form `json:"fields"`
+}
+
 func promptOf(p journey.Prompt) *promptOut {
 	out := &promptOut{p.Kind, p.Form, p.Title, p.Text, p.Button, p.Fields, map[string]any{}, []optionOut{}, p.Resend, p.Poll, p.Empty}
 	if out.Fields == nil {
@@ -326,4 +347,16 @@ func getRun(ctx context.Context, c *Call, in *runAt) (*body[runOut], error) {
 		return nil, err
 	}
 	return answer(runOut{c.runItem(ctx, rec), rec.Trace, v.Graph}), nil
+}
+
+// userName is what a user is called in lists; "" if they are gone.
+func (c *Call) userName(ctx context.Context, id directory.UserID) string {
+	if id == "" {
+		return ""
+	}
+	names, err := directory.Identifiers(ctx, c.Kit.DB, id)
+	if err != nil || len(names) == 0 {
+		return ""
+	}
+	return names[0].Value
 }
