@@ -341,6 +341,28 @@ try {
     assert.equal((await api('GET', '/admin/v1/journeys/by_keys')).doc.published.version, 1);
   });
 
+  await test('a condition is an expression', async () => {
+    await at('/journeys');
+    await press('New journey');
+    await page.getByLabel('Name', { exact: false }).first().fill('Condition');
+    await page.keyboard.press('Enter');
+    await page.getByText('No problems').waitFor();
+    await page.keyboard.press('n');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.type('condition');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    const row = page.locator('.inspector .fieldrow').filter({ has: page.locator('label', { hasText: /^If/ }) });
+    await row.getByRole('button', { name: 'Use an expression' }).click();
+    await row.getByRole('textbox').fill('1 +');
+    await row.getByText(/^Line 1/).waitFor();
+    await row.getByRole('textbox').fill('@policy.isUserAuthenticated()');
+    await saved();
+    const { doc } = await api('GET', '/admin/v1/journeys/condition');
+    const node = Object.values(doc.draft.graph.nodes).find((n) => n.kind === 'condition');
+    assert.deepEqual(node.config.if, { expr: '@policy.isUserAuthenticated()' });
+  });
+
   await test('what is drawn is still there after another tab', async () => {
     await copyOf('by_mouse', 'two_tabs');
     await at('/journeys/two_tabs');

@@ -21,12 +21,11 @@ export function Inspector(p: InspectorProps) {
   const latest = useRef(p.graph);
   latest.current = p.graph;
   const widget = useMemo<Widget>(() => (f, value, set, _path, ids) => {
-    if (f.type === 'list' || (f.type === 'object' && f.fields?.length)) return null;
     const isExpr = typeof value === 'object' && value !== null && 'expr' in value;
+    if (!p.editable) return isExpr ? <textarea {...ids} className="mono" rows={2} disabled value={String((value as { expr: string }).expr)} /> : null;
     if (isExpr) return <Expression value={String((value as { expr: string }).expr)} set={(expr) => set({ expr })} plain={() => set(undefined)} graph={() => latest.current} node={p.id} ids={ids} label={f.label} />;
-    if (f.type === 'boolean') return null;
     return <WithSwitch f={f} value={value} set={set} ids={ids} />;
-  }, [p.id]);
+  }, [p.id, p.editable]);
   const choices = useMemo(() => ({ journey: (f: { kinds?: string[] }) => (journeys.data?.items ?? []).filter((j) => !f.kinds || f.kinds.includes(j.kind)).map((j): [string, string] => [j.id, j.name || j.id]) }), [journeys.data]);
   if (!n) return null;
   const mine = p.problems.filter((x) => x.node === p.id);
@@ -66,7 +65,7 @@ function WithSwitch({ f, value, set, ids }: { f: Parameters<Widget>[0]; value: u
   return (
     <>
       <Control f={f} value={value} set={set} path={f.name} ids={ids} problems={{}} choices={choices} />
-      <Button look="quiet" className="exprbtn" onClick={() => set({ expr: typeof value === 'string' ? JSON.stringify(value) : '' })}>{t('Use an expression')}</Button>
+      <Button look="quiet" className="exprbtn" onClick={() => set({ expr: value === undefined || value === null ? '' : JSON.stringify(value) })}>{t('Use an expression')}</Button>
     </>
   );
 }
