@@ -187,6 +187,9 @@ func describe(r simulator.Request) string {
 			line += ", " + s
 		}
 	}
+	if r.Purpose == "enrolment" {
+		line += ", to add something to the account"
+	}
 	line += ", " + r.At.Local().Format("15:04:05")
 	if r.NumberMode != "" && r.NumberMode != "off" {
 		line += "  (needs the number from the browser)"

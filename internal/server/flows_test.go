@@ -138,6 +138,9 @@ func TestTwoDevices(t *testing.T) {
 	added := make(chan error, 1)
 	go func() { added <- two.Register(t.Context()) }()
 	q := pending(t, one)
+	if q.Purpose != "enrolment" {
+		t.Errorf("a phone that is added is asked for as a %s", q.Purpose)
+	}
 	if err := one.Approve(t.Context(), q.ID, <-shown); err != nil {
 		t.Fatalf("approving the second phone: %v", err)
 	}

@@ -76,6 +76,7 @@ type Request struct {
 	At           time.Time      `json:"at"`
 	ExpiresAt    time.Time      `json:"expires_at"`
 	NumberMode   string         `json:"number_mode"`
+	Purpose      string         `json:"purpose"` // login, enrolment or transaction
 	ApprovalData map[string]any `json:"approval_data"`
 }
 

@@ -19,7 +19,7 @@ import * as store from './store.js';
 export function home(app, said) {
   const list = app.requests();
   const cards = list.map((w) => h('li', {}, h('button', { type: 'button', class: 'card row', onclick: () => app.go('request', w) },
-    h('span', { class: 'grow' }, h('b', {}, w.shown.app_name), h('small', {}, w.shown.purpose === 'transaction' ? t('request.pay') : t('request.in'), ' · ', when(w.shown.at))), icon('next'))));
+    h('span', { class: 'grow' }, h('b', {}, w.shown.app_name), h('small', {}, t(words(w.shown).kind), ' · ', when(w.shown.at))), icon('next'))));
   return [
     h('header', { class: 'top' }, tile(''), h('h1', { tabindex: '-1', class: 'wordmark' }, 'watchword')),
     said && h('p', { class: 'note', role: 'status' }, said),
@@ -57,7 +57,7 @@ export function request(app, w) {
   return [
     h('header', { class: 'top' }, h('button', { type: 'button', class: 'round', 'aria-label': t('later'), onclick: () => app.back() }, icon('back')), left),
     h('form', { class: 'request', novalidate: true, onsubmit: submit },
-      h('h1', { tabindex: '-1' }, pay ? t('request.payq') : t('request.inq')),
+      h('h1', { tabindex: '-1' }, t(words(shown).question)),
       h('p', { class: 'who' }, shown.app_name, h('small', {}, w.account.about.label)),
       pay && deal(shown.approval_data),
       h('dl', { class: 'facts' }, fact(t('fact.where'), shown.place), fact(t('fact.with'), shown.browser), fact(t('fact.when'), when(shown.at)), shown.client_name !== shown.app_name && fact(t('fact.client'), shown.client_name)),
@@ -68,6 +68,16 @@ export function request(app, w) {
         h('button', { class: 'button primary yes' }, icon('yes'), t('approve')))),
   ];
 }
+
+/** What a request is called, asks and leaves, by what it is for. */
+const PURPOSES = /** @type {Record<string, {kind: string, question: string, done: string}>} */ ({
+  transaction: { kind: 'request.pay', question: 'request.payq', done: 'done.paid' },
+  enrolment: { kind: 'request.add', question: 'request.addq', done: 'done.add' },
+});
+const LOGIN = { kind: 'request.in', question: 'request.inq', done: 'done.in' };
+
+/** @param {{purpose: string}} shown */
+const words = (shown) => PURPOSES[shown.purpose] ?? LOGIN;
 
 /** @param {string} name @param {string} value */
 const fact = (name, value) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
@@ -162,8 +172,8 @@ async function ended(app, account, shown, word, run) {
   const good = word === 'approve' && ['approved', 'consumed'].includes(run.state ?? '');
   const how = good ? 'approved' : word === 'not_me' ? 'not_me' : word === 'deny' ? 'denied' : 'failed';
   await remember(app, account, shown, how, run.receipt ?? '');
-  const words = { approved: shown.purpose === 'transaction' ? t('done.paid') : t('done.in', { app: shown.app_name }), denied: t('done.denied'), not_me: t('done.notme'), failed: run.end?.message || t('done.failed') };
-  app.go('home', words[how], true);
+  const said = { approved: t(words(shown).done, { app: shown.app_name }), denied: t('done.denied'), not_me: t('done.notme'), failed: run.end?.message || t('done.failed') };
+  app.go('home', said[how], true);
 }
 
 /** The server said no. @param {App} app @param {import('./store.js').Kept} account @param {Shown} shown @param {Refused} err */

@@ -42,7 +42,7 @@ type Shown struct {
 	Tenant     string         `json:"tenant"`
 	App        string         `json:"app"`
 	User       string         `json:"user"`
-	Purpose    string         `json:"purpose"` // "login" or "transaction"
+	Purpose    string         `json:"purpose"` // ForLogin, ForEnrolment or ForDeal
 	AppName    string         `json:"app_name"`
 	ClientName string         `json:"client_name"`
 	Place      string         `json:"place"`

@@ -122,6 +122,7 @@ type Waiting struct {
 	At         time.Time      `json:"at"`
 	ExpiresAt  time.Time      `json:"expires_at"`
 	NumberMode string         `json:"number_mode"`
+	Purpose    string         `json:"purpose"` // ForLogin, ForEnrolment or ForDeal
 	Approval   map[string]any `json:"approval_data"`
 }
 
@@ -184,7 +185,7 @@ func openOn(ctx context.Context, q db.Q, app apps.ID, keyID string) ([]Challenge
 }
 
 func waiting(c Challenge) Waiting {
-	return Waiting{string(c.ID), c.Data.AppName, c.Data.ClientAs, c.Data.Place, c.Data.Browser, c.Created, c.Expires, c.Data.Mode, filled(c.Data.Approval)}
+	return Waiting{string(c.ID), c.Data.AppName, c.Data.ClientAs, c.Data.Place, c.Data.Browser, c.Created, c.Expires, c.Data.Mode, purpose(c.Data), filled(c.Data.Approval)}
 }
 
 func filled(m map[string]any) map[string]any {

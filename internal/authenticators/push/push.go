@@ -93,7 +93,8 @@ type Request struct {
 	ClientAs  string             `json:"client_name"`
 	Place     string             `json:"place,omitempty"`
 	Browser   string             `json:"browser,omitempty"`
-	Web       string             `json:"web"` // the journey that asks
+	Web       string             `json:"web"`               // the journey that asks
+	Purpose   string             `json:"purpose,omitempty"` // what an approval without data is for; empty: ForLogin
 	Approval  map[string]any     `json:"approval_data,omitempty"`
 	Evidence  map[string]any     `json:"evidence,omitempty"` // what the phone signed
 	Extra     map[string]any     `json:"additional_data,omitempty"`
@@ -251,11 +252,22 @@ func Evidence(c Challenge) map[string]any {
 	return out
 }
 
+// What somebody approves. It is said on the phone and stands in what it signs:
+// who is asked to let another phone in must not read that they sign in.
+const (
+	ForLogin     = "login"
+	ForEnrolment = "enrolment"   // something is added to the account
+	ForDeal      = "transaction" // whatever approval data say
+)
+
 func purpose(r Request) string {
-	if len(r.Approval) > 0 {
-		return "transaction"
+	switch {
+	case len(r.Approval) > 0:
+		return ForDeal
+	case r.Purpose != "":
+		return r.Purpose
 	}
-	return "login"
+	return ForLogin
 }
 
 // Cancel ends an open request from the browser's side; one that is decided

@@ -25,6 +25,7 @@ func init() {
 			form.Number("polling_interval", "Seconds between polls", form.Default(3), form.Between(2, 5)),
 			form.Text("title", "Title of the message", form.MaxLen(100)),
 			form.Text("body", "Text of the message", form.MaxLen(200)),
+			form.Choice("purpose", "What it is for", []string{ForLogin, ForEnrolment}, form.Default(ForLogin), form.Help("Said on the phone and signed by it. With something to approve it is a transaction.")),
 			form.Object("approval_data", "What is approved", form.Help("At most 10 keys; shown on the phone.")),
 			form.Object("additional_data", "Data for the mobile journey"),
 			form.Boolean("unsigned_phones", "Ask phones that sign nothing", form.Default(false), form.Help("Phones of the cidaas SDKs. Their approval is one factor, and they choose one of four numbers whatever else is set.")),
@@ -55,6 +56,7 @@ type authenticateConfig struct {
 	PollingInterval int            `json:"polling_interval"`
 	Title           string         `json:"title"`
 	Body            string         `json:"body"`
+	Purpose         string         `json:"purpose"`
 	ApprovalData    map[string]any `json:"approval_data"`
 	AdditionalData  map[string]any `json:"additional_data"`
 	Unsigned        bool           `json:"unsigned_phones"`
@@ -236,7 +238,7 @@ func (s asking) ask(ctx context.Context, user directory.UserID, to Medium) (jour
 		Name: directory.NameKey(s.c.User), Mode: mode, Title: s.c.Title, Body: s.c.Body, Echo: s.Dev(),
 		Request: Request{
 			Journey: s.c.Journey, Version: version, AppName: s.AppName(), Client: s.Client(), ClientAs: s.ClientName(), Place: web.Place(from.Address),
-			Browser: web.Browser(from.UserAgent), Web: s.Journey(), Approval: s.c.ApprovalData, Extra: s.c.AdditionalData,
+			Browser: web.Browser(from.UserAgent), Web: s.Journey(), Purpose: s.c.Purpose, Approval: s.c.ApprovalData, Extra: s.c.AdditionalData,
 		},
 	})
 	if err != nil {
