@@ -120,3 +120,32 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+func TestJudge(t *testing.T) {
+	tab := &table{}
+	add := func(name, column string, values ...float64) {
+		for _, v := range values {
+			tab.add(name, column, "", v)
+		}
+	}
+	add(bare, machineColumn, 1000, 2000, 3000)
+	add("discovery documents, 32 at a time", sqliteColumn, 1400, 1, 9000)
+	add("discovery documents, 32 at a time", postgresColumn, 1398)
+	add("refreshes, 32 at a time", sqliteColumn, 600)
+	add("TOTP sign-ins over REST, 32 at a time: server CPU", sqliteColumn, 1.51)
+	var b strings.Builder
+	tab.judge(&b)
+	for _, want := range []string{
+		"at least 70 % of bare net/http requests, 32 at a time | SQLite | 70.0 % |",
+		"| PostgreSQL | 69.9 %, **missed** |",
+		"at least 600/s | SQLite | 600 |",
+		"at most 1.5 ms | SQLite | 1.51, **missed** |",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	if n := strings.Count(b.String(), "\n| ") - 1; n != 4 {
+		t.Errorf("%d rows were judged", n)
+	}
+}

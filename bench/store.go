@@ -34,10 +34,10 @@ type store struct {
 // openStores returns SQLite and, where there is one, PostgreSQL with a fresh
 // database, and how to remove that again.
 func openStores(ctx context.Context, o options, dir, binary string) ([]*store, func(), error) {
-	sqlite := &store{name: "SQLite", binary: binary, dir: filepath.Join(dir, "sqlite")}
+	sqlite := &store{name: sqliteColumn, binary: binary, dir: filepath.Join(dir, "sqlite")}
 	stores, cleanUp := []*store{sqlite}, func() {}
 	if o.Postgres != "" {
-		pg := &store{name: "PostgreSQL", binary: binary, dir: filepath.Join(dir, "postgres")}
+		pg := &store{name: postgresColumn, binary: binary, dir: filepath.Join(dir, "postgres")}
 		drop, err := pg.create(ctx, o.Postgres)
 		if err != nil {
 			return nil, nil, fmt.Errorf("PostgreSQL: %w", err)

@@ -17,8 +17,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/lockout"
 )
 
-// machineColumn is the column of what has no store.
-const machineColumn = "machine"
+// The columns; what has no store stands under the machine.
+const (
+	machineColumn  = "machine"
+	sqliteColumn   = "SQLite"
+	postgresColumn = "PostgreSQL"
+)
 
 // table collects a value a round for each row and column.
 type table struct {
@@ -199,6 +203,9 @@ func (t *table) write(ctx context.Context, o options) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nWritten by %s.\n\n- Machine: %s, %s.\n- Software: %s, Watchword %s%s.\n\n", title, by, cpuModel(), cores(), runtime.Version(), commit(ctx), engine(o))
 	t.print(&b)
+	if !o.onlyCrowd() {
+		t.judge(&b)
+	}
 	b.WriteString(text)
 	if err := os.WriteFile(o.Out, []byte(b.String()), 0o644); err != nil {
 		return err
@@ -243,7 +250,7 @@ for each sign-in among it) is not in the figures, but it takes from what the ser
 ## Again
 
 ` + "```" + `
-make bench                                              # everything, about a quarter of an hour
+make bench                                              # everything, about half an hour
 go run ./bench -short                                   # a look, about a minute
 go run ./bench -postgres postgres://user@127.0.0.1:5432 # on PostgreSQL as well
 go run ./bench -rounds 0 -crowd 1000000                 # sign-ins among a million users, into docs/crowd.md, about five minutes
