@@ -331,3 +331,58 @@ func TestWycheproofJWS(t *testing.T) {
 		t.Errorf("only %d vectors were run", run)
 	}
 }
+
+// TestSeenAgain: a signature that was checked is not checked again, and nothing
+// else about a token is taken from the first time: not a byte of it may differ,
+// and time, audience and type are judged anew.
+func TestSeenAgain(t *testing.T) {
+	w, k := newKeys(t)
+	for _, alg := range token.Algorithms {
+		jwt := sign(t, w, k, alg, nil)
+		for range 2 {
+			if claims, err := k.Verify(t.Context(), jwt, want); err != nil || claims["sub"] != "usr_1" {
+				t.Fatalf("%s: %v, %v", alg, claims, err)
+			}
+		}
+		for i := 0; i < len(jwt); i += 7 {
+			b := []byte(jwt)
+			if b[i]++; verify(t, k, string(b)) == nil {
+				t.Errorf("%s: byte %d may differ", alg, i)
+			}
+		}
+		parts := strings.Split(jwt, ".")
+		if verify(t, k, parts[0]+"."+parts[1]+".") == nil || verify(t, k, jwt+"=") == nil {
+			t.Errorf("%s: another signature of what was seen", alg)
+		}
+		for name, want := range map[string]token.Want{
+			"audience": {Issuer: want.Issuer, Audience: "other", Typ: want.Typ},
+			"issuer":   {Issuer: "https://other.example", Audience: want.Audience, Typ: want.Typ},
+			"type":     {Issuer: want.Issuer, Audience: want.Audience, Typ: "at+jwt"},
+		} {
+			if _, err := k.Verify(t.Context(), jwt, want); err == nil {
+				t.Errorf("%s: another %s", alg, name)
+			}
+		}
+		w.Pass(11 * time.Minute)
+		if verify(t, k, jwt) == nil {
+			t.Errorf("%s: good after its time", alg)
+		}
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	w := kittest.New(b)
+	k := token.New(w.DB)
+	if err := k.Ensure(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	jwt, err := k.Sign(b.Context(), "ES256", want.Typ, map[string]any{"iss": want.Issuer, "aud": want.Audience, "iat": w.Now().Unix(), "exp": w.Now().Add(time.Hour).Unix(), "sub": "usr_1"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := k.Verify(b.Context(), jwt, want); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
