@@ -167,11 +167,13 @@ func Revoke(ctx context.Context, tx *db.Tx, s Subject, id CredentialID) error {
 
 // Enrolled names what binds a user: the ids of credentials of any method and of
 // devices, also of those that are locked, for a lock must not open a way around
-// it. Enrolling more for a user who has any needs a proof of theirs (DESIGN
-// 2.20.1, security R40).
+// it, and the addresses that were verified (AddressID), for a code that is sent
+// there proves them. Enrolling more for a user who has any needs a proof of theirs
+// (DESIGN 2.20.1, security R40).
 func Enrolled(ctx context.Context, q db.Q, user directory.UserID) ([]string, error) {
 	rows, err := q.Query(ctx, `SELECT id FROM credentials WHERE user_id = $1
-		UNION ALL SELECT id FROM devices WHERE user_id = $1`, user)
+		UNION ALL SELECT id FROM devices WHERE user_id = $1
+		UNION ALL SELECT 'address/' || kind || '/' || value FROM identifiers WHERE user_id = $1 AND verified_at > 0 AND kind IN ('email', 'phone')`, user)
 	if err != nil {
 		return nil, err
 	}
@@ -185,6 +187,11 @@ func Enrolled(ctx context.Context, q db.Q, user directory.UserID) ([]string, err
 		out = append(out, id)
 	}
 	return out, rows.Err()
+}
+
+// AddressID is how Enrolled names an address, in its normalised spelling.
+func AddressID(kind directory.IdentifierKind, value string) string {
+	return "address/" + string(kind) + "/" + value
 }
 
 // alive reports whether the credential that a proof rests on may still be used.

@@ -150,7 +150,8 @@ func (x *Exec) Subject() directory.UserID { return x.run.Subject }
 
 // MayEnrol returns nil if this run may bind something to user: it proved the
 // user, or nothing could prove them yet but what this run itself bound (DESIGN
-// 2.20.1). Otherwise it returns fault.Denied. A run that was left open while
+// 2.20.1): they have no credential, no device and no address that was verified.
+// Otherwise it returns fault.Denied. A run that was left open while
 // somebody else enrolled loses the right.
 func (x *Exec) MayEnrol(ctx context.Context, user directory.UserID) error {
 	if user == "" {
@@ -179,9 +180,9 @@ func (x *Exec) MayEnrol(ctx context.Context, user directory.UserID) error {
 	return nil
 }
 
-// Enrolled says that this run bound the credential or device with this id, so
-// that what it bound first does not keep it from binding the rest. It counts for
-// nothing else: not for another user, nor for what somebody else bound.
+// Enrolled says that this run bound the credential or device with this id, or
+// verified the address (authn.AddressID), so that what it bound first does not
+// keep it from binding the rest. It counts for nothing else: not for another user, nor for what somebody else bound.
 func (x *Exec) Enrolled(id string) { x.run.Mine = append(x.run.Mine, id) }
 
 // User returns whom a setting means: what it names, or the run's own subject if

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -426,5 +427,65 @@ func (w *world) halfWay(t *testing.T, m member) {
 	p.post("password", url.Values{"username": {"ana"}, "password": {password}})
 	if b, err := json.Marshal(p.page); err != nil || strings.Contains(string(b), "code=") {
 		t.Errorf("a page after one factor leads on: %s", b)
+	}
+}
+
+// R40: whoever reads what is sent to an address has something to prove with, though
+// nothing is enrolled: knowing the address binds nothing to them, by any of the
+// journeys that come with the server, and a code does.
+func TestReg_R40_AVerifiedAddressIsSomethingToProveWith(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	const email = "iris@example.org"
+	u := c.want(t, 201, "POST /v1/users", map[string]any{"email": email})
+	c.want(t, 200, "POST /v1/auth/otp/send", map[string]any{"channel": "email", "identifier": email})
+	c.want(t, 202, "POST /v1/users/"+u["user_id"].(string)+"/emails/"+email+"/verify", map[string]any{})
+	bound := func() (n int) {
+		t.Helper()
+		if err := w.Kit.DB.QueryRow(t.Context(), `SELECT (SELECT COUNT(*) FROM credentials WHERE user_id = $1) + (SELECT COUNT(*) FROM devices WHERE user_id = $1)`, u["user_id"]).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if _, r := w.entered(t, "totp_registration", simulator.ClientInput, map[string]any{"email": email}); r.Type != simulator.Rejection || bound() != 0 {
+		t.Errorf("an authenticator app by the address alone: %+v, %d bound", r, bound())
+	}
+	b := w.browser(t)
+	if _, err := b.Start(t.Context(), "passwordless_passkey", nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Submit(t.Context(), "sign_up", map[string]any{}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := b.Submit(t.Context(), simulator.ClientInput, map[string]any{"email": email}); err != nil || r.Type != simulator.Rejection || bound() != 0 {
+		t.Errorf("a passkey by the address alone: %+v %v, %d bound", r, err, bound())
+	}
+	blind, err := simulator.New(simulator.Options{Server: w.URL, Client: "demo-native", Email: email, DeviceName: "Pixel 9", Keys: keys()[0], Now: w.Now,
+		Code: func(context.Context) (string, error) { return "000000", nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := blind.Register(t.Context()); err == nil || bound() != 0 {
+		t.Errorf("a phone by the address alone: %v, %d bound", err, bound())
+	}
+	if w.registered(t, email, 1); bound() == 0 {
+		t.Error("with the code that was mailed no phone was bound")
+	}
+}
+
+// A journey that verifies an address of the user it has just made goes on to bind
+// what it will: what this run did does not stand in its way.
+func TestVerifiedInTheSameRun(t *testing.T) {
+	w := newWorld(t)
+	w.publish(t, `{"id": "join", "name": "Join", "kind": "client", "start": "who", "nodes": {
+		"who": {"kind": "get_information", "config": {"form_id": "who", "output": "who", "fields": [{"name": "email"}]}, "next": {"success": "make"}},
+		"make": {"kind": "create_user", "config": {"email": {"expr": "who.email"}}, "next": {"success": "verify", "exists": "verify", "failure": "no"}},
+		"verify": {"kind": "code.verify_email", "config": {"user": {"expr": "who.email"}}, "next": {"success": "app", "failure": "no", "cancel": "no"}},
+		"app": {"kind": "totp.register", "config": {"user": {"expr": "who.email"}}, "next": {"success": "done", "failure": "no"}},
+		"done": {"kind": "complete"}, "no": {"kind": "reject"}}}`)
+	b, _ := w.entered(t, "join", simulator.ClientInput, map[string]any{"email": "new@example.org"})
+	r, err := b.Submit(t.Context(), simulator.ClientInput, map[string]any{"passcode": w.sentCode(t, "mail", "new@example.org", 1)})
+	if err != nil || r.Step != "transmit_platform_totp_registration" {
+		t.Errorf("after the address was verified: %+v, %v", r, err)
 	}
 }

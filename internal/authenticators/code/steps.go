@@ -242,6 +242,7 @@ func (a asking) judge(ctx context.Context, m memo, typed string) (journey.Next, 
 		return journey.Judge(a.Exec, err)
 	}
 	if a.verifies {
+		a.Enrolled(authn.AddressID(kind, m.To))
 		return journey.Go(journey.Success), a.Audit(ctx, "user.address_verified", "", map[string]any{"channel": string(a.method)})
 	}
 	return journey.Judge(a.Exec, a.Prove(p))
