@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -316,6 +317,32 @@ func Recheck(ctx context.Context, q db.Q, p Proof) error {
 		}
 	}
 	return usable(ctx, q, s)
+}
+
+// endedLife is how long the end of a user's sessions is remembered: longer than
+// any sign-in takes that had begun before.
+const endedLife = 30 * time.Minute
+
+// SessionsEnded notes that the sessions of a user were ended, in an application
+// or, if app is empty, in all: a sign-in that was not finished by then is none.
+func SessionsEnded(ctx context.Context, tx *db.Tx, app apps.ID, user directory.UserID) error {
+	_, err := tx.Exec(ctx, `INSERT INTO used_ids (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`, endedName(tx, app, user), tx.Now().Add(endedLife))
+	return err
+}
+
+// Ended is when the sessions of a user were last ended, as far as that matters to
+// a sign-in that is not finished; zero if they were not.
+func Ended(ctx context.Context, q db.Q, app apps.ID, user directory.UserID) (time.Time, error) {
+	var until time.Time
+	err := q.QueryRow(ctx, `SELECT COALESCE(MAX(expires_at), 0) FROM used_ids WHERE id IN ($1, $2)`, endedName(q, app, user), endedName(q, "", user)).Scan(db.Time(&until))
+	if err != nil || until.IsZero() {
+		return time.Time{}, err
+	}
+	return until.Add(-endedLife), nil
+}
+
+func endedName(q db.Q, app apps.ID, user directory.UserID) string {
+	return q.Vault().Hash("used/ended", string(app)+"/"+string(user))
 }
 
 // usable returns fault.Denied if the device of s may not act for its user any

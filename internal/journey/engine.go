@@ -185,6 +185,9 @@ func (e *Engine) StartIn(ctx context.Context, tx *db.Tx, s StartRequest) (Reply,
 	if err := r.carry(s.Proofs); err != nil {
 		return Reply{}, err
 	}
+	if err := r.attend(ctx, tx); err != nil {
+		return Reply{}, err
+	}
 	r.Test = g.version < 0
 	r.enter(g.Start)
 	if err := e.advance(ctx, tx, r, nil, s.Caller, nil); err != nil {

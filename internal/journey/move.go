@@ -18,6 +18,11 @@ import (
 // or the run ends.
 func (e *Engine) advance(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller Caller, done *prepared) error {
 	r.Turn = "trn_" + rand.Text()
+	if out, err := r.signedOut(ctx, tx); err != nil {
+		return err
+	} else if out {
+		return e.end(ctx, tx, r, End{Reason: "denied", Message: "This sign-in does not count any more. Start again."}, &Exec{Tx: tx, Q: tx, Caller: caller, run: r, engine: e})
+	}
 	before := r.Subject
 	for range maxMoves {
 		next, x, err := e.visit(ctx, tx, r, a, caller, done)
@@ -28,11 +33,14 @@ func (e *Engine) advance(ctx context.Context, tx *db.Tx, r *run, a *Answer, call
 		switch {
 		case next.pause:
 			r.Paused = true
-			return nil
+			return r.attend(ctx, tx)
 		case next.prompt != nil:
 			r.Prompt, r.Problem = next.prompt, next.problem
 			if next.memo != nil {
 				r.Memo = []byte(db.Text(next.memo))
+			}
+			if err := r.attend(ctx, tx); err != nil {
+				return err
 			}
 			return e.bound(ctx, tx, r, before, caller)
 		case next.sub != nil:
@@ -55,6 +63,25 @@ func (e *Engine) advance(ctx context.Context, tx *db.Tx, r *run, a *Answer, call
 		}
 	}
 	return e.end(ctx, tx, r, End{Reason: "loop", Message: "This journey goes in circles."}, &Exec{Tx: tx, Q: tx, Caller: caller, run: r, engine: e})
+}
+
+// attend notes when the sessions of whom the run has proven were last ended: also
+// by this very move, which may have changed a password.
+func (r *run) attend(ctx context.Context, q db.Q) (err error) {
+	if len(r.Proofs) > 0 {
+		r.SignedOut, err = authn.Ended(ctx, q, r.App, r.Proofs[0].User())
+	}
+	return err
+}
+
+// signedOut reports whether that happened since: what was proven before counts no
+// more, for it may be what somebody else knew (security R50).
+func (r *run) signedOut(ctx context.Context, q db.Q) (bool, error) {
+	if len(r.Proofs) == 0 {
+		return false, nil
+	}
+	at, err := authn.Ended(ctx, q, r.App, r.Proofs[0].User())
+	return at.After(r.SignedOut), err
 }
 
 // bound limits the runs about one user from one address (J9).

@@ -48,7 +48,8 @@ type run struct {
 	Device       directory.DeviceID `json:"device,omitempty"`
 	Levels       []string           `json:"levels,omitempty"`
 	Proofs       []authn.Proof      `json:"-"`
-	Sealed       []byte             `json:"proofs,omitempty"` // Proofs, as authn packs them
+	Sealed       []byte             `json:"proofs,omitempty"`    // Proofs, as authn packs them
+	SignedOut    time.Time          `json:"signed_out,omitzero"` // when the sessions of whom they prove were last ended
 	Claims       map[string]any     `json:"claims,omitempty"`
 	Approvals    []Approval         `json:"approvals,omitempty"`
 	Evidence     map[string]any     `json:"evidence,omitempty"`

@@ -420,6 +420,9 @@ func (p *Provider) prove(ctx context.Context, tx *db.Tx, r *record, track string
 	if r.State != open || subtle.ConstantTimeCompare([]byte(r.Body.Track), []byte(track)) != 1 {
 		return Nothing, gone
 	}
+	if err := r.stands(ctx, tx); err != nil {
+		return Nothing, err
+	}
 	ps, err := fn(ctx, tx)
 	if err != nil {
 		return Nothing, err
@@ -430,12 +433,28 @@ func (p *Provider) prove(ctx context.Context, tx *db.Tx, r *record, track string
 	all := append(slices.Clone(r.Proofs), ps...)
 	if !authn.Reaches(authn.ACR(all), r.Body.Params.ACR) {
 		r.Proofs, r.Body.User, r.Body.Second = all, ps[0].User(), ""
+		if r.Body.Ended, err = authn.Ended(ctx, tx, ps[0].App(), ps[0].User()); err != nil {
+			return Nothing, err
+		}
 		if r.Body.Track == "" {
 			r.Body.Track = rand.Text()
 		}
 		return Login, r.move(ctx, tx, open)
 	}
 	return Nothing, p.decide(ctx, tx, r, all, journey.End{OK: true})
+}
+
+// stands refuses what is left to prove once the user's sessions were ended: what
+// the request keeps was proven before (security R50).
+func (r *record) stands(ctx context.Context, q db.Q) error {
+	if len(r.Proofs) == 0 {
+		return nil
+	}
+	at, err := authn.Ended(ctx, q, r.Proofs[0].App(), r.Proofs[0].User())
+	if err == nil && at.After(r.Body.Ended) {
+		err = refuse("access_denied", "This sign-in does not count any more. Start again.")
+	}
+	return err
 }
 
 // Half is who has proven something for a request that needs more.
@@ -461,8 +480,11 @@ func (p *Provider) HoldHalf(ctx context.Context, a Ask, h *Held, handle string) 
 		return half, false, err
 	}
 	r := record{Kind: kindAuthorize, Client: a.Client.ID, Body: body{Params: a.Params, User: h.Session.User, Track: rand.Text()}, Proofs: h.Session.Proofs}
-	err = p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+	err = p.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
 		if err := recheck(ctx, tx, r.Proofs); err != nil {
+			return err
+		}
+		if r.Body.Ended, err = authn.Ended(ctx, tx, a.App.ID, h.Session.User); err != nil {
 			return err
 		}
 		if err := r.put(ctx, tx, handle, RequestLife); err != nil {

@@ -341,9 +341,6 @@ func revokeAll(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID
 	if err != nil {
 		return err
 	}
-	if err := endedNow(ctx, tx, app, user); err != nil {
-		return err
-	}
 	return takeBack(ctx, tx, app, user, keep)
 }
 

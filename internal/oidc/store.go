@@ -62,6 +62,7 @@ type body struct {
 	// next factor.
 	Track  string            `json:"track,omitempty"`
 	Second authn.ChallengeID `json:"second,omitempty"`
+	Ended  time.Time         `json:"ended,omitzero"` // when the user's sessions were last ended, before that proof
 }
 
 // gone is the answer to a handle that opens nothing, late to one whose time is

@@ -12,7 +12,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
-	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/session"
 )
@@ -86,30 +85,13 @@ func (p *Provider) Trade(ctx context.Context, c apps.Client, app apps.App, code 
 	return session.UserTokens(ctx, p.Keys, p.Kit.URL, s, p.Kit.DB.Now(), nil)
 }
 
-// endedNow notes that all sessions of a user were ended, for as long as a code of
-// before could still be traded.
-func endedNow(ctx context.Context, tx *db.Tx, app apps.ID, user directory.UserID) error {
-	_, err := tx.Exec(ctx, `INSERT INTO used_ids (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`, endedName(tx, app, user), tx.Now().Add(CodeLife))
-	return err
-}
-
-func endedName(q db.Q, app apps.ID, user directory.UserID) string {
-	return q.Vault().Hash("used/ended", string(app)+"/"+string(user))
-}
-
 // stands returns errGrant if all sessions of the user were ended after the journey.
 func (j journeyCode) stands(ctx context.Context, q db.Q, user directory.UserID) error {
-	for _, app := range []apps.ID{"", j.App} {
-		var until time.Time
-		err := q.QueryRow(ctx, `SELECT expires_at FROM used_ids WHERE id = $1`, endedName(q, app, user)).Scan(db.Time(&until))
-		if err != nil && !fault.Is(db.None(err, "end"), fault.NotFound) {
-			return err
-		}
-		if err == nil && j.At.Before(until.Add(-CodeLife)) {
-			return errGrant
-		}
+	at, err := authn.Ended(ctx, q, j.App, user)
+	if err == nil && j.At.Before(at) {
+		return errGrant
 	}
-	return nil
+	return err
 }
 
 func openJourneyCode(q db.Q, code string) (journeyCode, []authn.Proof, error) {

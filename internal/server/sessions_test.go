@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/simulator"
 )
 
 // user is somebody who signed in through the back end.
@@ -213,4 +215,101 @@ func TestUnfinished(t *testing.T) {
 		t.Errorf("sessions: %v", list)
 	}
 	w.person(t).open(c.request(nil)).passes(w).came(c) // and anew
+}
+
+// TestHalfDone: a sign-in that stood half-way when somebody signed out everywhere,
+// or changed the password that it began with, gets nowhere; one that changes the
+// password itself goes on, and so does one of a session that stays (R50).
+func TestHalfDone(t *testing.T) {
+	w := newWorld(t)
+	back := w.rest(t)
+	back.want(t, 200, "PATCH /v1/applications/demo/auth-methods/password", map[string]any{"checkHibp": false})
+	w.publish(t, `{"id": "terms", "name": "Terms", "kind": "client", "start": "pass", "nodes": {
+		"pass": {"kind": "password.authenticate", "config": {"user": "ada@example.org"}, "next": {"success": "say", "failure": "no", "password_expired": "no"}},
+		"say": {"kind": "information", "config": {"text": "New terms"}, "next": {"success": "end"}},
+		"end": {"kind": "complete"}, "no": {"kind": "reject"}}}`)
+	w.publish(t, `{"id": "renew", "name": "Renew", "kind": "client", "start": "pass", "nodes": {
+		"pass": {"kind": "password.authenticate", "config": {"user": "ada@example.org"}, "next": {"success": "new", "failure": "no", "password_expired": "no"}},
+		"new": {"kind": "password.register", "next": {"success": "say", "failure": "no"}},
+		"say": {"kind": "information", "config": {"text": "Done"}, "next": {"success": "end"}},
+		"end": {"kind": "complete"}, "no": {"kind": "reject"}}}`)
+	password := w.Dev.Facts.User.Password
+	begin := func(journey string) *simulator.Browser {
+		t.Helper()
+		b := w.browser(t)
+		if _, err := b.Start(t.Context(), journey, nil); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := b.Submit(t.Context(), simulator.ClientInput, map[string]any{"password": password}); err != nil || r.Type != simulator.InputRequired || r.ErrorCode != "" {
+			t.Fatalf("%s: %+v, %v", journey, r, err)
+		}
+		return b
+	}
+	on := func(b *simulator.Browser, data map[string]any) simulator.Response {
+		t.Helper()
+		w.Pass(time.Second)
+		r, err := b.Submit(t.Context(), simulator.ClientInput, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	user := string(w.ada(t).ID)
+	if r := on(begin("terms"), nil); r.Type != simulator.Success {
+		t.Fatalf("undisturbed: %+v", r)
+	}
+	for how, do := range map[string]func(){
+		"signed out everywhere": func() { back.want(t, 200, "DELETE /v1/users/"+user+"/sessions", nil) },
+		"another password": func() {
+			password = "wide-badger-under-7-bridges"
+			back.want(t, 201, "PUT /v1/users/"+user+"/password", map[string]any{"password": password, "force_replace": false})
+		},
+	} {
+		ends, binds := begin("terms"), begin("renew")
+		w.Pass(time.Second)
+		do()
+		if r := on(ends, nil); r.Type != simulator.Rejection {
+			t.Errorf("%s, and finished: %+v", how, r)
+		}
+		if r := on(binds, map[string]any{"new_password": "what-the-thief-wants-1"}); r.Type != simulator.Rejection {
+			t.Errorf("%s, and enrolled: %+v", how, r)
+		}
+		if r := on(begin("terms"), nil); r.Type != simulator.Success {
+			t.Errorf("%s, and anew: %+v", how, r)
+		}
+	}
+	b := begin("renew")
+	if r := on(b, map[string]any{"new_password": "small-heron-beside-9-lakes"}); r.Type != simulator.InputRequired {
+		t.Fatalf("%+v", r)
+	}
+	if r := on(b, nil); r.Type != simulator.Success {
+		t.Errorf("who changed their own password does not go on: %+v", r)
+	}
+}
+
+// TestCidaasHalfDone is TestHalfDone at the cidaas door.
+func TestCidaasHalfDone(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	mails := 0
+	finish := func(between func()) map[string]any {
+		t.Helper()
+		mails++
+		request := v.wants(authn.AAL2)
+		_, half := v.finish(request, "PASSWORD", v.byPassword(request))
+		w.Pass(time.Minute)
+		between()
+		b := v.begin("EMAIL", request, map[string]any{"sub": half["sub"]})
+		v.want("POST", "/verification-srv/v2/authenticate/authenticate/EMAIL", map[string]any{"exchange_id": exchangeOf(b), "pass_code": w.sentCode(t, "mail", "ada@example.org", mails)})
+		_, out := v.do("POST", "/login-srv/precheck/continue/sdk/"+half["track_id"].(string), map[string]any{"track_id": half["track_id"]})
+		data, _ := out["data"].(map[string]any)
+		return data
+	}
+	if data := finish(func() {}); data["code"] == nil {
+		t.Errorf("undisturbed: %v", data)
+	}
+	w.Pass(time.Minute)
+	if data := finish(func() { w.rest(t).want(t, 200, "DELETE /v1/users/"+string(w.ada(t).ID)+"/sessions", nil) }); data["code"] != nil {
+		t.Errorf("finished after signing out everywhere: %v", data)
+	}
 }

@@ -184,7 +184,8 @@ func EndOne(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, u
 }
 
 // EndAll ends every session of a user in an application, or in the tenant if app
-// is empty, with everything that was to outlive it (OnEndAll), and says how many.
+// is empty, with everything that was to outlive it (OnEndAll) and the sign-ins that
+// are not finished, and says how many.
 func EndAll(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, user directory.UserID) (int64, error) {
 	return endAll(ctx, tx, tenant, app, user, "")
 }
@@ -207,6 +208,9 @@ func endAll(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, u
 		if err := s.farewell(ctx, tx); err != nil {
 			return 0, err
 		}
+	}
+	if err := authn.SessionsEnded(ctx, tx, app, user); err != nil {
+		return 0, err
 	}
 	for _, fn := range enders {
 		if err := fn(ctx, tx, tenant, app, user, keep); err != nil {
