@@ -64,6 +64,60 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// TestImportedCosts: whoever brings hashes along cannot keep the server from
+// everybody else. What one costs is bounded in every direction, and of those that
+// cost much one is judged at a time.
+func TestImportedCosts(t *testing.T) {
+	b := func(n int) string { return b64(make([]byte, n)) }
+	for name, hash := range map[string]string{
+		"pbkdf2 that derives kilobytes":      "$pbkdf2-sha512$i=2000000$c2FsdA$" + b(600),
+		"pbkdf2 that derives two blocks":     "$pbkdf2-sha256$i=2000000$c2FsdA$" + b(64),
+		"pbkdf2 with a sum of 40 kilobytes":  "$pbkdf2-sha256$i=1000$c2FsdA$" + b(40<<10),
+		"scrypt that takes half a gigabyte":  "$scrypt$ln=18,r=16,p=1$TmFDbA$" + b(32),
+		"argon2id that goes over four":       "$argon2id$v=19$m=262144,t=16,p=1$c29tZXNhbHQ$" + b(32),
+		"argon2id with a salt of a megabyte": "$argon2id$v=19$m=65536,t=2,p=1$" + b(1<<20) + "$" + b(32),
+	} {
+		if _, err := Imported(hash); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	for hash, slow := range map[string]bool{
+		"$argon2id$v=19$m=262144,t=3,p=1$c29tZXNhbHQ$" + b(32):         true, // libsodium's moderate
+		"$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$" + b(32):          false,
+		"$scrypt$ln=17,r=8,p=1$TmFDbA$" + b(32):                        true,
+		"$pbkdf2-sha512$i=210000$c2FsdA$" + b(64):                      false,
+		"$2b$14$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW": true,
+		"$2b$10$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW": false,
+	} {
+		if h, err := parse(hash); err != nil || h.heavy != slow {
+			t.Errorf("%s: heavy %v, %v", hash, h.heavy, err)
+		}
+	}
+	inside, most := 0, 0
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			err := slow(t.Context(), func() {
+				mu.Lock()
+				inside++
+				most = max(most, inside)
+				mu.Unlock()
+				runtime.Gosched()
+				mu.Lock()
+				inside--
+				mu.Unlock()
+			}, heavy)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if all.Wait(); most != 1 {
+		t.Errorf("%d costly ones at a time", most)
+	}
+}
+
 // TestNoTruncation: passwords that differ in their last byte never fit one
 // another (security R33).
 func TestNoTruncation(t *testing.T) {
