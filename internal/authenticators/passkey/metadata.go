@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"os"
 	"slices"
@@ -73,7 +74,7 @@ func vouchedFor(path, aaguid string, now time.Time) (model, bool, error) {
 	if !have || !l.at.Equal(info.ModTime()) || l.size != info.Size() {
 		l = listed{at: info.ModTime(), size: info.Size()}
 		var text []byte
-		if text, l.err = os.ReadFile(path); l.err == nil {
+		if text, l.err = readList(path, info); l.err == nil {
 			l.catalogue, l.err = readModels(text, metadataRoots, now)
 		}
 		lists.by[path] = l
@@ -83,6 +84,23 @@ func vouchedFor(path, aaguid string, now time.Time) (model, bool, error) {
 	}
 	m, ok := l.by[strings.ToLower(aaguid)]
 	return m, ok, l.err
+}
+
+// maxList is how large a list may be: the service's has some megabytes.
+const maxList = 64 << 20
+
+// readList reads a file, and nothing else that has a path: a device or a file of
+// /proc would never end, or keep everybody waiting who registers a passkey.
+func readList(path string, info os.FileInfo) ([]byte, error) {
+	if !info.Mode().IsRegular() || info.Size() == 0 || info.Size() > maxList {
+		return nil, errors.New("the list of authenticator models is no file of at most 64 MiB")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, info.Size()))
 }
 
 // readModels reads a signed list. Its certificate must lead to one of roots and be

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -200,6 +201,34 @@ func TestMetadata(t *testing.T) {
 			if _, err := each.attested(c, res); err == nil {
 				t.Errorf("%s, of a model that is not safe: taken", name)
 			}
+		}
+	}
+}
+
+// TestListIsAFile: a path that leads to something else than a file of a size that
+// a list has keeps nobody waiting and takes no memory.
+func TestListIsAFile(t *testing.T) {
+	dir := t.TempDir()
+	pipe, huge := filepath.Join(dir, "pipe"), filepath.Join(dir, "huge")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(huge, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(huge, maxList+1); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, dir, "/dev/null", huge} {
+		said := make(chan error, 1)
+		go func() { _, _, err := vouchedFor(path, "", then); said <- err }()
+		select {
+		case err := <-said:
+			if err == nil || !strings.Contains(err.Error(), "no file of at most") {
+				t.Errorf("%s: %v", path, err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s keeps everybody waiting", path)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,6 +116,32 @@ func TestImportedCosts(t *testing.T) {
 	}
 	if all.Wait(); most != 1 {
 		t.Errorf("%d costly ones at a time", most)
+	}
+}
+
+// TestBreachedFileIsAFile: a path that leads to something else than a list of
+// hashes costs neither memory nor anybody's sign-in.
+func TestBreachedFileIsAFile(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long := filepath.Join(dir, "long")
+	if err := os.WriteFile(long, []byte(strings.Repeat("A", 1<<20)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, dir, "/dev/null", long} {
+		said := make(chan error, 1)
+		go func() { _, err := inFile(path, strings.Repeat("A", 40)); said <- err }()
+		select {
+		case err := <-said:
+			if err == nil {
+				t.Errorf("%s was read", path)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s keeps everybody waiting", path)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/url"
 	"os"
@@ -181,30 +182,44 @@ func inRange(ctx context.Context, base, hash string) (bool, error) {
 	return false, nil
 }
 
+// maxLine is more than any line of such a file has; a file that has longer ones is
+// another, and is not read into memory.
+const maxLine = 256
+
+func tooLong(had, err error) error {
+	if err == nil || err == io.EOF {
+		return had
+	}
+	return err
+}
+
 // inFile searches a file of "HASH:COUNT" lines that is sorted by hash.
 func inFile(path, hash string) (bool, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() { // whatever else has a path may never end, or never begin
+		err = errors.New("the list of leaked passwords is no file")
+	}
+	if err != nil {
+		return false, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return false, err
-	}
+	size := info.Size()
 	var bad error
 	lineAt := func(at int64) string { // the first whole line at or after at
-		r := bufio.NewReader(io.NewSectionReader(f, at, size-at))
+		r := bufio.NewReaderSize(io.NewSectionReader(f, at, size-at), maxLine)
 		if at > 0 {
-			if _, err := r.ReadString('\n'); err != nil {
+			if _, err := r.ReadSlice('\n'); err != nil {
+				bad = tooLong(bad, err)
 				return ""
 			}
 		}
-		line, err := r.ReadString('\n')
-		if err != nil && err != io.EOF {
-			bad = err
-		}
-		return strings.ToUpper(strings.TrimSpace(line))
+		line, err := r.ReadSlice('\n')
+		bad = tooLong(bad, err)
+		return strings.ToUpper(strings.TrimSpace(string(line)))
 	}
 	at := sort.Search(int(size), func(i int) bool { l := lineAt(int64(i)); return l == "" || l >= hash })
 	for _, from := range []int64{0, int64(at)} {
