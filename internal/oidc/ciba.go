@@ -311,7 +311,7 @@ func (b backchannel) pose(ctx context.Context, p *Provider) (Backchannel, error)
 			return fmt.Errorf("mobile journey %s: %w", name, err)
 		}
 		ch, err := push.Begin(ctx, tx, push.Asked{
-			Subject: subject, To: push.Own(b.device), Once: "ciba/" + named(tx, handle), Mode: push.Off, Body: b.message, Life: b.life, Echo: p.Kit.Dev,
+			Subject: subject, To: push.Own(b.device), Once: "ciba/" + named(tx, handle), Proven: true, Mode: push.Off, Body: b.message, Life: b.life, Echo: p.Kit.Dev,
 			Request: push.Request{Journey: name, Version: version, AppName: b.app.Name, Client: b.client.ID, ClientAs: b.client.Name, Place: "a request of " + b.client.Name, Browser: "no browser", Web: "ciba", Approval: b.shown},
 		})
 		if err != nil {

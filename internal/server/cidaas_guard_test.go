@@ -523,3 +523,59 @@ func TestCidaasTiming(t *testing.T) {
 		}
 	}
 }
+
+// TestCidaasPushBombing: what an application sets against phones that ring for
+// nothing counts at this door, too (R48): another proof first, and a pause after
+// several denials.
+func TestCidaasPushBombing(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	phone, sub := v.enrolled()
+	set := func(doc map[string]any) {
+		t.Helper()
+		w.do(t, func(tx *db.Tx) error {
+			return authn.Adjust(t.Context(), tx, authn.Place{Tenant: "default", App: "demo"}, "push", doc)
+		})
+	}
+	begin := func(request string, who map[string]any) (int, map[string]any) {
+		t.Helper()
+		in := map[string]any{"usage_type": "PASSWORDLESS_AUTHENTICATION", "request_id": request}
+		for k, x := range who {
+			in[k] = x
+		}
+		return v.do("POST", "/verification-srv/authentication/push/initiation", in)
+	}
+	rings := func() bool {
+		t.Helper()
+		code, _ := v.do("POST", "/verification-srv/v2/setup/device/pending/auth/list", phone.with(map[string]any{"sub": sub}))
+		return code == 200
+	}
+	ada := map[string]any{"email": "ada@example.org"}
+	set(map[string]any{"needs_proof": true})
+	code, said := begin(v.request(), ada)
+	nobody, other := begin(v.request(), map[string]any{"email": "nobody@example.org"})
+	if rings() || code != nobody || len(said) != len(other) {
+		t.Errorf("a name alone: rings %v, %d %v, for nobody %d %v", rings(), code, said, nobody, other)
+	}
+	request := v.wants(authn.AAL2)
+	_, half := v.finish(request, "PASSWORD", v.byPassword(request))
+	if begin(request, map[string]any{"sub": half["sub"]}); !rings() {
+		t.Error("after a password it does not ring")
+	}
+	set(map[string]any{"needs_proof": false, "backoff_after": 3})
+	for n := range 3 {
+		code, out := begin(v.request(), ada)
+		if code != 200 {
+			t.Fatalf("request %d: %d %v", n, code, out)
+		}
+		data, _ := out["data"].(map[string]any)
+		v.want("POST", "/verification-srv/authentication/push/deny", phone.with(map[string]any{"exchange_id": exchangeOf(data), "reason": "no"}))
+	}
+	if code, out := begin(v.request(), ada); code != 429 || rings() {
+		t.Errorf("at once after three denials: %d %v, rings %v", code, out, rings())
+	}
+	w.Pass(31 * time.Second)
+	if code, out := begin(v.request(), ada); code != 200 || !rings() {
+		t.Errorf("after the pause: %d %v", code, out)
+	}
+}

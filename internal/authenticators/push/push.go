@@ -117,6 +117,7 @@ type Asked struct {
 	To      Medium        // whom to ask; nobody's for a decoy
 	Once    string        // the visit that asks
 	Name    string        // under which a decoy is limited and slotted
+	Proven  bool          // the user was proven by something else, or a client that said who it is vouches for the asking
 	Mode    string        // empty: the application's setting
 	Title   string
 	Body    string
@@ -127,13 +128,21 @@ type Asked struct {
 
 // Begin poses a request and tells the phone, both or neither. Whatever open
 // request the user had in the application is cancelled by it (P8). It returns
-// fault.Limited if the user was asked too often; a decoy is limited alike.
+// fault.Limited if the user was asked too often, a decoy alike, or denied several
+// a moment ago. Where the application wants another proof first, whoever was not
+// proven is asked like anybody, and no phone rings.
 func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 	var set settings
 	if err := authn.Settings(ctx, tx, a.Subject.App, Kind, &set); err != nil {
 		return Challenge{}, err
 	}
+	if set.NeedsProof && !a.Proven && !a.Request.Here { // a phone that asks by itself is not made to ring
+		a.Subject.User, a.To = "", Medium{}
+	}
 	a.Subject.Kind, a.Subject.Device = Kind, directory.DeviceID(a.To.ID)
+	if err := set.slow(ctx, tx, a.Subject); err != nil {
+		return Challenge{}, err
+	}
 	who := string(a.Subject.User)
 	if who == "" {
 		who = "?" + a.Name
@@ -159,6 +168,23 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 		return c, err
 	}
 	return c, tell(ctx, tx, c, a, first(a.Title, set.Title), first(a.Body, set.Body))
+}
+
+// slow makes who denied several requests wait before the next one (P8): 30
+// seconds at first, then twice as long with each further denial.
+func (set settings) slow(ctx context.Context, q db.Q, s authn.Subject) error {
+	if s.User == "" || set.BackoffAfter == 0 {
+		return nil
+	}
+	n, last, err := authn.DeniedSince(ctx, q, s, q.Now().Add(-10*time.Minute))
+	if err != nil || n < set.BackoffAfter {
+		return err
+	}
+	pause := 30 * time.Second << min(n-set.BackoffAfter, 4)
+	if left := last.Add(pause).Sub(q.Now()); left > 0 {
+		return fault.New(fault.Limited, "Too many requests. Wait and try again.").After(left)
+	}
+	return nil
 }
 
 // tell sends the message: an opaque id and words that name nobody (P6, R92).

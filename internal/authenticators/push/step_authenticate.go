@@ -210,9 +210,6 @@ func (s asking) choose(ctx context.Context) (journey.Next, error) {
 
 // ask poses the request.
 func (s asking) ask(ctx context.Context, user directory.UserID, to Medium) (journey.Next, error) {
-	if err := s.slow(ctx, user); err != nil {
-		return journey.Judge(s.Exec, err)
-	}
 	version := int64(0)
 	if user != "" {
 		_, v, err := journey.Newest(ctx, s.Q, s.Tenant(), s.c.Journey)
@@ -235,7 +232,7 @@ func (s asking) ask(ctx context.Context, user directory.UserID, to Medium) (jour
 	from := s.Started()
 	ch, err := Begin(ctx, s.Tx, Asked{
 		Subject: authn.Subject{Tenant: s.Tenant(), App: s.App(), User: user}, To: to, Once: fmt.Sprintf("push/%s/%d", s.Once(), s.m.Sent),
-		Name: directory.NameKey(s.c.User), Mode: mode, Title: s.c.Title, Body: s.c.Body, Echo: s.Dev(),
+		Name: directory.NameKey(s.c.User), Proven: user != "" && s.Proven() == user, Mode: mode, Title: s.c.Title, Body: s.c.Body, Echo: s.Dev(),
 		Request: Request{
 			Journey: s.c.Journey, Version: version, AppName: s.AppName(), Client: s.Client(), ClientAs: s.ClientName(), Place: web.Place(from.Address),
 			Browser: web.Browser(from.UserAgent), Web: s.Journey(), Purpose: s.c.Purpose, Approval: s.c.ApprovalData, Extra: s.c.AdditionalData,
@@ -247,24 +244,6 @@ func (s asking) ask(ctx context.Context, user directory.UserID, to Medium) (jour
 	s.m.Request, s.m.Device, s.m.Trouble = ch.ID, directory.DeviceID(to.ID), false
 	s.m.Sent++
 	return s.wait(ch, to), s.Audit(ctx, "push.requested", "", map[string]any{"request": string(ch.ID), "mode": ch.Data.Mode})
-}
-
-// slow makes who denied several requests wait before the next one (P8): 30
-// seconds at first, then twice as long with each further denial.
-func (s asking) slow(ctx context.Context, user directory.UserID) error {
-	if user == "" || s.set.BackoffAfter == 0 {
-		return nil
-	}
-	sub := authn.Subject{Kind: Kind, Tenant: s.Tenant(), App: s.App(), User: user}
-	n, last, err := authn.DeniedSince(ctx, s.Q, sub, s.Now().Add(-10*time.Minute))
-	if err != nil || n < s.set.BackoffAfter {
-		return err
-	}
-	pause := 30 * time.Second << min(n-s.set.BackoffAfter, 4)
-	if left := last.Add(pause).Sub(s.Now()); left > 0 {
-		return fault.New(fault.Limited, "Too many requests. Wait and try again.").After(left)
-	}
-	return nil
 }
 
 func (s asking) resend(ctx context.Context) (journey.Next, error) {

@@ -198,7 +198,7 @@ func (d Door) initiatePhone(r *http.Request, in body, b begun) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ask := push.Asked{Subject: authn.Subject{Tenant: b.ask.App.Tenant, App: b.ask.App.ID, User: b.user}, To: phone, Once: "cidaas/" + rand.Text(), Name: directory.NameKey(b.typed), Mode: push.Choose4, Echo: d.Kit.Dev,
+	ask := push.Asked{Subject: authn.Subject{Tenant: b.ask.App.Tenant, App: b.ask.App.ID, User: b.user}, To: phone, Once: "cidaas/" + rand.Text(), Name: directory.NameKey(b.typed), Proven: b.half, Mode: push.Choose4, Echo: d.Kit.Dev,
 		Request: push.Request{AppName: b.ask.App.Name, Client: b.ask.Client.ID, ClientAs: b.ask.Client.Name, Place: b.from, Browser: b.agent, Web: "cidaas", Here: here,
 			Party: b.flow.Party, Masked: b.flow.Masked, As: b.flow.As}}
 	if b.m.Kind != push.Kind {
