@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/db"
@@ -116,7 +118,8 @@ func prepared(ctx context.Context, q db.Q, tenant, app, kind, name string, doc m
 
 // SaveProvider creates or replaces the provider of this kind and name, sealed.
 // app is empty for the whole tenant. A secret that doc leaves out keeps its
-// stored value, so a form need never show it. Web Push keys belong to the tenant
+// stored value, so a form need never show it, unless it would be shown to somebody
+// else than before. Web Push keys belong to the tenant
 // alone, under the name "default". What is wrong with doc is fault.Invalid.
 func SaveProvider(ctx context.Context, tx *db.Tx, tenant, app, kind, name string, doc map[string]any) error {
 	config, have, err := prepared(ctx, tx, tenant, app, kind, name, doc)
@@ -214,11 +217,33 @@ func withSecrets(f form.Form, doc map[string]any, have Provider) (map[string]any
 		return nil, fmt.Errorf("reading provider %s: %w", have.Name, err)
 	}
 	for _, field := range f {
-		if v := out[field.Name]; field.Type == "secret" && (v == nil || v == "") && stored[field.Name] != nil {
+		if v := out[field.Name]; field.Type == "secret" && (v == nil || v == "") && text(stored, field.Name) != "" {
+			if moved(f, stored, out) {
+				return nil, fault.New(fault.Invalid, "%s: say it again. It was for another address, and would be shown to this one.", field.Label)
+			}
 			out[field.Name] = stored[field.Name]
 		}
 	}
 	return out, nil
+}
+
+// whither are the fields that say to whom a provider's secrets are shown: another
+// port of the same host has the same certificate.
+var whither = []string{"url", "host"}
+
+// moved reports whether a provider's secrets would go somewhere else: whoever may
+// set where must not learn by that what they may not read (security R76).
+func moved(f form.Form, was, now map[string]any) bool {
+	return slices.ContainsFunc(f, func(field form.Field) bool {
+		at := func(doc map[string]any) string {
+			v := doc[field.Name]
+			if v == nil || v == "" {
+				v = field.Default
+			}
+			return strings.ToLower(strings.TrimSuffix(fmt.Sprint(v), "/"))
+		}
+		return slices.Contains(whither, field.Name) && at(was) != at(now)
+	})
 }
 
 func (p Provider) place() string { return providerPlace(p.Tenant, p.App, p.Kind, p.Name) }

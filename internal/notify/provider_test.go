@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -232,5 +233,42 @@ func TestCaptureKeepsTheLast(t *testing.T) {
 	}
 	if got := c.List("", "", id); got == nil || len(got) != 0 {
 		t.Errorf("after the last: %v, want an empty list", got)
+	}
+}
+
+// TestSecretsStayWhereTheyWere: a secret that is kept goes nowhere but where it
+// went before, or whoever may set an address could have it sent to themselves
+// (R76).
+func TestSecretsStayWhereTheyWere(t *testing.T) {
+	w := kittest.New(t)
+	save := func(kind string, doc map[string]any) error {
+		return w.DB.Tx(t.Context(), func(tx *db.Tx) error { return notify.SaveProvider(t.Context(), tx, "t1", "", kind, "out", doc) })
+	}
+	for _, c := range []struct {
+		kind, secret, where, elsewhere string
+		doc                            map[string]any
+	}{
+		{notify.Twilio, "auth_token", "url", "https://attacker.example", map[string]any{"account_sid": "AC1", "from": "+15005550006"}},
+		{notify.SMSWebhook, "secret", "url", "https://attacker.example", map[string]any{"url": "https://sms.example/send"}},
+		{notify.SMTP, "password", "host", "mail.attacker.example", map[string]any{"host": "mail.example", "username": "u", "from": "no-reply@example.org"}},
+	} {
+		with := func(more map[string]any) map[string]any {
+			out := maps.Clone(c.doc)
+			maps.Copy(out, more)
+			return out
+		}
+		secret := strings.Repeat("s", 40)
+		if err := save(c.kind, with(map[string]any{c.secret: secret})); err != nil {
+			t.Fatal(err)
+		}
+		if err := save(c.kind, with(nil)); err != nil {
+			t.Errorf("%s, the same again without its secret: %v", c.kind, err)
+		}
+		if err := save(c.kind, with(map[string]any{c.where: c.elsewhere})); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: its secret goes to another %s: %v", c.kind, c.where, err)
+		}
+		if err := save(c.kind, with(map[string]any{c.where: c.elsewhere, c.secret: secret})); err != nil {
+			t.Errorf("%s, with the secret said again: %v", c.kind, err)
+		}
 	}
 }
