@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/jobs"
+	"github.com/watchword-auth/watchword/internal/limit"
 )
 
 // The kinds of provider that carry text messages.
@@ -73,6 +75,20 @@ type SMS struct {
 	Data    map[string]string `json:"data,omitempty"` // what a capture shows beside it
 	Expires time.Time         `json:"expires"`
 	Nobody  bool              `json:"nobody,omitempty"` // see Mail
+}
+
+// Toll bounds what text messages cost: only to countries that are sent to, if any
+// are named by their calling codes, twenty to a number in an hour, and two hundred
+// to numbers that begin alike, which is how a fraud calls its own. It returns
+// fault.Invalid or fault.Limited.
+func Toll(ctx context.Context, tx *db.Tx, tenant, to string, countries []string) error {
+	if len(countries) > 0 && !slices.ContainsFunc(countries, func(c string) bool { return c != "" && strings.HasPrefix(to, c) }) {
+		return fault.New(fault.Invalid, "Text messages are not sent to this country.")
+	}
+	if err := limit.Take(ctx, tx, "sms/to/"+tenant+"/"+to, 20, time.Hour); err != nil || len(to) <= 7 {
+		return err
+	}
+	return limit.Take(ctx, tx, "sms/prefix/"+tenant+"/"+to[:7], 200, time.Hour)
 }
 
 // SendSMS queues m; it is sent if and only if tx commits, until m.Expires.

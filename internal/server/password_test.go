@@ -226,3 +226,26 @@ func TestPasswordResetAPI(t *testing.T) {
 	reset["session_id"] = c.want(t, 200, "POST /v1/auth/otp/authenticate", map[string]any{"identifier": "ana@example.org", "passcode": code})["session_id"]
 	c.want(t, 204, "POST /v1/auth/password/reset", reset)
 }
+
+// TestPasswordResetByText: what bounds the text messages that carry codes bounds
+// those of a reset too, and who asked is told the same.
+func TestPasswordResetByText(t *testing.T) {
+	w := newWorld(t)
+	c := w.rest(t)
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/password", map[string]any{"checkHibp": false})
+	c.want(t, 200, "PATCH /v1/applications/demo/auth-methods/sms_otp", map[string]any{"countries": []string{"+49"}})
+	const home, costly = "+4915112345678", "+8821612345678"
+	for email, number := range map[string]string{"ana@example.org": home, "eve@example.org": costly} {
+		c.want(t, 201, "POST /v1/users", map[string]any{"email": email, "phone_number": number, "credentials": map[string]any{"password": "tall-otter-crosses-4-rivers", "force_replace": false}})
+	}
+	for _, number := range []string{home, costly, "+4915187654321"} {
+		c.want(t, 200, "POST /v1/auth/password/reset/sms/otp/send", map[string]any{"phone_number": number})
+	}
+	w.drain(t)
+	if list := w.Dev.Inbox.List("sms", home, ""); len(list) != 1 {
+		t.Errorf("%d messages to %s", len(list), home)
+	}
+	if list := w.Dev.Inbox.List("sms", costly, ""); len(list) != 0 {
+		t.Errorf("a message to %s, which is not sent to", costly)
+	}
+}

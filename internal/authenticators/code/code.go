@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/lockout"
 	"github.com/watchword-auth/watchword/internal/message"
+	"github.com/watchword-auth/watchword/internal/notify"
 )
 
 // The kinds.
@@ -182,26 +182,19 @@ func send(ctx context.Context, tx *db.Tx, s authn.Subject, set settings, n Note,
 }
 
 // toll bounds what is sent: five codes to a user in a quarter of an hour, twenty
-// to an address in an hour, and of text messages, two hundred to numbers that
-// begin alike, which is how a fraud calls its own.
+// to an address in an hour, and what notify.Toll bounds of text messages.
 func toll(ctx context.Context, tx *db.Tx, s authn.Subject, set settings, to string) error {
 	if s.Kind == Direct {
 		return nil
 	}
 	number := s.Kind == SMS && strings.HasPrefix(to, "+")
-	if number && len(set.Countries) > 0 && !slices.ContainsFunc(set.Countries, func(c string) bool { return c != "" && strings.HasPrefix(to, c) }) {
-		return fault.New(fault.Invalid, "Text messages are not sent to this country.")
-	}
 	if err := limit.Take(ctx, tx, slot(s), 5, 15*time.Minute); err != nil {
 		return err
 	}
-	if err := limit.Take(ctx, tx, "code/to/"+string(s.Tenant)+"/"+to, 20, time.Hour); err != nil {
-		return err
+	if number {
+		return notify.Toll(ctx, tx, string(s.Tenant), to, set.Countries)
 	}
-	if number && len(to) > 7 {
-		return limit.Take(ctx, tx, "code/prefix/"+string(s.Tenant)+"/"+to[:7], 200, time.Hour)
-	}
-	return nil
+	return limit.Take(ctx, tx, "code/to/"+string(s.Tenant)+"/"+to, 20, time.Hour)
 }
 
 // Expired is the answer to a right code that came too late. It is not charged.

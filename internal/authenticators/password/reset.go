@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/url"
@@ -19,6 +20,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/message"
+	"github.com/watchword-auth/watchword/internal/notify"
 )
 
 // reset is what lets a user choose another password: a code that was sent, or
@@ -81,6 +83,11 @@ func SendReset(ctx context.Context, tx *db.Tx, u directory.User, err error, a As
 	if err != nil {
 		return err
 	}
+	if to != "" && a.Via == directory.Phone {
+		if to, err = affordable(ctx, tx, s, to); err != nil {
+			return err
+		}
+	}
 	if to == "" || len(creds) == 0 {
 		return sendNobody(ctx, tx, s, set, a)
 	}
@@ -88,6 +95,27 @@ func SendReset(ctx context.Context, tx *db.Tx, u directory.User, err error, a As
 		a.Language = directory.Language(ctx, tx, u.Tenant, u.ID)
 	}
 	return sendReset(ctx, tx, creds[0], set, to, a)
+}
+
+// affordable is a number that a text message may go to, or "" if the bounds of
+// those that carry codes keep it from there: whoever asked is told the same.
+func affordable(ctx context.Context, tx *db.Tx, s authn.Subject, to string) (string, error) {
+	var set struct {
+		Countries []string `json:"countries"`
+	}
+	for _, m := range authn.Methods() {
+		if m.Reaches != directory.Phone {
+			continue
+		}
+		if err := authn.Settings(ctx, tx, s.App, m.Kind, &set); err != nil && !errors.Is(err, authn.Disabled) {
+			return "", err
+		}
+	}
+	err := notify.Toll(ctx, tx, string(s.Tenant), to, set.Countries)
+	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.Limited) {
+		return "", nil
+	}
+	return to, err
 }
 
 // sendNobody takes as long as sendReset and sends nothing.
