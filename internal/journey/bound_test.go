@@ -1,11 +1,14 @@
 package journey_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
 )
 
@@ -54,4 +57,58 @@ func TestJ7ExpressionsAreBounded(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
+}
+
+// TestJ9OneHousehold: the addresses of one /64 are one address, also where runs
+// and waiting requests are counted: else whoever has an IPv6 line has no bounds.
+func TestJ9OneHousehold(t *testing.T) {
+	h := newHouse(t, graph("about", "a", map[string]journey.Node{
+		"a": node("find_user", map[string]any{"user": "eve"}, next{"success": "i", "failure": "no"}),
+		"i": node("information", map[string]any{"text": "x"}, next{"success": "no"}), "no": no}))
+	h.Do(t, func(tx *db.Tx) error {
+		_, err := directory.Create(t.Context(), tx, "t1", directory.NewUser{Username: "eve"})
+		return err
+	})
+	start := func(id, address string) (*talk, error) {
+		r, err := h.engine.Start(t.Context(), journey.StartRequest{App: h.app, Client: h.web, Journey: id, Caller: journey.Caller{Address: address}})
+		return &talk{h, r.Session, r}, err
+	}
+	begun := 0
+	for n := range 210 {
+		k, err := start("about", fmt.Sprintf("2001:db8:7:1::%x", n+1))
+		if err == nil && k.Prompt != nil {
+			begun++
+		} else if err != nil && !fault.Is(err, fault.Limited) {
+			t.Fatal(err)
+		}
+	}
+	if begun != 200 {
+		t.Errorf("one household began %d runs about one user", begun)
+	}
+	if k, err := start("about", "2001:db8:7:2::1"); err != nil || k.Prompt == nil {
+		t.Errorf("its neighbours: %+v, %v", k.Reply, err)
+	}
+
+	h.engine = journey.NewEngine(h.Kit, journey.Options{HeldPerAddress: 1})
+	poll := func(address string) context.CancelFunc {
+		k := h.start(t, "web_login").say(t, "web_to_mobile", map[string]any{"email": fmt.Sprintf("nobody%x@example.org", address)})
+		ctx, cancel := context.WithCancel(t.Context())
+		go h.engine.Answer(ctx, journey.Answer{Session: k.session, Visit: k.Visit, Turn: k.Turn, Caller: journey.Caller{Client: "web", Address: address}})
+		return cancel
+	}
+	held := func(want int) {
+		t.Helper()
+		for end := time.Now().Add(time.Second); h.engine.Held() != want && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		}
+		if got := h.engine.Held(); got != want {
+			t.Errorf("%d requests are held, want %d", got, want)
+		}
+	}
+	defer poll("2001:db8:7:1::1")()
+	held(1)
+	defer poll("2001:db8:7:2::1")()
+	held(2)
+	defer poll("2001:db8:7:1::2")()
+	time.Sleep(50 * time.Millisecond)
+	held(2)
 }

@@ -34,7 +34,7 @@ type Engine struct {
 	waiters map[string]func(context.Context, *db.Tx, string, End) error
 	graphs  graphCache
 	turns   keyedMutex
-	held    *limit.Slots // by address
+	held    *limit.Slots // by limit.Address
 	heldRun *limit.Slots
 	stop    chan struct{}
 	once    sync.Once

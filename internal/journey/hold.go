@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/limit"
 )
 
 // held is what a waiting request remembers of its run.
@@ -51,13 +52,14 @@ func (e *Engine) hold(ctx context.Context, h *held, address string, limit time.D
 	}
 }
 
-// slot takes the right to hold a request of a run and an address.
+// slot takes the right to hold a request of a run and an address. One household
+// is one address, however many its provider gave it.
 func (e *Engine) slot(key, address string) (release func(), ok bool) {
 	one, ok := e.heldRun.Acquire(key)
 	if !ok {
 		return one, false
 	}
-	two, ok := e.held.Acquire(address)
+	two, ok := e.held.Acquire(limit.Address(address))
 	return func() { one(); two() }, ok
 }
 

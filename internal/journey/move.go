@@ -89,7 +89,7 @@ func (e *Engine) bound(ctx context.Context, tx *db.Tx, r *run, before directory.
 	if r.Subject == "" || r.Subject == before {
 		return nil
 	}
-	return limit.Take(ctx, tx, "runs/"+string(r.App)+"/"+string(r.Subject)+"/"+caller.Address, runsPerHour, time.Hour)
+	return limit.Take(ctx, tx, "runs/"+string(r.App)+"/"+string(r.Subject)+"/"+limit.Address(caller.Address), runsPerHour, time.Hour)
 }
 
 // visit runs the step of the current node.
