@@ -183,10 +183,17 @@ func described(ctx context.Context, q db.Q, more string, args ...any) ([]Describ
 	return out, rows.Err()
 }
 
-// Delete removes an application with its clients, settings and providers. What
-// users enrolled there is the business of the packages that keep it.
+// Delete removes an application with its clients, settings and providers, and
+// whatever of its sign-ins could still be shown to whoever takes the id next:
+// it may be another tenant (security R87). What users enrolled there is the
+// business of the packages that keep it.
 func Delete(ctx context.Context, tx *db.Tx, id ID) error {
-	for _, query := range []string{`DELETE FROM clients WHERE app_id = $1`, `DELETE FROM method_configs WHERE app_id = $1`,
+	for _, query := range []string{
+		`DELETE FROM consents WHERE client_id IN (SELECT id FROM clients WHERE app_id = $1)`,
+		`DELETE FROM requests WHERE client_id IN (SELECT id FROM clients WHERE app_id = $1)`,
+		`DELETE FROM grants WHERE app_id = $1`, `DELETE FROM sessions WHERE app_id = $1`, `DELETE FROM runs WHERE app_id = $1`,
+		`DELETE FROM challenges WHERE app_id = $1`, `DELETE FROM tickets WHERE app_id = $1`, `DELETE FROM phone_invitations WHERE app_id = $1`,
+		`DELETE FROM clients WHERE app_id = $1`, `DELETE FROM method_configs WHERE app_id = $1`,
 		`DELETE FROM words WHERE app_id = $1`, `DELETE FROM providers WHERE app_id = $1`} {
 		if _, err := tx.Exec(ctx, query, id); err != nil {
 			return err
@@ -199,12 +206,17 @@ func Delete(ctx context.Context, tx *db.Tx, id ID) error {
 	return err
 }
 
-// DeleteClient removes a client of an application; its tokens stop working at
-// once.
+// DeleteClient removes a client of an application with what it was granted: its
+// tokens stop working at once, and a later client of this id starts with none.
 func DeleteClient(ctx context.Context, tx *db.Tx, app ID, id ClientID) error {
 	n, err := tx.Exec(ctx, `DELETE FROM clients WHERE id = $1 AND app_id = $2`, id, app)
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, "no such client")
+	}
+	for _, query := range []string{`DELETE FROM consents WHERE client_id = $1`, `DELETE FROM requests WHERE client_id = $1`, `DELETE FROM grants WHERE client_id = $1`} {
+		if err == nil {
+			_, err = tx.Exec(ctx, query, id)
+		}
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -48,6 +49,48 @@ func TestConsoleApps(t *testing.T) {
 	a.must(t, "DELETE /apps/"+id, nil, "If-Match", "*")
 	if r := a.do(t, "GET /apps/"+id, nil); r.Status != 404 {
 		t.Errorf("deleted, and there: %d", r.Status)
+	}
+}
+
+// TestDeletedAppsStayDeleted: whoever makes an application, or a client, by the id
+// of one that was deleted gets nobody's sessions and tokens with it (R87).
+func TestDeletedAppsStayDeleted(t *testing.T) {
+	w := newWorld(t)
+	a := w.owner(t)
+	client := map[string]any{"id": "door", "name": "Door", "kind": "web", "settings": map[string]any{"redirect_uris": []string{"http://127.0.0.1:*/callback"}}}
+	a.must(t, "POST /apps/demo/clients", client)
+	c := w.party(t, "door", "")
+	p := w.person(t).open(c.request(nil)).passes(w)
+	_, tokens := c.redeem(t, p.came(c).Get("code"))
+	works := func() (refresh, access bool) {
+		status, _ := c.userinfo(t, tokens["access_token"].(string))
+		again, out := c.refresh(t, tokens["refresh_token"].(string))
+		if again == 200 {
+			tokens = out
+		}
+		return again == 200, status == 200
+	}
+	if refresh, access := works(); !refresh || !access {
+		t.Fatalf("%v %v", refresh, access)
+	}
+	a.must(t, "DELETE /apps/demo/clients/door", nil, "If-Match", "*")
+	a.must(t, "POST /apps/demo/clients", client)
+	if refresh, access := works(); refresh || access {
+		t.Errorf("another client of the same id: refresh %v, access %v", refresh, access)
+	}
+	if q := p.open(c.request(url.Values{"prompt": {"none"}})).came(c); q.Get("code") == "" {
+		t.Errorf("the session is of the application: %v", q)
+	}
+	p.open(c.request(url.Values{"prompt": {"none"}}))
+	_, tokens = c.redeem(t, p.came(c).Get("code"))
+	a.must(t, "DELETE /apps/demo", nil, "If-Match", "*")
+	a.must(t, "POST /apps", map[string]any{"id": "demo", "name": "Demo", "audience": "b2c"})
+	a.must(t, "POST /apps/demo/clients", client)
+	if refresh, access := works(); refresh || access {
+		t.Errorf("another application of the same id: refresh %v, access %v", refresh, access)
+	}
+	if q := p.open(c.request(url.Values{"prompt": {"none"}})).came(c); q.Get("error") != "login_required" {
+		t.Errorf("another application of the same id: %v", q)
 	}
 }
 
