@@ -189,9 +189,16 @@ func (p *Provider) Check(ctx context.Context, jwt, jkt, x5t string) (Bearer, err
 	return Bearer{g, claims}, nil
 }
 
+// Here reports whether the token was made for this server. One for another
+// resource is in that one's hands too, and says nothing here.
+func (b Bearer) Here() bool { return names(b.Claims["aud"], string(b.Client)) }
+
 // UserInfo is what the scopes of a token let its holder know (OpenID Connect
 // Core 5.4).
 func (p *Provider) UserInfo(ctx context.Context, b Bearer) (map[string]any, error) {
+	if !b.Here() {
+		return nil, refuse("invalid_token", "The access token is for somebody else.")
+	}
 	if !slices.Contains(b.Scope, "openid") {
 		return nil, refuse("insufficient_scope", "The token was not issued for openid.")
 	}

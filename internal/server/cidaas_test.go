@@ -382,6 +382,30 @@ func TestCidaasThirdParty(t *testing.T) {
 	}
 }
 
+// TestCidaasForAnother: who was given a token of somebody's to read their orders
+// binds no phone to them with it.
+func TestCidaasForAnother(t *testing.T) {
+	w := newWorld(t)
+	v := w.vendor(t)
+	const api = "https://api.example/"
+	w.client(t, apps.Client{ID: "shop", Kind: apps.Web, Settings: apps.ClientSettings{RedirectURIs: []string{"http://127.0.0.1:*/callback"}, Cidaas: true, Resources: []string{api}}}, "")
+	c := w.party(t, "shop", "")
+	for _, resource := range []string{api, ""} {
+		more, want := url.Values{}, 200
+		if resource != "" {
+			more.Set("resource", resource)
+			want = 401
+		}
+		p := w.person(t).open(c.request(more)).passes(w)
+		_, tokens := c.redeem(t, p.came(c).Get("code"))
+		for _, path := range []string{"/verification-srv/v2/setup/initiate/PUSH", "/verification-srv/v2/setup/initiate/TOTP"} {
+			if status, out := v.do("POST", path, map[string]any{}, "Authorization", "Bearer "+tokens["access_token"].(string)); status != want {
+				t.Errorf("a token for %q at %s: %d %v", resource, path, status, out)
+			}
+		}
+	}
+}
+
 // TestCidaasStrangers: wrong answers for somebody whom nobody knows are judged,
 // counted and told like anybody's (R30, R31).
 func TestCidaasStrangers(t *testing.T) {

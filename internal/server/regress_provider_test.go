@@ -177,8 +177,8 @@ func TestReg_R69_EveryTokenItsOwnPlace(t *testing.T) {
 	w.client(t, apps.Client{ID: "rp", Kind: apps.Backend, Settings: apps.ClientSettings{RedirectURIs: []string{"http://127.0.0.1:*/callback"}, Resources: []string{api},
 		Grants: []string{apps.GrantCode, apps.GrantRefresh, apps.GrantExchange, apps.GrantCIBA}}}, confSecret)
 	c := w.party(t, "rp", confSecret)
-	signIn := func(w *world, c party) map[string]any {
-		p := w.person(t).open(c.request(nil)).passes(w)
+	signIn := func(w *world, c party, resource ...string) map[string]any {
+		p := w.person(t).open(c.request(url.Values{"resource": resource})).passes(w)
 		status, out := c.redeem(t, p.came(c).Get("code"))
 		if status != 200 {
 			t.Fatalf("%d %v", status, out)
@@ -196,7 +196,7 @@ func TestReg_R69_EveryTokenItsOwnPlace(t *testing.T) {
 		"access": text(good, "access_token"), "identity": text(good, "id_token"), "refresh": text(good, "refresh_token"),
 		"session": me.bearer, "client": text(w.token(t, backend.ID, backend.Secret, ""), "access_token"),
 		"old access": text(old, "access_token"), "old identity": text(old, "id_token"), "revoked access": text(revoked, "access_token"),
-		"foreign access": text(foreign, "access_token"), "foreign identity": text(foreign, "id_token"), "cut": text(good, "access_token")[:len(text(good, "access_token"))-2], "nothing": "", "junk": "a.b.c",
+		"for another": text(signIn(w, c, api), "access_token"), "foreign access": text(foreign, "access_token"), "foreign identity": text(foreign, "id_token"), "cut": text(good, "access_token")[:len(text(good, "access_token"))-2], "nothing": "", "junk": "a.b.c",
 	}
 	q := func(p *person) url.Values { return p.at.Query() }
 	sinks := map[string]struct {
@@ -204,11 +204,11 @@ func TestReg_R69_EveryTokenItsOwnPlace(t *testing.T) {
 		ask  func(token string) bool
 	}{
 		"userinfo": {[]string{"access"}, func(s string) bool { status, _ := c.userinfo(t, s); return status == 200 }},
-		"introspection": {[]string{"access", "refresh", "session", "client"}, func(s string) bool {
+		"introspection": {[]string{"access", "for another", "refresh", "session", "client"}, func(s string) bool {
 			_, out := c.post(t, "/oidc/introspect", url.Values{"token": {s}})
 			return out["active"] == true
 		}},
-		"exchange": {[]string{"access"}, func(s string) bool {
+		"exchange": {[]string{"access", "for another"}, func(s string) bool {
 			status, _ := c.token(t, url.Values{"grant_type": {apps.GrantExchange}, "subject_token": {s}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"}, "resource": {api}})
 			return status == 200
 		}},

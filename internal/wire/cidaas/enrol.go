@@ -55,8 +55,8 @@ func (d Door) user(r *http.Request) (oidc.Bearer, error) {
 		return b, err
 	}
 	client, _, err := apps.FindClient(r.Context(), d.Kit.DB, b.Client)
-	if err == nil && (!client.Settings.Cidaas || client.Settings.ThirdParty) {
-		err = notSignedIn // what somebody let a third party know is no leave to change how they sign in
+	if err == nil && (!b.Here() || !client.Settings.Cidaas || client.Settings.ThirdParty) {
+		err = notSignedIn // what somebody let a third party know, or a resource, is no leave to change how they sign in
 	}
 	return b, err
 }
