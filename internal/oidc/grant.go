@@ -268,7 +268,8 @@ type Refreshing struct {
 
 // Refresh makes new tokens of a refresh token, which it replaces. The token that
 // was replaced last answers the same once more within Grace, for an answer that
-// got lost; later, or one older still, ends the family (RFC 9700 4.14).
+// got lost; later, or one older still, ends the family (RFC 9700 4.14). They are
+// for what the client may still ask for: what was taken from it is gone (R50).
 func (p *Provider) Refresh(ctx context.Context, r Refreshing) (Tokens, error) {
 	id, generation, ok := dissect(p.Kit.DB, refreshMark, r.Token)
 	if !ok {
@@ -309,10 +310,14 @@ func (p *Provider) Refresh(ctx context.Context, r Refreshing) (Tokens, error) {
 	if err = errors.Join(err, bad); err != nil {
 		return Tokens{}, err
 	}
+	g.Scope = slices.DeleteFunc(g.Scope, func(s string) bool { return !r.Client.MayScope(s) })
 	if r.Scope != "" {
 		if g.Scope, err = narrowed(g.Scope, r.Scope); err != nil {
 			return Tokens{}, err
 		}
+	}
+	if err := resources(r.Client, g.Resource); err != nil {
+		return Tokens{}, err
 	}
 	g.Nonce = ""
 	return p.issue(ctx, g, r.Client, r.Resource, true)

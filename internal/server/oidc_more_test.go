@@ -367,6 +367,39 @@ func TestNewPassword(t *testing.T) {
 	}
 }
 
+// TestTakenFromAClient: what a client may no longer ask for is in none of its new
+// tokens, however long ago it was granted (R50).
+func TestTakenFromAClient(t *testing.T) {
+	w := newWorld(t)
+	const api = "https://api.example/"
+	settings := apps.ClientSettings{RedirectURIs: []string{"http://127.0.0.1:*/callback"}, Scopes: []string{"openid", "email", "phone", "offline_access"}, Resources: []string{api}}
+	w.client(t, apps.Client{ID: "guest", Kind: apps.Web, Settings: settings}, "")
+	c := w.party(t, "guest", "")
+	p := w.person(t)
+	signIn := func(more url.Values) string {
+		more.Set("scope", "openid email phone offline_access")
+		p.open(c.request(more))
+		if p.at.Path != "/callback" {
+			p.passes(w)
+		}
+		_, tokens := c.redeem(t, p.came(c).Get("code"))
+		return tokens["refresh_token"].(string)
+	}
+	plain, bound := signIn(url.Values{}), signIn(url.Values{"resource": {api}})
+	settings.Scopes, settings.Resources = []string{"openid", "email", "offline_access"}, nil
+	w.client(t, apps.Client{ID: "guest", Kind: apps.Web, Settings: settings}, "")
+	status, out := c.refresh(t, plain)
+	if status != 200 || out["scope"] != "openid email offline_access" {
+		t.Fatalf("%d %v", status, out)
+	}
+	if _, info := c.userinfo(t, out["access_token"].(string)); info["phone_number"] != nil {
+		t.Errorf("it still reads %v", info)
+	}
+	if status, out := c.refresh(t, bound); status != 400 || out["error"] != "invalid_target" {
+		t.Errorf("for a resource that was taken away: %d %v", status, out)
+	}
+}
+
 // TestResources: no way to a token leads to an audience that the client was not
 // given, least of all to this server's own API (RFC 8707).
 func TestResources(t *testing.T) {
