@@ -143,6 +143,28 @@ func (w *world) waitsForLinkRefused(t *testing.T, email string) {
 	}
 }
 
+// TestMagicLinksPerHour: nobody has somebody's mailbox filled, however patient they
+// are, and a name of nobody's is refused as soon.
+func TestMagicLinksPerHour(t *testing.T) {
+	w := newWorld(t)
+	w.rest(t).want(t, 201, "POST /v1/users", map[string]any{"email": "ana@example.org"})
+	for _, email := range []string{"ana@example.org", "nobody@example.org"} {
+		for n := range 25 {
+			p := w.person(t).open(w.URL+"/login/demo-web/magic_link_login").post("", url.Values{"email": {email}})
+			if want := map[bool]string{true: "Check your mail", false: "Not signed in"}[n < 20]; !strings.Contains(p.page, want) {
+				t.Fatalf("%s, %d: %s", email, n, p.page)
+			}
+			w.Pass(time.Minute)
+		}
+	}
+	w.drain(t)
+	if n := len(w.Dev.Inbox.List("mail", "ana@example.org", "")); n > 20 {
+		t.Errorf("%d mails", n)
+	}
+	w.Pass(time.Hour)
+	w.waitsForLink(t, "ana@example.org")
+}
+
 // TestMagicLinkAnywhere: where a link may be opened anywhere, its page asks for
 // the number of the page that waits; the wrong one ends it.
 func TestMagicLinkAnywhere(t *testing.T) {
