@@ -8,6 +8,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/db"
@@ -27,8 +28,9 @@ type Event struct {
 }
 
 // Record appends e in the caller's transaction: it is kept if and only if that
-// commits, and counted as "type outcome" (db.Tx.Count). It fails, and so should the transaction, when e has no Type or a key
-// of Data, at any depth, names a secret. Long texts of clients are cut.
+// commits, and counted as "type outcome" (db.Tx.Count). It fails, and so should the
+// transaction, when e has no Type or a key of Data, at any depth, names a secret
+// (Secretive). Texts of clients are cut to 512 bytes.
 func Record(ctx context.Context, tx *db.Tx, e Event) error {
 	if e.Type == "" {
 		return fmt.Errorf("audit: an event without a type")
@@ -63,7 +65,7 @@ func forbidden(v any) string {
 	switch v := v.(type) {
 	case map[string]any:
 		for key, inner := range v {
-			if secretName(key) {
+			if Secretive(key) {
 				return key
 			}
 			if bad := forbidden(inner); bad != "" {
@@ -81,25 +83,15 @@ func forbidden(v any) string {
 }
 
 // Secretive reports whether something of this name may be a secret.
-func Secretive(name string) bool { return secretName(name) }
-
-func secretName(key string) bool {
-	words := split(key)
-	for _, w := range words {
-		for _, s := range secretWords {
-			if w == s {
-				return true
-			}
-		}
+func Secretive(name string) bool {
+	words := split(name)
+	if slices.ContainsFunc(words, func(w string) bool { return slices.Contains(secretWords, w) }) {
+		return true
 	}
 	if len(words) == 0 || harmless[strings.Join(words, "_")] {
 		return false
 	}
-	switch words[len(words)-1] {
-	case "code", "codes", "passcode":
-		return true
-	}
-	return false
+	return slices.Contains([]string{"code", "codes", "passcode"}, words[len(words)-1])
 }
 
 // split takes a key apart at capitals, dashes, dots, spaces and underscores.

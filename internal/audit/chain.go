@@ -17,8 +17,7 @@ import (
 // and ends. Whoever can write to the database but has not the master key can
 // neither alter, delete, insert nor reorder a sealed row unnoticed. What a chain
 // cannot show: changes within the second before a row is sealed, and a database
-// put back as a whole to an earlier state; for that, compare Head with a value
-// that was kept elsewhere.
+// put back as a whole to an earlier state.
 //
 // Rows are chained after they were written, in one place at a time, because a
 // head that every transaction moves was measured at a tenth of the throughput.
@@ -86,9 +85,9 @@ func seal(ctx context.Context, tx *db.Tx, rows []row) error {
 	return nil
 }
 
-// Head is where the chain begins and ends. Base is the last row that Prune took
-// away.
-type Head struct {
+// chainHead is where the chain begins and ends. Base is the last row that Prune
+// took away.
+type chainHead struct {
 	BaseSeq  int64
 	BaseHash string
 	Seq      int64
@@ -96,46 +95,42 @@ type Head struct {
 	mac      string
 }
 
-func (h Head) authenticated(q db.Q) string {
+func (h chainHead) authenticated(q db.Q) string {
 	return q.Vault().Hash("audit/head", db.Text([]any{h.BaseSeq, h.BaseHash, h.Seq, h.Hash}))
 }
 
-// End returns the head of the chain, to be kept where who writes to the
-// database cannot write. It fails if the head was altered.
-func End(ctx context.Context, q db.Q) (Head, error) { return head(ctx, q) }
-
 var errHead = errors.New("the head of the record was altered or removed")
 
-func head(ctx context.Context, q db.Q) (Head, error) {
-	var h Head
+func head(ctx context.Context, q db.Q) (chainHead, error) {
+	var h chainHead
 	err := q.QueryRow(ctx, `SELECT base_seq, base_hash, seq, hash, mac FROM audit_head WHERE id = 'chain'`).
 		Scan(&h.BaseSeq, &h.BaseHash, &h.Seq, &h.Hash, &h.mac)
 	if errors.Is(err, sql.ErrNoRows) {
 		return unbegun(ctx, q)
 	}
 	if err != nil {
-		return Head{}, fmt.Errorf("reading the head of the record: %w", err)
+		return chainHead{}, fmt.Errorf("reading the head of the record: %w", err)
 	}
 	if h.mac != h.authenticated(q) {
-		return Head{}, errHead
+		return chainHead{}, errHead
 	}
 	return h, nil
 }
 
 // unbegun returns the head of an empty chain, if it really is empty.
-func unbegun(ctx context.Context, q db.Q) (Head, error) {
+func unbegun(ctx context.Context, q db.Q) (chainHead, error) {
 	var sealed int
 	if err := q.QueryRow(ctx, `SELECT COUNT(*) FROM audit WHERE seq = 1`).Scan(&sealed); err != nil {
-		return Head{}, fmt.Errorf("reading the head of the record: %w", err)
+		return chainHead{}, fmt.Errorf("reading the head of the record: %w", err)
 	}
 	if sealed > 0 {
-		return Head{}, errHead
+		return chainHead{}, errHead
 	}
-	return Head{}, nil
+	return chainHead{}, nil
 }
 
 // move stores h if the head is still the one authenticated by was.
-func move(ctx context.Context, tx *db.Tx, h Head, was string) error {
+func move(ctx context.Context, tx *db.Tx, h chainHead, was string) error {
 	n, err := tx.Exec(ctx, `INSERT INTO audit_head (id, base_seq, base_hash, seq, hash, mac) VALUES ('chain', $1, $2, $3, $4, $5)
 		ON CONFLICT (id) DO UPDATE SET base_seq = excluded.base_seq, base_hash = excluded.base_hash,
 			seq = excluded.seq, hash = excluded.hash, mac = excluded.mac

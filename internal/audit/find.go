@@ -34,45 +34,65 @@ type Filter struct {
 
 // Find returns the entries that f asks for, newest first.
 func Find(ctx context.Context, q db.Q, f Filter) ([]Entry, error) {
-	var where []string
-	var args []any
-	cond := func(text string, arg any) {
-		args = append(args, arg)
-		where = append(where, fmt.Sprintf(text, len(args)))
-	}
-	equal := func(column, value string) {
-		if value != "" {
-			cond(column+" = $%d", value)
-		}
-	}
-	cond("tenant_id = $%d", f.Tenant)
-	equal("app_id", f.App)
-	equal("outcome", f.Outcome)
-	equal("actor", f.Actor)
-	equal("target", f.Target)
-	equal("run_id", f.Run)
-	if strings.HasSuffix(f.Type, ".") {
-		// Not a range: PostgreSQL may be set up to order punctuation its own way.
-		cond("type LIKE $%d ESCAPE '!'", wildcards.Replace(f.Type)+"%")
-	} else {
-		equal("type", f.Type)
-	}
-	if !f.From.IsZero() {
-		cond("at >= $%d", f.From)
-	}
-	if !f.Until.IsZero() {
-		cond("at < $%d", f.Until)
-	}
-	if f.Before != "" {
-		cond("id < $%d", f.Before)
-	}
+	var c conditions
+	c.add("tenant_id = $%d", f.Tenant)
+	c.given("target = $%d", f.Target)
+	c.given("id < $%d", f.Before)
+	f.narrow(&c)
 	limit := 50
 	if f.Limit > 0 {
 		limit = min(f.Limit, 500)
 	}
-	args = append(args, limit)
-	rows, err := read(ctx, q, `SELECT `+columns+` FROM audit WHERE `+strings.Join(where, " AND ")+
-		fmt.Sprintf(` ORDER BY id DESC LIMIT $%d`, len(args)), args...)
+	return newest(ctx, q, ` FROM audit`, c, limit)
+}
+
+// conditions are what entries must fulfil, with the arguments of the query so far.
+type conditions struct {
+	texts []string
+	args  []any
+}
+
+// add is one more; text has %d for the number of its argument.
+func (c *conditions) add(text string, arg any) {
+	c.args = append(c.args, arg)
+	c.texts = append(c.texts, fmt.Sprintf(text, len(c.args)))
+}
+
+// given is add, unless value is empty.
+func (c *conditions) given(text, value string) {
+	if value != "" {
+		c.add(text, value)
+	}
+}
+
+// narrow adds what f asks for besides the tenant, the target and the place: what
+// there is no index for.
+func (f Filter) narrow(c *conditions) {
+	c.given("app_id = $%d", f.App)
+	c.given("outcome = $%d", f.Outcome)
+	c.given("actor = $%d", f.Actor)
+	c.given("run_id = $%d", f.Run)
+	if strings.HasSuffix(f.Type, ".") {
+		// Not a range: PostgreSQL may be set up to order punctuation its own way.
+		c.add("type LIKE $%d ESCAPE '!'", wildcards.Replace(f.Type)+"%")
+	} else {
+		c.given("type = $%d", f.Type)
+	}
+	if !f.From.IsZero() {
+		c.add("at >= $%d", f.From)
+	}
+	if !f.Until.IsZero() {
+		c.add("at < $%d", f.Until)
+	}
+}
+
+// newest reads the newest entries of a source that fulfil conditions.
+func newest(ctx context.Context, q db.Q, from string, c conditions, limit int) ([]Entry, error) {
+	query := `SELECT ` + columns + from
+	if len(c.texts) > 0 {
+		query += ` WHERE ` + strings.Join(c.texts, " AND ")
+	}
+	rows, err := read(ctx, q, query+fmt.Sprintf(` ORDER BY id DESC LIMIT $%d`, len(c.args)+1), append(c.args, limit)...)
 	if err != nil {
 		return nil, err
 	}
@@ -116,14 +136,11 @@ func Page(ctx context.Context, q db.Q, f Filter) (found []Entry, next string, er
 
 // inner is the window behind an entry, by what there is an index for.
 func (f Filter) inner(before string) (string, []any) {
-	text, args := ` FROM audit WHERE tenant_id = $1`, []any{f.Tenant}
-	for column, v := range map[string]string{" AND target = $%d": f.Target, " AND id < $%d": before} {
-		if v != "" {
-			args = append(args, v)
-			text += fmt.Sprintf(column, len(args))
-		}
-	}
-	return text + fmt.Sprintf(` ORDER BY id DESC LIMIT %d`, window), args
+	var c conditions
+	c.add("tenant_id = $%d", f.Tenant)
+	c.given("target = $%d", f.Target)
+	c.given("id < $%d", before)
+	return ` FROM audit WHERE ` + strings.Join(c.texts, " AND ") + fmt.Sprintf(` ORDER BY id DESC LIMIT %d`, window), c.args
 }
 
 // end returns the last entry of the window behind an entry; empty if there is
@@ -139,35 +156,10 @@ func (f Filter) end(ctx context.Context, q db.Q, before string) (string, error) 
 	return last, err
 }
 
+// window returns what f asks for of the window behind an entry.
 func (f Filter) window(ctx context.Context, q db.Q, before string, limit int) ([]Entry, error) {
 	inner, args := f.inner(before)
-	where := []string{"1 = 1"}
-	cond := func(text string, v any) {
-		args = append(args, v)
-		where = append(where, fmt.Sprintf(text, len(args)))
-	}
-	for column, v := range map[string]string{"app_id = $%d": f.App, "outcome = $%d": f.Outcome, "actor = $%d": f.Actor, "run_id = $%d": f.Run} {
-		if v != "" {
-			cond(column, v)
-		}
-	}
-	switch {
-	case strings.HasSuffix(f.Type, "."):
-		cond("type LIKE $%d ESCAPE '!'", wildcards.Replace(f.Type)+"%")
-	case f.Type != "":
-		cond("type = $%d", f.Type)
-	}
-	if !f.From.IsZero() {
-		cond("at >= $%d", f.From)
-	}
-	if !f.Until.IsZero() {
-		cond("at < $%d", f.Until)
-	}
-	args = append(args, limit)
-	rows, err := read(ctx, q, `SELECT `+columns+` FROM (SELECT `+columns+inner+`) w WHERE `+strings.Join(where, " AND ")+fmt.Sprintf(` ORDER BY id DESC LIMIT $%d`, len(args)), args...)
-	out := make([]Entry, 0, len(rows))
-	for _, r := range rows {
-		out = append(out, r.Entry)
-	}
-	return out, err
+	c := conditions{args: args}
+	f.narrow(&c)
+	return newest(ctx, q, ` FROM (SELECT `+columns+inner+`) w`, c, limit)
 }
