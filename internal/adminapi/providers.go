@@ -94,7 +94,7 @@ type providerPut struct {
 }
 
 func putProvider(ctx context.Context, c *Call, in *providerPut) (*tagged[Provider], error) {
-	kind, known := notify.FormOf(in.Kind)
+	kind, known := notify.KindOf(in.Kind)
 	if !known {
 		return nil, fault.New(fault.NotFound, "There is no such kind of provider.")
 	}
@@ -156,7 +156,7 @@ func testProvider(ctx context.Context, c *Call, in *providerTest) (*body[Tested]
 	if err != nil {
 		return nil, err
 	}
-	kind, _ := notify.FormOf(in.Kind)
+	kind, _ := notify.KindOf(in.Kind)
 	if err := misfits("body.", kind.Test.Problems(in.Body)); err != nil {
 		return nil, err
 	}

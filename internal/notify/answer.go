@@ -103,9 +103,7 @@ func (r reply) judge(now time.Time, said string) answer {
 	switch {
 	case r.status >= 200 && r.status < 300:
 		a.verdict = delivered
-	case r.status == http.StatusTooManyRequests:
-		a.verdict, a.down, a.after = retry, true, r.retryAfter(now)
-	case r.status >= 500:
+	case r.status == http.StatusTooManyRequests || r.status >= 500:
 		a.verdict, a.down, a.after = retry, true, r.retryAfter(now)
 	case r.status == http.StatusRequestTimeout:
 		a.verdict = retry

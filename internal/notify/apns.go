@@ -121,7 +121,7 @@ func (a *apns) send(ctx context.Context, ps []Provider, m Message) answer {
 // a complaint about the token is a good sign.
 func (a *apns) test(ctx context.Context, p Provider) answer {
 	var c apnsConfig
-	if err := p.decode(&c); err != nil {
+	if err := p.Into(&c); err != nil {
 		return answer{verdict: misconfigured, said: err.Error()}
 	}
 	m := Message{RequestID: "test", Title: "Test", Body: "Test", Expires: a.now().Add(time.Second)}
@@ -138,7 +138,7 @@ func choose(ps []Provider, bundle string) []apnsConfig {
 	var all []apnsConfig
 	for _, p := range ps {
 		var c apnsConfig
-		if p.decode(&c) == nil {
+		if p.Into(&c) == nil {
 			all = append(all, c)
 		}
 	}

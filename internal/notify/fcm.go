@@ -136,7 +136,7 @@ func chooseFCM(ps []Provider, pkg string) (Provider, bool) {
 	for _, want := range []string{pkg, ""} {
 		i := slices.IndexFunc(ps, func(p Provider) bool {
 			var c fcmConfig
-			return p.decode(&c) == nil && c.AppIdentifier == want
+			return p.Into(&c) == nil && c.AppIdentifier == want
 		})
 		if i >= 0 {
 			return ps[i], true
@@ -148,7 +148,7 @@ func chooseFCM(ps []Provider, pkg string) (Provider, bool) {
 // post sends m, or has Google only validate it.
 func (f *fcm) post(ctx context.Context, p Provider, m Message, validate bool) answer {
 	var c fcmConfig
-	if err := p.decode(&c); err != nil {
+	if err := p.Into(&c); err != nil {
 		return answer{verdict: misconfigured, said: err.Error()}
 	}
 	account, err := parseServiceAccount(c.ServiceAccount)

@@ -93,7 +93,7 @@ func (n *Notifier) deliverMail(ctx context.Context, m Mail) error {
 
 func (n *Notifier) mail(ctx context.Context, p Provider, m Mail) error {
 	var c smtpConfig
-	if err := p.decode(&c); err != nil {
+	if err := p.Into(&c); err != nil {
 		return err
 	}
 	msg := mail.NewMsg()
@@ -121,12 +121,6 @@ func (n *Notifier) mail(ctx context.Context, p Provider, m Mail) error {
 		return err
 	}
 	return client.DialAndSendWithContext(ctx, msg)
-}
-
-func (n *Notifier) told(kind, outcome string) {
-	if n.opts.Sent != nil {
-		n.opts.Sent(kind, outcome)
-	}
 }
 
 // header is a text that ends no header line.

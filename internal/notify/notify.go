@@ -143,7 +143,8 @@ type Options struct {
 	// as soon as it failed: 3 s after the message was queued at the latest. So it
 	// may be called many times for one request and must bear it.
 	Trouble func(ctx context.Context, requestID, reason string) error
-	// Sent hears of every attempt: the kind of target, and what became of it
+	// Sent hears of every attempt, to push, to mail or to text: by which kind of
+	// target or provider ("sms" where no gateway was asked), and what became of it
 	// ("delivered", "unavailable", "unconfigured", "gone", or "captured").
 	Sent func(kind, outcome string)
 	// Roots are whom SMTP servers are trusted by; nil: the system's.
@@ -205,11 +206,11 @@ func (n *Notifier) deliver(ctx context.Context, q queued) error {
 	}
 	if n.opts.Capture != nil {
 		n.opts.Capture.push(m, n.db.Now())
-		n.sent(m, "captured")
+		n.told(m.Target.Kind, "captured")
 		return nil
 	}
 	a := n.attempt(ctx, q)
-	n.sent(m, a.reason())
+	n.told(m.Target.Kind, a.reason())
 	if a.verdict == delivered {
 		return nil
 	}
@@ -255,9 +256,9 @@ func (n *Notifier) attempt(ctx context.Context, q queued) answer {
 	return a
 }
 
-func (n *Notifier) sent(m Message, outcome string) {
+func (n *Notifier) told(kind, outcome string) {
 	if n.opts.Sent != nil {
-		n.opts.Sent(m.Target.Kind, outcome)
+		n.opts.Sent(kind, outcome)
 	}
 }
 

@@ -79,14 +79,8 @@ func (p Provider) Shown() (map[string]any, error) {
 	return doc, nil
 }
 
-// FindProvider returns a provider of an application, or of the tenant if app is
-// empty; fault.NotFound if there is none.
-func FindProvider(ctx context.Context, q db.Q, tenant, app, kind, name string) (Provider, error) {
-	return find(ctx, q, tenant, app, kind, name)
-}
-
-// FormOf is the form of a kind of provider; false if there is no such kind.
-func FormOf(kind string) (Kind, bool) {
+// KindOf describes a kind of provider; false if there is no such kind.
+func KindOf(kind string) (Kind, bool) {
 	for _, k := range Kinds() {
 		if k.Kind == kind {
 			return k, true

@@ -54,15 +54,6 @@ type kindForm struct {
 	check func(doc map[string]any) error
 }
 
-// Forms returns the form of each kind of provider.
-func Forms() map[string]form.Form {
-	out := map[string]form.Form{}
-	for kind, f := range forms {
-		out[kind] = f.form
-	}
-	return out
-}
-
 // Offer makes another kind of provider known: somebody of the operator's choice
 // whom another part of the server calls. Its configuration is sealed like the
 // others, and it belongs to the tenant. It panics if the kind is taken. Call it
@@ -74,10 +65,6 @@ func Offer(kind, title string, f form.Form, check func(doc map[string]any) error
 	forms[kind] = kindForm{f, check}
 	kinds[kind] = Kind{Title: title, Tenant: true}
 }
-
-// Into reads the configuration, secrets included, into v, which has the form's
-// fields.
-func (p Provider) Into(v any) error { return p.decode(v) }
 
 var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
@@ -101,7 +88,7 @@ func prepared(ctx context.Context, q db.Q, tenant, app, kind, name string, doc m
 	if kind == WebPush && (app != "" || name != vapidName) {
 		return "", Provider{}, fault.New(fault.Invalid, "Web Push keys belong to the whole tenant and are named %q.", vapidName)
 	}
-	have, err := find(ctx, q, tenant, app, kind, name)
+	have, err := FindProvider(ctx, q, tenant, app, kind, name)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return "", have, err
 	}
@@ -193,7 +180,9 @@ func (p Provider) Doc() (map[string]any, error) {
 	return doc, nil
 }
 
-func find(ctx context.Context, q db.Q, tenant, app, kind, name string) (Provider, error) {
+// FindProvider returns a provider of an application, or of the tenant if app is
+// empty; fault.NotFound if there is none.
+func FindProvider(ctx context.Context, q db.Q, tenant, app, kind, name string) (Provider, error) {
 	p := Provider{Tenant: tenant, App: app, Kind: kind, Name: name}
 	var sealed []byte
 	err := q.QueryRow(ctx, `SELECT config, updated_at FROM providers WHERE tenant_id = $1 AND app_id = $2 AND kind = $3 AND name = $4`,
@@ -258,8 +247,9 @@ func (p Provider) fingerprint() string {
 	return p.place() + "/" + hex.EncodeToString(sum[:])
 }
 
-// decode reads the configuration into v, which has the form's fields.
-func (p Provider) decode(v any) error {
+// Into reads the configuration, secrets included, into v, which has the form's
+// fields.
+func (p Provider) Into(v any) error {
 	if err := json.Unmarshal(p.config, v); err != nil {
 		return fmt.Errorf("reading provider %s: %w", p.Name, err)
 	}

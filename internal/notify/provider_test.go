@@ -144,15 +144,15 @@ func TestSaveProviderChecks(t *testing.T) {
 }
 
 func TestFormsDescribeEveryKind(t *testing.T) {
-	forms := notify.Forms()
-	for _, kind := range []string{notify.APNs, notify.FCM, notify.WebPush} {
+	for _, kind := range []string{notify.APNs, notify.FCM, notify.WebPush, notify.SMTP, notify.SMSWebhook, notify.Twilio} {
+		k, known := notify.KindOf(kind)
 		secrets := 0
-		for _, f := range forms[kind] {
+		for _, f := range k.Form {
 			if f.Type == "secret" {
 				secrets++
 			}
 		}
-		if secrets != 1 {
+		if !known || secrets != 1 {
 			t.Errorf("the form of %s has %d secret fields, want 1", kind, secrets)
 		}
 	}

@@ -136,7 +136,7 @@ func (n *Notifier) sms(ctx context.Context, p Provider, m SMS) error {
 		From    string `json:"from"`
 		Service string `json:"messaging_service_sid"`
 	}
-	if err := p.decode(&c); err != nil {
+	if err := p.Into(&c); err != nil {
 		return err
 	}
 	if p.Kind == Twilio {

@@ -19,8 +19,8 @@ type Target struct {
 }
 
 // CheckTarget returns t in the form that is stored and sent: an APNs token in
-// lower-case hex. What no provider could ever deliver to
-// is fault.Invalid. Where a Web Push endpoint leads is judged at each send.
+// lower-case hex. What no provider could ever deliver to is fault.Invalid. Where a
+// Web Push endpoint leads is judged at each send.
 func CheckTarget(t Target) (Target, error) {
 	bad := fault.New(fault.Invalid, "This is not a push target that can be used.")
 	if len(t.AppIdentifier) > 255 || len(t.Address) > 4096 {

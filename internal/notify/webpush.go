@@ -89,7 +89,7 @@ func parseVAPID(s string) (vapidKey, error) {
 
 func (p Provider) vapid() (vapidKey, error) {
 	var c vapidConfig
-	if err := p.decode(&c); err != nil {
+	if err := p.Into(&c); err != nil {
 		return vapidKey{}, err
 	}
 	return parseVAPID(c.PrivateKey)
@@ -119,7 +119,7 @@ func EnsureVAPID(ctx context.Context, tx *db.Tx, tenant string) (string, error) 
 
 // VAPID is EnsureVAPID that makes nothing: fault.NotFound if there are no keys.
 func VAPID(ctx context.Context, q db.Q, tenant string) (string, error) {
-	p, err := find(ctx, q, tenant, "", WebPush, vapidName)
+	p, err := FindProvider(ctx, q, tenant, "", WebPush, vapidName)
 	if err != nil {
 		return "", err
 	}
@@ -192,7 +192,7 @@ func (w *webPush) test(_ context.Context, p Provider) answer {
 // signed token and the key it is signed with (RFC 8292 2 and 3).
 func (w *webPush) identify(p Provider, endpoint *url.URL) (jwt, public string, err error) {
 	var c vapidConfig
-	if err := p.decode(&c); err != nil {
+	if err := p.Into(&c); err != nil {
 		return "", "", err
 	}
 	key, err := parseVAPID(c.PrivateKey)
