@@ -12,7 +12,7 @@
 // and the function:
 //
 //	{"GET /things/{id}", "Get a thing", readers, "", serve(getThing)},
-//	{"PUT /things/{id}", "Change a thing", appAdmins | fresh, "admin.thing.changed", serve(putThing)},
+//	{"PUT /things/{id}", "Change a thing", applicationAdmin | fresh, "admin.thing.changed", serve(putThing)},
 //
 // A function writes through c.write, which is one transaction with its audit row;
 // it reads through c.Kit.DB, of the tenant c.tenant() and of no other. A list

@@ -90,24 +90,25 @@ type AuditFilter struct {
 	Q       string    `query:"q" maxLength:"320" doc:"A user's name or id, or a type."`
 }
 
-// filter is what the record is asked; none if q names nobody.
-func (f AuditFilter) filter(ctx context.Context, c *Call) (audit.Filter, bool, error) {
+// filter is what the record is asked. What q says is a user's name, or else a type
+// if it has a dot, or else whatever was done to somebody of that id.
+func (f AuditFilter) filter(ctx context.Context, c *Call) (audit.Filter, error) {
 	out := audit.Filter{Tenant: string(c.tenant()), App: f.App, Type: f.Type, Outcome: f.Outcome, Actor: f.Actor, Target: f.Target, From: f.From, Until: f.To}
 	if f.Q == "" {
-		return out, true, nil
+		return out, nil
 	}
 	u, err := directory.Lookup(ctx, c.Kit.DB, c.tenant(), f.Q)
 	switch {
 	case err == nil:
 		out.Target = string(u.ID)
 	case !fault.Is(err, fault.NotFound):
-		return out, false, err
+		return out, err
 	case strings.Contains(f.Q, "."):
 		out.Type = f.Q
 	default:
 		out.Target = f.Q
 	}
-	return out, true, nil
+	return out, nil
 }
 
 type auditIn struct {
@@ -116,9 +117,9 @@ type auditIn struct {
 }
 
 func listAudit(ctx context.Context, c *Call, in *auditIn) (*list[AuditItem], error) {
-	f, known, err := in.filter(ctx, c)
-	if err != nil || !known {
-		return items[AuditItem](nil), err
+	f, err := in.filter(ctx, c)
+	if err != nil {
+		return nil, err
 	}
 	return c.auditPage(ctx, f, in.Page)
 }
@@ -164,7 +165,7 @@ const maxExport = 200_000
 // exportAudit streams the record, the newest first. That somebody took it along
 // is recorded, too.
 func exportAudit(ctx context.Context, c *Call, in *auditExportIn) (*huma.StreamResponse, error) {
-	f, known, err := in.filter(ctx, c)
+	f, err := in.filter(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +180,7 @@ func exportAudit(ctx context.Context, c *Call, in *auditExportIn) (*huma.StreamR
 		w := bufio.NewWriter(h.BodyWriter())
 		defer w.Flush()
 		write := lineWriter(w, in.Format)
-		for n := 0; known && n < maxExport; {
+		for n := 0; n < maxExport; {
 			f.Limit = 500
 			found, next, err := audit.Page(ctx, c.Kit.DB, f)
 			if err != nil {

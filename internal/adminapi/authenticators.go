@@ -68,13 +68,13 @@ func (c *Call) authenticators(ctx context.Context, q db.Q, user directory.UserID
 	return out, nil
 }
 
+// titleOf is what a method is called; its kind, where it is not built in any more.
 func titleOf(kind authn.Kind) string {
-	for _, m := range authn.Methods() {
-		if m.Kind == kind {
-			return m.Title
-		}
+	m, err := authn.Find(kind)
+	if err != nil {
+		return string(kind)
 	}
-	return string(kind)
+	return m.Title
 }
 
 func listAuthenticators(ctx context.Context, c *Call, in *InUserApp) (*list[Authenticator], error) {

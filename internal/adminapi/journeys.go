@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -383,7 +384,7 @@ func dropDraft(ctx context.Context, c *Call, in *DraftAt) (*tagged[journeyOut], 
 	}
 	err = c.write(ctx, func(tx *db.Tx) (string, error) {
 		if v, err := journey.Versions(ctx, tx, c.tenant(), in.ID, 0, 1); err != nil || len(v) == 0 {
-			return "", cmpErr(err, fault.New(fault.Conflict, "It was never published: delete the journey instead."))
+			return "", cmp.Or[error](err, fault.New(fault.Conflict, "It was never published: delete the journey instead."))
 		}
 		return in.ID, journey.DropDraft(ctx, tx, c.tenant(), in.ID, mark)
 	})
@@ -391,14 +392,6 @@ func dropDraft(ctx context.Context, c *Call, in *DraftAt) (*tagged[journeyOut], 
 		return nil, stale(err)
 	}
 	return c.journey(ctx, c.Kit.DB, in.ID)
-}
-
-// cmpErr is err, or otherwise what to say instead.
-func cmpErr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 type publishIn struct {
@@ -557,7 +550,7 @@ func deleteJourney(ctx context.Context, c *Call, in *DraftAt) (*empty, error) {
 	}
 	return nil, stale(c.write(ctx, func(tx *db.Tx) (string, error) {
 		if v, err := journey.Versions(ctx, tx, c.tenant(), in.ID, 0, 1); err != nil || len(v) > 0 {
-			return "", cmpErr(err, fault.New(fault.Conflict, "It was published: runs and records name it. Disable it instead."))
+			return "", cmp.Or[error](err, fault.New(fault.Conflict, "It was published: runs and records name it. Disable it instead."))
 		}
 		return in.ID, journey.DropDraft(ctx, tx, c.tenant(), in.ID, mark)
 	}))

@@ -56,13 +56,8 @@ func methodAt(ctx context.Context, q db.Q, p authn.Place, kind authn.Kind) (Meth
 	if err != nil {
 		return Method{}, err
 	}
-	m := Method{Kind: string(kind), Settings: set.Whole, Own: set.Own, From: set.From}
+	m := Method{Kind: string(kind), Title: titleOf(kind), Settings: set.Whole, Own: set.Own, From: set.From}
 	m.Enabled, _ = set.Whole["enabled"].(bool)
-	for _, known := range authn.Methods() {
-		if known.Kind == kind {
-			m.Title = known.Title
-		}
-	}
 	if m.Lint, err = lint(kind, set.Whole); err != nil {
 		return m, err
 	}

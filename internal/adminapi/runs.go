@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -44,7 +45,7 @@ type tryIn struct {
 func (c *Call) snapshot(ctx context.Context, tx *db.Tx, in *tryIn) (journey.StartRequest, error) {
 	client, app, err := apps.FindClient(ctx, tx, apps.ClientID(in.Body.Client))
 	if err != nil || app.Tenant != c.tenant() || app.ID != apps.ID(in.Body.App) {
-		return journey.StartRequest{}, cmpErr(outageOnly(err), fault.New(fault.NotFound, "no such client"))
+		return journey.StartRequest{}, cmp.Or[error](outageOnly(err), fault.New(fault.NotFound, "no such client"))
 	}
 	d, err := journey.FindDraft(ctx, tx, c.tenant(), in.ID)
 	if err != nil {
@@ -131,17 +132,10 @@ type optionOut struct {
 }
 
 func promptOf(p journey.Prompt) *promptOut {
-	out := &promptOut{p.Kind, p.Form, p.Title, p.Text, p.Button, p.Fields, map[string]any{}, []optionOut{}, p.Resend, p.Poll, p.Empty}
-	if out.Fields == nil {
-		out.Fields = form.Form{}
-	}
+	out := &promptOut{p.Kind, p.Form, p.Title, p.Text, p.Button, orEmpty(p.Fields), map[string]any{}, []optionOut{}, p.Resend, p.Poll, p.Empty}
 	maps.Copy(out.Data, p.Data)
 	for _, o := range p.Options {
-		fields := o.Fields
-		if fields == nil {
-			fields = form.Form{}
-		}
-		out.Options = append(out.Options, optionOut{o.ID, o.Label, fields})
+		out.Options = append(out.Options, optionOut{o.ID, o.Label, orEmpty(o.Fields)})
 	}
 	return out
 }
@@ -274,13 +268,26 @@ type RunItem struct {
 	Millis   int64  `json:"ms"`
 }
 
-func (c *Call) runItem(ctx context.Context, rec journey.Record) RunItem {
-	out := RunItem{string(rec.ID), rec.Journey, rec.Version, string(rec.App), string(rec.Client), rec.Outcome, rec.Reason, rec.Node, string(rec.User), c.userName(ctx, rec.User),
-		rec.Steps, Stamp(rec.Started), Stamp(rec.Ended), 0}
-	if !rec.Ended.IsZero() {
-		out.Millis = rec.Ended.Sub(rec.Started).Milliseconds()
+// runItems are runs with the names of who they were about; "" if they are gone.
+func (c *Call) runItems(ctx context.Context, recs ...journey.Record) ([]RunItem, error) {
+	var ids []directory.UserID
+	for _, rec := range recs {
+		if rec.User != "" {
+			ids = append(ids, rec.User)
+		}
 	}
-	return out
+	slices.Sort(ids)
+	names, err := directory.Labels(ctx, c.Kit.DB, slices.Compact(ids))
+	out := []RunItem{}
+	for _, rec := range recs {
+		item := RunItem{string(rec.ID), rec.Journey, rec.Version, string(rec.App), string(rec.Client), rec.Outcome, rec.Reason, rec.Node, string(rec.User), names[rec.User],
+			rec.Steps, Stamp(rec.Started), Stamp(rec.Ended), 0}
+		if !rec.Ended.IsZero() {
+			item.Millis = rec.Ended.Sub(rec.Started).Milliseconds()
+		}
+		out = append(out, item)
+	}
+	return out, err
 }
 
 func listRuns(ctx context.Context, c *Call, in *runsIn) (*list[RunItem], error) {
@@ -298,15 +305,15 @@ func listRuns(ctx context.Context, c *Call, in *runsIn) (*list[RunItem], error) 
 	if err != nil {
 		return nil, err
 	}
-	out := items[RunItem](nil)
-	for i, rec := range recs {
-		if i == in.Limit {
-			out.Body.Next = c.seal(recs[i-1].ID)
-			break
-		}
-		out.Body.Items = append(out.Body.Items, c.runItem(ctx, rec))
+	next := ""
+	if len(recs) > in.Limit {
+		recs = recs[:in.Limit]
+		next = c.seal(recs[in.Limit-1].ID)
 	}
-	return out, nil
+	all, err := c.runItems(ctx, recs...)
+	out := items(all)
+	out.Body.Next = next
+	return out, err
 }
 
 // openRuns are those that go on and fit a filter, the newest.
@@ -346,17 +353,9 @@ func getRun(ctx context.Context, c *Call, in *runAt) (*body[runOut], error) {
 	if err != nil {
 		return nil, err
 	}
-	return answer(runOut{c.runItem(ctx, rec), rec.Trace, v.Graph}), nil
-}
-
-// userName is what a user is called in lists; "" if they are gone.
-func (c *Call) userName(ctx context.Context, id directory.UserID) string {
-	if id == "" {
-		return ""
+	one, err := c.runItems(ctx, rec)
+	if err != nil {
+		return nil, err
 	}
-	names, err := directory.Identifiers(ctx, c.Kit.DB, id)
-	if err != nil || len(names) == 0 {
-		return ""
-	}
-	return names[0].Value
+	return answer(runOut{one[0], rec.Trace, v.Graph}), nil
 }

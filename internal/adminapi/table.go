@@ -9,7 +9,7 @@ import (
 // routes are all of them.
 func routes() []Route { return slices.Concat(table(), journeyRoutes(), runRoutes()) }
 
-// Table is every route with who may call it, for tests and for the description.
+// Table is every route with who may call it, for tests.
 func Table() []Route { return routes() }
 
 // table is the API but for what other files add.
