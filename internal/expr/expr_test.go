@@ -425,36 +425,6 @@ func TestConfigProblems(t *testing.T) {
 	}
 }
 
-func TestTemplate(t *testing.T) {
-	for src, want := range map[string]string{
-		`Hello ${login.email}!`:                    "Hello a@x!",
-		`${login.tries + 1} of ${list}`:            "4 of [1,2,3]",
-		`none: ${nobody}.`:                         "none: .",
-		`${{"a": "}"}.a}`:                          "}",
-		`$${login.email} costs 5$, ${text}${text}`: "${login.email} costs 5$, TextText",
-		`${"${"}`: "${",
-		``:        "",
-	} {
-		tpl, err := expr.CompileTemplate(src)
-		if err != nil {
-			t.Errorf("%s: %v", src, err)
-			continue
-		}
-		if got, err := tpl.Eval(t.Context(), scope()); err != nil || got != want {
-			t.Errorf("%s: %q, %v", src, got, err)
-		}
-	}
-	for src, want := range map[string]string{
-		"a\n b ${login.":       "line 2, column 4: This ${ has no }.",
-		"ä ${1 + nothing()} b": "line 1, column 9: There is no function nothing.",
-		"a ${\n  nothing()}":   "line 2, column 3: There is no function nothing.",
-	} {
-		if _, err := expr.CompileTemplate(src); err == nil || err.Error() != want {
-			t.Errorf("%q: %v", src, err)
-		}
-	}
-}
-
 // FuzzEval: whatever is written, it comes to an end in time, its error has a
 // place in the text, and its value is JSON that evaluates to itself.
 func FuzzEval(f *testing.F) {

@@ -4,7 +4,7 @@ import "strings"
 
 // scanner walks over the characters of an expression and knows which of them
 // are code. It exists because two things are rewritten before CEL reads the
-// text, and because a template has to find the end of an expression.
+// text, and because errors have to find where something stands.
 type scanner struct {
 	text []rune
 	i    int
