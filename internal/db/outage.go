@@ -59,17 +59,6 @@ func fatal(err error) bool {
 	return false
 }
 
-// Taken reports whether err is a violated UNIQUE constraint.
-func Taken(err error) bool {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return e.Code == "23505"
-	}
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
-	}
-	return false
-}
-
 // outage turns an error that says "the database cannot be used right now" into
 // fault.Unavailable. Any other error is returned as it is.
 func outage(err error) error {

@@ -157,11 +157,3 @@ func RemoveMember(ctx context.Context, tx *db.Tx, id OrgID, user UserID) error {
 	}
 	return err
 }
-
-// Membership returns the role of a user in an organisation of an application;
-// fault.NotFound if they are no member.
-func Membership(ctx context.Context, q db.Q, app apps.ID, id OrgID, user UserID) (string, error) {
-	var role string
-	err := q.QueryRow(ctx, `SELECT m.role FROM organisation_members m JOIN organisations o ON o.id = m.org_id WHERE m.org_id = $1 AND m.user_id = $2 AND o.app_id = $3`, id, user, app).Scan(&role)
-	return role, db.None(err, "member")
-}

@@ -43,37 +43,6 @@ func Take(ctx context.Context, tx *db.Tx, key string, max int, window time.Durat
 	return refusal(ends.Sub(now))
 }
 
-// Left returns how many uses of key the current window still allows, and when
-// the window ends (zero when none has begun).
-func Left(ctx context.Context, q db.Q, key string, max int) (int, time.Time, error) {
-	rows, err := q.Query(ctx, `SELECT taken, ends_at FROM counters WHERE id = $1 AND ends_at > $2`, counter(q, key), q.Now())
-	if err != nil {
-		return 0, time.Time{}, fmt.Errorf("reading a counter: %w", err)
-	}
-	defer rows.Close()
-	if !rows.Next() {
-		return max, time.Time{}, rows.Err()
-	}
-	var taken int
-	var ends time.Time
-	if err := rows.Scan(&taken, db.Time(&ends)); err != nil {
-		return 0, time.Time{}, fmt.Errorf("reading a counter: %w", err)
-	}
-	left := max - taken
-	if left < 0 { // max was lowered meanwhile
-		left = 0
-	}
-	return left, ends, rows.Err()
-}
-
-// Forget begins key anew.
-func Forget(ctx context.Context, tx *db.Tx, key string) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM counters WHERE id = $1`, counter(tx, key)); err != nil {
-		return fmt.Errorf("forgetting a counter: %w", err)
-	}
-	return nil
-}
-
 // Sweep deletes the counters whose window is over.
 func Sweep(ctx context.Context, tx *db.Tx) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM counters WHERE ends_at <= $1`, tx.Now()); err != nil {
