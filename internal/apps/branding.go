@@ -18,6 +18,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/form"
 )
 
 // Branding is how the pages that an application's users see look and what they
@@ -128,7 +129,7 @@ func readable(name, colour, on, paper string) error {
 	if colour == "" {
 		return nil
 	}
-	if len(colour) != 7 || colour[0] != '#' || strings.Trim(strings.ToLower(colour[1:]), "0123456789abcdef") != "" {
+	if !form.IsColour(colour) {
 		return fault.New(fault.Invalid, "%s is not a colour: write #rrggbb.", name)
 	}
 	if c := Contrast(colour, paper); c < 4.5 {

@@ -240,7 +240,7 @@ func (c *checker) value(f *Field, v any) any {
 	case "expr":
 		return c.any(v, 0)
 	case "colour":
-		if s, _ := v.(string); colour.MatchString(s) {
+		if s, _ := v.(string); IsColour(s) {
 			return s
 		}
 		return c.add("must be a colour such as #3a4fd0.")
@@ -249,6 +249,9 @@ func (c *checker) value(f *Field, v any) any {
 }
 
 var colour = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+
+// IsColour reports whether a text is a colour: #rrggbb.
+func IsColour(s string) bool { return colour.MatchString(s) }
 
 func (c *checker) text(f *Field, v any) any {
 	s, ok := v.(string)

@@ -16,11 +16,12 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/notify"
 )
 
-// Names of what is said, and what data each takes: code and minutes; link and
-// minutes; method and label; nothing.
+// Names of what is said. What each is filled with stands in its texts, in braces;
+// {app} is filled in by itself.
 const (
 	LoginCode     = "login_code"
 	SignupCode    = "signup_code"
@@ -147,7 +148,7 @@ func page(app, subject, text string, d Data) (string, error) {
 
 // css lets a colour through and nothing else.
 func css(colour string) string {
-	if len(colour) != 7 || colour[0] != '#' || strings.Trim(strings.ToLower(colour[1:]), "0123456789abcdef") != "" {
+	if !form.IsColour(colour) {
 		return defaultColour
 	}
 	return colour
