@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -58,12 +59,7 @@ type Target struct {
 
 // DisplayName is what people call the device.
 func (d Device) DisplayName() string {
-	for _, s := range []string{d.Name, d.Model, d.Platform} {
-		if s != "" {
-			return s
-		}
-	}
-	return "Phone"
+	return cmp.Or(d.Name, d.Model, d.Platform, "Phone")
 }
 
 // TargetKind is the kind of push channel that an SDK's word means: "APN",

@@ -43,7 +43,6 @@ type memo struct {
 	Link   authn.ChallengeID `json:"link,omitempty"` // empty: nobody's
 	Number string            `json:"number,omitempty"`
 	Until  time.Time         `json:"until"`
-	Sent   time.Time         `json:"sent"`
 }
 
 func run(ctx context.Context, x *journey.Exec, c config) (journey.Next, error) {
@@ -60,18 +59,18 @@ func run(ctx context.Context, x *journey.Exec, c config) (journey.Next, error) {
 	case x.Answer != nil && x.Answer.Option == "resend":
 		return begin(ctx, x, c)
 	}
-	if code, _ := answered(x); code != "" {
+	if code := answered(x); code != "" {
 		return judge(ctx, x, m, code)
 	}
 	return wait(ctx, x, m)
 }
 
-func answered(x *journey.Exec) (string, bool) {
+func answered(x *journey.Exec) string {
 	if x.Answer == nil {
-		return "", false
+		return ""
 	}
-	s, ok := x.Answer.Data[codeField].(string)
-	return s, ok
+	s, _ := x.Answer.Data[codeField].(string)
+	return s
 }
 
 // begin sends a link, or only seems to.
@@ -95,7 +94,7 @@ func begin(ctx context.Context, x *journey.Exec, c config) (journey.Next, error)
 	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Denied) {
 		return journey.Next{}, err
 	}
-	m := memo{Sent: x.Now(), Until: x.Now().Add(time.Duration(set.Minutes) * time.Minute)}
+	m := memo{Until: x.Now().Add(time.Duration(set.Minutes) * time.Minute)}
 	if err != nil {
 		err = Nobody(ctx, x.Tx, authn.Subject{Kind: Kind, Tenant: x.Tenant(), App: x.App()}, cmp.Or(c.User, string(x.Run())), n)
 		if n.Return == "" {

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -44,9 +45,9 @@ func same(a, b string) bool { return a != "" && subtle.ConstantTimeCompare([]byt
 func (c Carried) DisplayName() string {
 	switch {
 	case c.Make != "" || c.Model != "":
-		return first(c.Name, c.Model, "Phone") + "(" + c.Make + ", " + c.Model + ")"
+		return cmp.Or(c.Name, c.Model, "Phone") + "(" + c.Make + ", " + c.Model + ")"
 	}
-	return first(c.Name, "Phone")
+	return cmp.Or(c.Name, "Phone")
 }
 
 // maxSharers is how many users may share one phone.
@@ -154,7 +155,7 @@ func (m Medium) tell(ctx context.Context, tx *db.Tx, c Challenge, n notify.Messa
 	if len(providers) > 0 {
 		n.Target.Kind = notify.FCM
 	}
-	n.Vendor = &notify.Vendor{Exchange: Exchange(tx, c.ID, c.Turn), User: string(c.Subject.User), Type: first(c.Data.As, "PUSH"), Tenant: n.Tenant, Client: string(m.phone.Client), At: c.Created}
+	n.Vendor = &notify.Vendor{Exchange: Exchange(tx, c.ID, c.Turn), User: string(c.Subject.User), Type: cmp.Or(c.Data.As, "PUSH"), Tenant: n.Tenant, Client: string(m.phone.Client), At: c.Created}
 	return notify.SendPush(ctx, tx, n)
 }
 
@@ -220,7 +221,7 @@ func (r Reply) answering(ctx context.Context, q db.Q, states ...authn.State) (Ch
 // asked is answering with the phone that answers.
 func (r Reply) asked(ctx context.Context, q db.Q, states ...authn.State) (Challenge, Medium, error) {
 	c, err := authn.Recall[Request](ctx, q, r.ID)
-	if err != nil || c.Subject.Kind != Kind || c.Data.Decoy || !strings.EqualFold(first(c.Data.As, "PUSH"), first(r.As, "PUSH")) {
+	if err != nil || c.Subject.Kind != Kind || c.Data.Decoy || !strings.EqualFold(cmp.Or(c.Data.As, "PUSH"), cmp.Or(r.As, "PUSH")) {
 		if err == nil || fault.Is(err, fault.NotFound) {
 			err = NotItsTurn
 		}
@@ -278,7 +279,7 @@ func (r Reply) Refuse(ctx context.Context, tx *db.Tx, reason string) (Challenge,
 	if err != nil {
 		return c, err
 	}
-	c.Data.Reason = first(reason, "denied")
+	c.Data.Reason = cmp.Or(reason, "denied")
 	if err := authn.Move(ctx, tx, &c, authn.Denied); err != nil {
 		return c, err
 	}

@@ -6,6 +6,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -167,7 +168,7 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 	if err != nil || !fresh || req.Decoy || req.Here {
 		return c, err
 	}
-	return c, tell(ctx, tx, c, a, first(a.Title, set.Title), first(a.Body, set.Body))
+	return c, tell(ctx, tx, c, a, cmp.Or(a.Title, set.Title), cmp.Or(a.Body, set.Body))
 }
 
 // slow makes who denied several requests wait before the next one (P8): 30
@@ -382,7 +383,7 @@ func deny(ctx context.Context, tx *db.Tx, c *Challenge, end journey.End) error {
 	if end.OK {
 		reason = "not_authenticated"
 	}
-	c.Data.Reason = first(reason, "denied")
+	c.Data.Reason = cmp.Or(reason, "denied")
 	if err := authn.Move(ctx, tx, c, authn.Denied); err != nil {
 		return err
 	}
@@ -422,13 +423,4 @@ func Fail(ctx context.Context, tx *db.Tx, id authn.ChallengeID) error {
 	}
 	c.Data.Trouble = true
 	return authn.Move(ctx, tx, &c, c.State)
-}
-
-func first(texts ...string) string {
-	for _, s := range texts {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -305,7 +306,7 @@ func (s asking) outcome(ctx context.Context) (journey.Next, error) {
 		s.FailAs("expired", "Nobody answered in time.")
 		return journey.Go(journey.Failure), s.Audit(ctx, "push.expired", "expired", map[string]any{"request": string(ch.ID)})
 	}
-	s.FailAs(first(ch.Data.Reason, string(ch.State)), "The request was not approved.")
+	s.FailAs(cmp.Or(ch.Data.Reason, string(ch.State)), "The request was not approved.")
 	return journey.Go(journey.Failure), nil
 }
 

@@ -9,6 +9,7 @@
 package trusted
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"strings"
@@ -117,12 +118,7 @@ func remember(ctx context.Context, x *journey.Exec, c config) (journey.Next, err
 // name is how a trusted device is called in lists.
 func name(x *journey.Exec) string {
 	d := x.Claimed()
-	for _, s := range []string{d.Name, d.Model, d.OS, d.Platform} {
-		if s != "" {
-			return s
-		}
-	}
-	return "Browser"
+	return cmp.Or(d.Name, d.Model, d.OS, d.Platform, "Browser")
 }
 
 // Remember trusts a device for the days that the settings say. Trusting it again

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"strings"
@@ -67,7 +68,7 @@ func runRegisterDevice(ctx context.Context, x *journey.Exec, c registerDevice) (
 	}
 	said := x.Answer.Caller.Device
 	id, err := directory.BindDevice(ctx, x.Tx, directory.Device{
-		Tenant: x.Tenant(), App: x.App(), User: u.ID, Key: key, Name: first(c.Name, said.Name), Platform: said.Platform, OS: said.OS, OSVersion: said.OSVersion,
+		Tenant: x.Tenant(), App: x.App(), User: u.ID, Key: key, Name: cmp.Or(c.Name, said.Name), Platform: said.Platform, OS: said.OS, OSVersion: said.OSVersion,
 		Model: said.Model, Manufacturer: said.Manufacturer, AppIdentifier: said.AppIdentifier,
 	})
 	if err != nil {
@@ -79,7 +80,7 @@ func runRegisterDevice(ctx context.Context, x *journey.Exec, c registerDevice) (
 	x.UseDevice(id)
 	x.Enrolled(string(id))
 	x.Set(c.Output, key.ID())
-	return journey.Go(journey.Success), x.Audit(ctx, "device.registered", "", map[string]any{"name": first(c.Name, said.Name)})
+	return journey.Go(journey.Success), x.Audit(ctx, "device.registered", "", map[string]any{"name": cmp.Or(c.Name, said.Name)})
 }
 
 // answeredKey is the key that the client registers: its id is its hash.
@@ -141,13 +142,4 @@ func seen(ctx context.Context, x *journey.Exec, id directory.DeviceID) error {
 		return directory.SetTarget(ctx, x.Tx, id, t)
 	}
 	return nil
-}
-
-func first(texts ...string) string {
-	for _, s := range texts {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -25,7 +26,7 @@ func init() {
 				return journey.Call(c.Journey, c.Input, c.Output), nil
 			}
 			if o != journey.Success {
-				x.Fail(fault.New(fault.Denied, "%s", first(reason, "rejected")))
+				x.Fail(fault.New(fault.Denied, "%s", cmp.Or(reason, "rejected")))
 			}
 			return journey.Go(o), nil
 		},
