@@ -36,6 +36,9 @@ type proof struct {
 	Single     bool               `json:"single,omitempty"`
 }
 
+// What a proof is of. The zero Proof has the zero value of each; Device and
+// Credential are empty where the method has none, At is the time of the transaction
+// that judged the answer.
 func (p Proof) User() directory.UserID     { return p.p.User }
 func (p Proof) App() apps.ID               { return p.p.App }
 func (p Proof) Kind() Kind                 { return p.p.Kind }
@@ -190,7 +193,7 @@ func Attempt(ctx context.Context, tx *db.Tx, s Subject, judge func() (Credential
 		}
 		return Proof{proof{s.Tenant, s.App, s.User, s.Device, s.Kind, cred, tx.Now(), nil, false}}, record(ctx, tx, s, "succeeded", "")
 	case fault.Is(err, fault.Wrong):
-		return Proof{}, errors.Join(err, storeLock(ctx, tx, s, before, charged), record(ctx, tx, s, "failed", ""), recordLock(ctx, tx, s, before, charged))
+		return Proof{}, errors.Join(err, storeLock(ctx, tx, s, before, charged), record(ctx, tx, s, "failed", ""), recordLock(ctx, tx, s, charged))
 	}
 	return Proof{}, err
 }
@@ -304,7 +307,9 @@ func record(ctx context.Context, tx *db.Tx, s Subject, what, reason string) erro
 		Actor: string(s.User), Target: string(s.User), Device: string(s.Device), Reason: reason, Outcome: outcomeOf(what)})
 }
 
-func recordLock(ctx context.Context, tx *db.Tx, s Subject, was, st lockout.State) error {
+// recordLock records that a failure locked a subject, and has its user told; if
+// st is no lock it does nothing.
+func recordLock(ctx context.Context, tx *db.Tx, s Subject, st lockout.State) error {
 	if _, now := st.Locked(tx.Now()); !now {
 		return nil
 	}

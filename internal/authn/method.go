@@ -141,12 +141,13 @@ func Methods() []Method {
 var Disabled = fault.New(fault.Denied, "This way of signing in is switched off.")
 
 // Settings reads an application's settings of a method into v, over those of its
-// tenant, over the defaults. It returns Disabled if the method is switched off. What is stored
-// was checked when it was stored (Configure) and is not checked again.
+// tenant, over the defaults. It returns Disabled if the method is switched off, and
+// fault.NotFound if there is no such method. What is stored was checked when it was
+// stored (Set) and is not checked again.
 func Settings(ctx context.Context, q db.Q, app apps.ID, kind Kind, v any) error {
 	m, ok := methods[kind]
 	if !ok {
-		return fault.New(fault.NotFound, "There is no method called %s.", kind)
+		return unknownMethod(kind)
 	}
 	tenant, own, err := layers(ctx, q, app, kind)
 	if err != nil {

@@ -129,7 +129,7 @@ func (v Verdict) Settle(ctx context.Context, tx *db.Tx) (Proof, error) {
 		return Proof{}, err
 	}
 	if !v.right {
-		return Proof{}, errors.Join(v.err, settled(ctx, tx, s, st, st), record(ctx, tx, s, "failed", ""), recordLock(ctx, tx, s, st, st))
+		return Proof{}, errors.Join(v.err, settled(ctx, tx, s, st, st), record(ctx, tx, s, "failed", ""), recordLock(ctx, tx, s, st))
 	}
 	var policy lockout.Policy
 	if err := Settings(ctx, tx, s.App, s.Kind, &policy); err != nil {
