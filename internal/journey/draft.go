@@ -83,7 +83,7 @@ func insertDraft(ctx context.Context, tx *db.Tx, tenant apps.TenantID, g Graph, 
 
 // SaveDraft stores a draft over the state that mark names and returns the mark
 // of the new one. If the draft is in another state by now nothing changes and
-// IsStale tells.
+// IsStale tells; fault.NotFound if there is no such journey.
 func SaveDraft(ctx context.Context, tx *db.Tx, tenant apps.TenantID, g Graph, mark, by string) (string, error) {
 	now, err := FindDraft(ctx, tx, tenant, g.ID)
 	if err != nil {
@@ -109,7 +109,8 @@ func SaveDraft(ctx context.Context, tx *db.Tx, tenant apps.TenantID, g Graph, ma
 }
 
 // PublishDraft publishes what is being drawn, if it is in the state that mark
-// names, and returns the version. The draft ends with it.
+// names (IsStale tells), and returns the version. The draft ends with it. What
+// Publish refuses is refused.
 func PublishDraft(ctx context.Context, tx *db.Tx, tenant apps.TenantID, id, mark, by, note string) (int64, error) {
 	d, err := FindDraft(ctx, tx, tenant, id)
 	if err != nil {
@@ -130,8 +131,8 @@ func PublishDraft(ctx context.Context, tx *db.Tx, tenant apps.TenantID, id, mark
 	return PublishBy(ctx, tx, tenant, d.Graph, by, note)
 }
 
-// DropDraft forgets what is being drawn and was not published; fault.NotFound
-// if there is nothing.
+// DropDraft forgets what is being drawn and was not published. If it is not in the
+// state that mark names, or there is none, nothing changes and IsStale tells.
 func DropDraft(ctx context.Context, tx *db.Tx, tenant apps.TenantID, id, mark string) error {
 	n, err := tx.Exec(ctx, `DELETE FROM drafts WHERE tenant_id = $1 AND id = $2 AND rev = $3`, tenant, id, revOf(mark))
 	if err == nil && n == 0 {

@@ -242,9 +242,6 @@ func (x *Exec) Started() Caller { return x.run.Caller }
 // that the user approves, or "" (DESIGN 2.20.4).
 func (x *Exec) Commit() string { return x.run.Commit }
 
-// Trusted is what the server handed to the run.
-func (x *Exec) Trusted() map[string]any { return x.run.Trusted }
-
 // Output adds data to what the next reply carries.
 func (x *Exec) Output(data map[string]any) {
 	x.run.Output = merged(x.run.Output, data)

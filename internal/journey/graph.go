@@ -66,8 +66,8 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: %s", p.Node, p.Text)
 }
 
-// Refs tells what other journeys exist: their kind, and whether every good end
-// of theirs leaves a proof or compares the number.
+// Refs returns another journey of the tenant, as new runs get it; false if there is
+// none.
 type Refs func(id string) (g Graph, ok bool)
 
 // Check finds what would fail when the journey runs, and what must never be

@@ -56,8 +56,8 @@ func (r *run) record() Record {
 	return rec
 }
 
-// keep stores a record. A run that an operator tries leaves none: it is no
-// visitor.
+// keep stores a record, once. Whoever calls it has seen that no operator tried the
+// run: such a run is no visitor.
 func (rec Record) keep(ctx context.Context, tx *db.Tx) error {
 	trace := tx.Vault().Seal(tracePlace(rec.ID), []byte(db.Text(rec.Trace)))
 	_, err := tx.Exec(ctx, `INSERT INTO run_records (`+recordColumns+`, trace) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING`,

@@ -56,7 +56,8 @@ func ReadMessage(ctx context.Context, q db.Q, app apps.ID, id string) (Message, 
 	return m, json.Unmarshal(b, &m.Data)
 }
 
-// UpdateMessage replaces the data of an open message and wakes who waits for it.
+// UpdateMessage replaces the data of a message that was not consumed and wakes who
+// waits for it; fault.NotFound as ReadMessage has it.
 func UpdateMessage(ctx context.Context, tx *db.Tx, app apps.ID, id string, data map[string]any) error {
 	key := tx.Vault().Hash("ticket", id)
 	n, err := tx.Exec(ctx, `UPDATE tickets SET state = 'updated', data = $1, rev = rev + 1 WHERE id = $2 AND app_id = $3 AND state <> 'consumed' AND expires_at > $4`,

@@ -77,7 +77,7 @@ func (r *run) decided(x *Exec, next Next, before map[string]any) {
 	case next.prompt != nil:
 		r.noted(x, Asked, next.prompt.Kind, "")
 	case next.sub != nil:
-		r.noted(x, Left, "", "").Out = nil
+		r.noted(x, Left, "", "")
 	case next.end == nil && !next.pause:
 		e := r.noted(x, Left, string(next.outcome), "")
 		if r.Test {

@@ -10,22 +10,13 @@ import (
 )
 
 func init() {
-	name("email.register", "Register e-mail address", directory.Email, addContact)
-	name("email.deregister", "Deregister e-mail address", directory.Email, removeContact)
-	name("phone.register", "Register phone number", directory.Phone, addContact)
-	name("phone.deregister", "Deregister phone number", directory.Phone, removeContact)
-	for kind, title := range map[directory.IdentifierKind]string{directory.Email: "Get user e-mail addresses", directory.Phone: "Get user phone numbers", "": "Get user identifiers"} {
-		step := map[directory.IdentifierKind]string{directory.Email: "user.emails", directory.Phone: "user.phones", "": "user.identifiers"}[kind]
-		journey.Register(journey.Step[read]{
-			Kind: step, Title: title, Category: "Users",
-			Doc:      "Reads the names of the user for later nodes. Show them to nobody who has not proven to be this user.",
-			Config:   form.New(userField(), form.Text("output", "Keep them as", form.Default("identifiers"))),
-			Outcomes: []journey.Outcome{journey.Success, journey.Failure},
-			Run: func(ctx context.Context, x *journey.Exec, c read) (journey.Next, error) {
-				return readNames(ctx, x, c, kind)
-			},
-		})
-	}
+	changeName("email.register", "Register e-mail address", directory.Email, addContact)
+	changeName("email.deregister", "Deregister e-mail address", directory.Email, removeContact)
+	changeName("phone.register", "Register phone number", directory.Phone, addContact)
+	changeName("phone.deregister", "Deregister phone number", directory.Phone, removeContact)
+	listNames("user.emails", "Get user e-mail addresses", directory.Email)
+	listNames("user.phones", "Get user phone numbers", directory.Phone)
+	listNames("user.identifiers", "Get user identifiers", "")
 	journey.Register(journey.Step[read]{
 		Kind: "user.custom_data", Title: "Read custom user data", Category: "Users",
 		Doc:      "Reads the custom data of the user for later nodes.",
@@ -72,7 +63,23 @@ type writeCustom struct {
 	Data map[string]any `json:"data"`
 }
 
-func name(kind, title string, of directory.IdentifierKind, run func(ctx context.Context, x *journey.Exec, u directory.UserID, of directory.IdentifierKind, value string) error) {
+// listNames registers a step that reads the names of one kind, or all where of is
+// empty.
+func listNames(kind, title string, of directory.IdentifierKind) {
+	journey.Register(journey.Step[read]{
+		Kind: kind, Title: title, Category: "Users",
+		Doc:      "Reads the names of the user for later nodes. Show them to nobody who has not proven to be this user.",
+		Config:   form.New(userField(), form.Text("output", "Keep them as", form.Default("identifiers"))),
+		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
+		Run: func(ctx context.Context, x *journey.Exec, c read) (journey.Next, error) {
+			return readNames(ctx, x, c, of)
+		},
+	})
+}
+
+// changeName registers a step that gives a proven user a name of one kind, or takes
+// one.
+func changeName(kind, title string, of directory.IdentifierKind, run func(ctx context.Context, x *journey.Exec, u directory.UserID, of directory.IdentifierKind, value string) error) {
 	journey.Register(journey.Step[contact]{
 		Kind: kind, Title: title, Category: "Users",
 		Doc:      "Changes how the user is reached and found. The user must have been proven in this run. A new name is unverified until a code that was sent to it comes back.",

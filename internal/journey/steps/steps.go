@@ -1,5 +1,6 @@
 // Package steps holds the kinds of nodes that belong to no method: forms,
-// branches, data, users, devices, messages and ends. One file is one kind; it
+// branches, data, users, devices, messages and ends. One file is one kind, or the
+// few that belong together (the ends, messages, what is done to authenticators); it
 // registers itself, and adding one changes nothing else. A step proves nobody.
 package steps
 
