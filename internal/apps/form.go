@@ -18,7 +18,7 @@ func ClientForm() form.Form {
 		form.Text("journey", "Sign-in journey", form.MaxLen(100), form.Help("Runs at the authorization endpoint. Empty: sign_in.")),
 		form.Object("acr_journeys", "Journeys by level", form.Help("Which journey runs for an acr that is asked for.")),
 		form.Choices("grants", "Grants", Grants, form.Help("Empty: authorization_code and refresh_token and, for a back end, client_credentials.")),
-		list("scopes", "Scopes", "Scope", "Empty: openid, profile, email, phone and offline_access."),
+		list("scopes", "Scopes", "Scope", "Empty: openid, profile, email, address, phone and offline_access."),
 		list("resources", "Audiences", "Audience", "What tokens may be asked for (RFC 8707)."),
 		list("authorization_details_types", "Types of authorization details", "Type", "RFC 9396."),
 		list("permissions", "Permissions", "Permission", "What a back end may do through the identity API: users:read, users:*."),
@@ -26,7 +26,7 @@ func ClientForm() form.Form {
 		form.Text("jwks", "Key set", form.MaxLen(32<<10), form.Help("The client's public keys, as JSON.")),
 		form.Text("jwks_uri", "Address of the key set"),
 		list("certificates", "Certificates", "Thumbprint", "SHA-256 in base64url (RFC 8705)."),
-		form.Choice("id_token_signed_response_alg", "Signature of identity tokens", []string{"ES256", "RS256"}, form.Help("Empty: ES256.")),
+		form.Choice("id_token_signed_response_alg", "Signature of identity tokens", []string{"ES256", "RS256"}, form.Help("Empty: ES256, or RS256 for a cidaas client.")),
 		form.Boolean("require_pushed_authorization_requests", "Only pushed requests", form.Help("RFC 9126.")),
 		form.Boolean("require_signed_request_object", "Only signed requests", form.Help("RFC 9101.")),
 		form.Boolean("dpop_bound_access_tokens", "Only tokens bound to a key", form.Help("DPoP, RFC 9449.")),
@@ -37,7 +37,7 @@ func ClientForm() form.Form {
 		form.Boolean("backchannel_user_code", "CIBA requests carry the user's code"),
 		form.Boolean("cidaas", "Spoken for by the cidaas SDKs", form.Help("PKCE is optional then.")),
 		list("allowed_methods", "Methods of a cidaas client", "Method", "In the words of that protocol. Empty: all."),
-		form.Text("login_uri", "Sign-in page of your own", form.Help("Gets requestId. Empty: ours.")),
+		form.Text("login_uri", "Sign-in page of your own", form.Help("Gets interaction_id, or requestId if the client is a cidaas one. Empty: ours.")),
 		form.Boolean("implicit", "Tokens in addresses", form.Help("What OAuth 2.1 took away; for old cidaas clients only.")),
 	)
 }

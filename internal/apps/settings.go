@@ -67,7 +67,7 @@ type ClientSettings struct {
 	Journey  string            `json:"journey,omitempty" yaml:"journey,omitempty"`
 	Journeys map[string]string `json:"acr_journeys,omitempty" yaml:"acr_journeys,omitempty"`
 	// Claims are more members of the identity token and userinfo: a name, and the
-	// custom datum of the user that it shows. Reserved names are refused.
+	// custom datum of the user that it shows. Reserved names are dropped.
 	Claims map[string]string `json:"claims,omitempty" yaml:"claims,omitempty"`
 	// CIBA is how the client learns of a backchannel request's end: poll, ping or
 	// push, the latter two at Notification.
