@@ -1,6 +1,7 @@
-// Package session turns proofs into what a client may show: for now the journey
-// token, a signed statement that a run ended well. It makes no decision about
-// who somebody is; it repeats what proofs say.
+// Package session turns proofs into what a client may show: sessions, the tokens
+// of a session and of a back end, the journey token that says how a run ended, and
+// the receipt of an approval. It makes no decision about who somebody is; it
+// repeats what proofs say.
 package session
 
 import (
