@@ -292,7 +292,7 @@ func (c *devCmd) print(f server.DevFacts) {
 		return
 	}
 	for _, line := range [][2]string{{"console", f.Console}, {"playground", f.Playground}, {"authenticator", f.Auth}, {"inbox", f.Inbox}, {"issuer", f.Issuer},
-		{"demo-backend secret", f.Clients["backend"].Secret}, {"demo user", f.User.Email}} {
+		{"demo-backend secret", f.Clients["backend"].Secret}, {"demo user", f.User.Email + " password: " + f.User.Password}} {
 		fmt.Printf("%s: %s\n", line[0], line[1])
 	}
 }
