@@ -16,6 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/server"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
 type applyCmd struct {
@@ -181,7 +182,7 @@ func (c *keysRevokeCmd) Run(ctx context.Context) error {
 // forKeys does the same to the keys of every algorithm, or to none.
 func forKeys(ctx context.Context, s *server.Server, fn func(ctx context.Context, tx *db.Tx, alg string) error) error {
 	return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
-		for _, alg := range []string{"ES256", "RS256"} {
+		for _, alg := range token.Algorithms {
 			if err := fn(ctx, tx, alg); err != nil {
 				return err
 			}
