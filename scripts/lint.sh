@@ -2,7 +2,7 @@
 # Formatting, vet and staticcheck.
 set -eu
 cd "$(dirname "$0")/.."
-bad=$(gofmt -l cmd internal ui bench 2>/dev/null || true)
+bad=$(gofmt -l cmd internal ui bench tests 2>/dev/null || true)
 if [ -n "$bad" ]; then
 	echo "gofmt would change:" "$bad" >&2
 	exit 1
