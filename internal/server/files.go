@@ -29,7 +29,7 @@ import (
 // 2.20.21):
 //
 //	tenant.yaml          id, name, methods for all applications
-//	providers.yaml       push channels and, later, mail and SMS of the tenant
+//	providers.yaml       push channels, mail, text messages and engines of the tenant
 //	apps/ID.yaml         an application: clients, methods, its own providers
 //	journeys/ID.yaml     a journey (or ID.json)
 //

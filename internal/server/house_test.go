@@ -160,7 +160,8 @@ func TestPackagesSayWhatTheyAreFor(t *testing.T) {
 }
 
 // TestRemovable: a method is a folder and an import; nothing else knows it. The
-// doors may know push, for a phone joins an approval through them.
+// doors and the provider may know push, for a phone joins an approval through them
+// and CIBA asks one.
 func TestRemovable(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, im := range p.Imports {
@@ -173,7 +174,7 @@ func TestRemovable(t *testing.T) {
 }
 
 // TestDeletingAMethodCompiles takes away each method's folder and its import, in
-// turn.
+// turn; all but push, see TestRemovable.
 func TestDeletingAMethodCompiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the server once for each method")

@@ -60,7 +60,8 @@ import (
 )
 
 // Config is what the process needs; everything of the product stands in the
-// database. The zero value of each field is its default.
+// database. Listen, URL, Database, MasterKey, Log and Now must be set; the zero
+// value of any other field is its default.
 type Config struct {
 	Listen    string         // address to serve on
 	URL       string         // where the world reaches this server, without a trailing slash: the issuer
