@@ -8,9 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/fault"
-	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/web"
 )
 
@@ -76,9 +74,9 @@ func route(r *http.Request) string {
 	return path
 }
 
-// tokenRoutes adds the key set, and introspection of journey tokens for
-// confidential clients (DESIGN 2.20.14).
-func (s *Server) tokenRoutes(mux *http.ServeMux) {
+// keySet adds the public keys of all that this server signs, where OpenID and the
+// SDKs of cidaas look for them.
+func (s *Server) keySet(mux *http.ServeMux) {
 	keys := func(w http.ResponseWriter, r *http.Request) {
 		set, err := s.Keys.JWKS(r.Context())
 		if err != nil {
@@ -91,63 +89,4 @@ func (s *Server) tokenRoutes(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("GET /.well-known/jwks.json", keys)
 	mux.HandleFunc("GET /cis/oidc/jwks", keys)
-	mux.HandleFunc("POST /ido/api/v2/token/introspect", s.introspect)
-}
-
-// introspect answers in the shape of the journey protocol, error_code 0 for a
-// valid token, with the members of RFC 7662 beside it. The token comes as JSON
-// or as a form.
-func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
-	id, secret, ok := r.BasicAuth()
-	_, app, err := apps.Authenticate(r.Context(), s.Kit.DB, apps.ClientID(id), secret)
-	if !ok || fault.Is(err, fault.Denied) {
-		w.Header().Set("WWW-Authenticate", `Basic realm="watchword"`)
-		web.Write(w, http.StatusUnauthorized, map[string]any{"error_code": 4010, "error_message": "The client is unknown or its secret is wrong.", "error": "invalid_client"}, 0)
-		return
-	}
-	jwt, bad := introspected(w, r)
-	if err == nil && bad == nil {
-		var claims map[string]any
-		var active bool
-		if claims, active, err = session.Introspect(r.Context(), s.Kit.DB, s.Keys, s.config.URL, app, jwt); err == nil {
-			writeIntrospection(w, claims, active)
-			return
-		}
-	}
-	if err == nil {
-		err = bad
-	}
-	f := fault.Of(err)
-	s.config.Log.WarnContext(r.Context(), "introspection failed", "err", err)
-	web.Write(w, web.Status(f.Code), map[string]any{"error_code": 4000, "error_message": f.Message, "error": "invalid_request"}, f.RetryAfter)
-}
-
-func introspected(w http.ResponseWriter, r *http.Request) (string, error) {
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-		if err := r.ParseForm(); err != nil {
-			return "", fault.New(fault.Invalid, "The form cannot be read.").Because(err)
-		}
-		return r.PostForm.Get("token"), nil
-	}
-	var in struct {
-		Token string `json:"token"`
-	}
-	err := web.Decode(w, r, &in)
-	return in.Token, err
-}
-
-func writeIntrospection(w http.ResponseWriter, claims map[string]any, active bool) {
-	if !active {
-		web.Write(w, http.StatusOK, map[string]any{"error_code": 4001, "error_message": "The token is not valid.", "active": false}, 0)
-		return
-	}
-	out := map[string]any{"error_code": 0, "error_message": "", "active": true, "data": claims}
-	for name, v := range claims {
-		if _, taken := out[name]; !taken {
-			out[name] = v
-		}
-	}
-	out["token_type"] = session.JourneyType
-	web.Write(w, http.StatusOK, out, 0)
 }

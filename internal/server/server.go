@@ -347,7 +347,7 @@ func receipts(as []journey.Approval) []session.Receipt {
 // routes lists every door, in one place.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	door := mosaic.Door{Kit: s.Kit, Engine: s.Engine, Token: s.journeyToken, Code: s.OIDC.JourneyCode, Trusted: s.config.Trusted, Onward: s.OIDC.Onward,
+	door := mosaic.Door{Kit: s.Kit, Engine: s.Engine, Keys: s.Keys, Token: s.journeyToken, Code: s.OIDC.JourneyCode, Trusted: s.config.Trusted, Onward: s.OIDC.Onward,
 		Interaction: func(ctx context.Context, c apps.Client, app apps.App, id string) (journey.StartRequest, error) {
 			start, err := s.OIDC.Interaction(ctx, c, app, id)
 			if e := oidc.Refusal(err); e != nil {
@@ -376,7 +376,7 @@ func (s *Server) routes() http.Handler {
 	pages(mux, "/lib/", ui.Files, "lib")
 	s.authenticator(mux)
 	deviceapi.Routes(mux, deviceapi.Door{Kit: s.Kit, Engine: s.Engine, Keys: s.Keys, Trusted: s.config.Trusted, Stop: s.draining})
-	s.tokenRoutes(mux)
+	s.keySet(mux)
 	s.operations(mux)
 	s.console(mux)
 	if s.Dev != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
 )
 
@@ -25,6 +26,7 @@ import (
 type Door struct {
 	Kit    *kit.Kit
 	Engine *journey.Engine
+	Keys   *token.Keys
 	Token  func(ctx context.Context, end journey.End) (string, error) // signs the proof of completion
 	Code   func(end journey.End) string                               // what a back end trades for tokens; "": nothing
 	// Interaction is the run that answers an authorization request, by its name;
@@ -47,6 +49,7 @@ func Routes(mux *http.ServeMux, d Door) {
 		mux.Handle("POST "+prefix+op, d.handle(fn))
 	}
 	mux.HandleFunc("POST "+prefix+"auth/key_exchange", d.exchange)
+	mux.HandleFunc("POST "+prefix+"token/introspect", d.introspect)
 	mux.HandleFunc(prefix, func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, fault.New(fault.NotFound, "There is no such operation."), nil)
 	})
