@@ -30,7 +30,7 @@ import (
 //
 //	tenant.yaml          id, name, methods for all applications
 //	providers.yaml       push channels, mail, text messages and engines of the tenant
-//	apps/ID.yaml         an application: clients, methods, its own providers
+//	apps/ID.yaml         an application: clients, methods, branding, its own providers
 //	journeys/ID.yaml     a journey (or ID.json)
 //
 // A key that is not known is refused. A secret is never in a file of these: a
@@ -62,6 +62,7 @@ type appFile struct {
 	Audience  string                    `yaml:"audience"`
 	Clients   []clientFile              `yaml:"clients"`
 	Methods   map[string]map[string]any `yaml:"methods,omitempty"`
+	Branding  *brandingFile             `yaml:"branding,omitempty"`
 	Providers []providerFile            `yaml:"providers,omitempty"`
 }
 
@@ -227,7 +228,10 @@ func currentApp(ctx context.Context, q db.Q, a apps.App) (appFile, error) {
 	for _, c := range clients {
 		out.Clients = append(out.Clients, clientFile{ID: string(c.ID), Name: c.Name, Kind: string(c.Kind), Settings: c.Settings})
 	}
-	out.Methods, err = ownMethods(ctx, q, authn.Place{Tenant: a.Tenant, App: a.ID})
+	if out.Methods, err = ownMethods(ctx, q, authn.Place{Tenant: a.Tenant, App: a.ID}); err != nil {
+		return out, err
+	}
+	out.Branding, err = currentBranding(ctx, q, a.ID)
 	return out, err
 }
 
@@ -269,6 +273,10 @@ func Plan(ctx context.Context, q db.Q, want Files, dir string) ([]string, error)
 		out = append(out, diffApp(have.Apps[id], a)...)
 		lines, err := planSecrets(ctx, q, a, dir)
 		if err != nil {
+			return nil, fmt.Errorf("apps/%s.yaml: %w", id, err)
+		}
+		out = append(out, lines...)
+		if lines, err = planBranding(ctx, q, a, dir); err != nil {
 			return nil, fmt.Errorf("apps/%s.yaml: %w", id, err)
 		}
 		out = append(out, lines...)
@@ -466,6 +474,9 @@ func applyApp(ctx context.Context, tx *db.Tx, tenant apps.TenantID, a appFile, d
 	if err := applyMethods(ctx, tx, authn.Place{Tenant: tenant, App: app}, a.Methods); err != nil {
 		return err
 	}
+	if err := applyBranding(ctx, tx, a, dir); err != nil {
+		return err
+	}
 	return applyProviders(ctx, tx, tenant, app, a.Providers, dir)
 }
 
@@ -559,6 +570,9 @@ func WriteFiles(dir string, f Files) error {
 	for id, a := range f.Apps {
 		if strings.ContainsAny(id, `/\`) {
 			return fmt.Errorf("the application %q cannot be a file", id)
+		}
+		if err := a.Branding.write(dir); err != nil {
+			return err
 		}
 		if err := writeYAML(filepath.Join(dir, "apps", id+".yaml"), a); err != nil {
 			return err
