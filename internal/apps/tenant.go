@@ -27,6 +27,17 @@ func (t Tenant) Settings(ctx context.Context, q db.Q) (TenantSettings, error) {
 	return s, db.None(err, "tenant")
 }
 
+// SettingsOf returns what is set of the tenant that an application belongs to; the
+// zero value if there is no such application.
+func SettingsOf(ctx context.Context, q db.Q, app ID) (TenantSettings, error) {
+	var s TenantSettings
+	err := q.QueryRow(ctx, `SELECT t.settings FROM apps a JOIN tenants t ON t.id = a.tenant_id WHERE a.id = $1`, app).Scan(db.JSON(&s))
+	if fault.Is(db.None(err, "application"), fault.NotFound) {
+		return TenantSettings{}, nil
+	}
+	return s, err
+}
+
 // SetTenant changes a tenant's name and settings. known are the languages that
 // there are.
 func SetTenant(ctx context.Context, tx *db.Tx, t Tenant, s TenantSettings, known []string) error {

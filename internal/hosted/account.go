@@ -42,6 +42,7 @@ func accountRoutes(mux *http.ServeMux, d Door, guard *http.CrossOriginProtection
 // owner is who looks after their account, and in which session.
 type owner struct {
 	l       tongue
+	offered offer
 	client  apps.Client
 	app     apps.App
 	session session.Session
@@ -74,7 +75,8 @@ func (d Door) own(fn func(w http.ResponseWriter, r *http.Request, o owner) error
 		if err != nil {
 			return err
 		}
-		o := owner{l: spoken(r, ""), client: client, app: app, values: map[string]string{}}
+		offered := d.offered(r, app.ID)
+		o := owner{l: offered.spoken(r, ""), offered: offered, client: client, app: app, values: map[string]string{}}
 		o.session, err = d.signedIn(r, app)
 		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
 			return d.enterFirst(w, r, o, journey.StartRequest{})

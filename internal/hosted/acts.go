@@ -13,7 +13,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
-	"github.com/watchword-auth/watchword/internal/message"
 )
 
 // deed is something that users do to their account: a page that asks for it, and
@@ -149,7 +148,7 @@ func (d Door) acts(w http.ResponseWriter, r *http.Request, o owner) error {
 		return err
 	}
 	if r.PathValue("act") == "language" {
-		d.speak(w, r.PostForm.Get("language"))
+		d.speak(w, r.PostForm.Get("language"), o.offered)
 	}
 	http.Redirect(w, r, o.home()+"?done="+r.PathValue("act"), http.StatusSeeOther)
 	return nil
@@ -248,7 +247,7 @@ func doDelete(ctx context.Context, _ Door, o owner, _ string, in url.Values) (*v
 // doLanguage keeps the language for what is mailed to the user, too.
 func doLanguage(ctx context.Context, d Door, o owner, _ string, in url.Values) (*view, error) {
 	language := in.Get("language")
-	if !slices.Contains(message.Languages(), language) {
+	if !slices.Contains(o.offered.tags, language) {
 		return nil, fault.New(fault.Invalid, "Choose one of the ways offered.")
 	}
 	return nil, d.Kit.DB.Move(ctx, func(tx *db.Tx) error {

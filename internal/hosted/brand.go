@@ -21,15 +21,19 @@ type look struct {
 // brandPath is where the branding of applications is served.
 const brandPath = "/login-assets/brand/"
 
-func lookOf(app apps.ID, b apps.Branding, l tongue) look {
+// lookOf is the branding of an application in a language; what it does not say in
+// that one it says in the tenant's own, or in English.
+func lookOf(app apps.ID, b apps.Branding, l tongue, o offer) look {
 	hash := b.Hash()
 	if hash == "" {
 		return look{}
 	}
 	at := brandPath + string(app)
 	words := b.Texts[string(l)]
-	if words == (apps.Words{}) {
-		words = b.Texts["en"]
+	for _, other := range []string{o.fallback, "en"} {
+		if words == (apps.Words{}) {
+			words = b.Texts[other]
+		}
 	}
 	out := look{Welcome: words.Welcome, Foot: words.Foot, Privacy: b.Privacy, Terms: b.Terms, Support: b.Support}
 	if b.Signal != "" || b.SignalDark != "" {
@@ -109,7 +113,7 @@ func (d Door) asset(w http.ResponseWriter, r *http.Request, app, kind string, pa
 
 // branded fills in how the page of an application looks. A branding that cannot
 // be read costs nobody a sign-in: the page then looks like ours.
-func (d Door) branded(r *http.Request, v *view) {
+func (d Door) branded(r *http.Request, v *view, o offer) {
 	if v.AppID == "" {
 		return
 	}
@@ -120,5 +124,5 @@ func (d Door) branded(r *http.Request, v *view) {
 		}
 		return
 	}
-	v.Look = lookOf(v.AppID, b, v.Lang)
+	v.Look = lookOf(v.AppID, b, v.Lang, o)
 }

@@ -69,13 +69,15 @@ func (d Door) page(fn func(w http.ResponseWriter, r *http.Request) error) http.H
 			return
 		}
 		f := web.Report(r, err)
-		l := spoken(r, "")
-		v := view{Lang: l, App: "Watchword", Title: l.T("This cannot go on"), Text: l.T(f.Message), Ended: "no"}
-		if f.Code == fault.Internal {
-			v.Text = l.T("Something is broken on our side. Try again in a moment.")
-		}
-		if t, err := d.held(r); err == nil {
+		v := view{App: "Watchword", Ended: "no"}
+		t, err := d.held(r)
+		if err == nil {
 			v.App, v.AppID, v.Again = t.App, t.Of, t.Again
+		}
+		v.Lang = d.offered(r, v.AppID).spoken(r, t.Locales)
+		v.Title, v.Text = v.Lang.T("This cannot go on"), v.Lang.T(f.Message)
+		if f.Code == fault.Internal {
+			v.Text = v.Lang.T("Something is broken on our side. Try again in a moment.")
 		}
 		d.render(w, r, web.Status(f.Code), v)
 	}
@@ -107,7 +109,7 @@ func (d Door) Begin(w http.ResponseWriter, r *http.Request, s journey.StartReque
 	if s.Caller = d.caller(r); locales != "" {
 		s.Caller.Locale = locales // the client asked for it
 	} else {
-		s.Caller.Locale = string(spoken(r, ""))
+		s.Caller.Locale = string(d.offered(r, s.App.ID).spoken(r, ""))
 	}
 	reply, err := d.Engine.Start(r.Context(), s)
 	if err != nil {
@@ -237,7 +239,7 @@ const linkCode = "magic_link_code"
 
 // Page draws a page of a method's own, or of the provider's.
 func (d Door) Page(w http.ResponseWriter, r *http.Request, status int, p backend.Page) {
-	l := spoken(r, p.Locales)
+	l := d.offered(r, p.AppID).spoken(r, p.Locales)
 	v := view{Lang: l, AppID: p.AppID, App: p.App, Title: l.T(p.Title), Text: l.T(p.Text), Problem: l.T(p.Problem), Ended: p.Verdict, Next: p.Next, Button: l.T(p.Button), Post: p.Post, Leads: p.Leads}
 	for _, each := range p.Rows {
 		v.Rows = append(v.Rows, row{each[0], each[1]})
@@ -307,7 +309,7 @@ func (d Door) answer(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d Door) draw(w http.ResponseWriter, r *http.Request, t ticket, reply journey.Reply) error {
-	v := describe(spoken(r, t.Locales), t, reply, d.Kit.DB.Now())
+	v := describe(d.offered(r, t.Of).spoken(r, t.Locales), t, reply, d.Kit.DB.Now())
 	if reply.End != nil && reply.End.OK && d.Kit.Dev && d.Token != nil {
 		jwt, err := d.Token(r.Context(), *reply.End)
 		if err != nil {
@@ -325,9 +327,10 @@ func (d Door) draw(w http.ResponseWriter, r *http.Request, t ticket, reply journ
 }
 
 func (d Door) render(w http.ResponseWriter, r *http.Request, status int, v view) {
-	v.Choices = choicesOf(r, v.Lang)
-	d.branded(r, &v)
-	d.speak(w, r.URL.Query().Get("lang"))
+	offered := d.offered(r, v.AppID)
+	v.Choices = choicesOf(r, v.Lang, offered)
+	d.branded(r, &v, offered)
+	d.speak(w, r.URL.Query().Get("lang"), offered)
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", string(v.Lang))

@@ -121,19 +121,29 @@ func TestNobodysBusiness(t *testing.T) {
 }
 
 func TestSpoken(t *testing.T) {
-	for _, c := range []struct{ query, cookie, locales, accept, want string }{
-		{"", "", "", "de-AT,en;q=0.5", "de"},
-		{"", "", "ja fr", "de", "ja"},
-		{"", "es", "ja", "de", "es"},
-		{"?lang=fr", "es", "ja", "de", "fr"},
-		{"?lang=xx", "", "", "", "en"},
+	all, two, one := apps.TenantSettings{}, apps.TenantSettings{Languages: []string{"fr", "de"}, Default: "de"}, apps.TenantSettings{Languages: []string{"ja"}}
+	for _, c := range []struct {
+		set                                  apps.TenantSettings
+		query, cookie, locales, accept, want string
+	}{
+		{all, "", "", "", "de-AT,en;q=0.5", "de"},
+		{all, "", "", "ja fr", "de", "ja"},
+		{all, "", "es", "ja", "de", "es"},
+		{all, "?lang=fr", "es", "ja", "de", "fr"},
+		{all, "?lang=xx", "es", "", "", "es"},
+		{all, "?lang=xx", "", "", "", "en"},
+		{apps.TenantSettings{Default: "pt"}, "", "", "", "nl", "pt"},
+		{two, "", "", "", "en,ja;q=0.9", "de"},
+		{two, "", "", "", "en,fr;q=0.1", "fr"},
+		{two, "?lang=ja", "en", "es fr", "de", "fr"}, // what was chosen is not offered here
+		{one, "?lang=de", "de", "de", "de", "ja"},
 	} {
 		r := httptest.NewRequest("GET", "/login/run/x"+c.query, nil)
 		r.Header.Set("Accept-Language", c.accept)
 		if c.cookie != "" {
 			r.Header.Set("Cookie", languageCookie+"="+c.cookie)
 		}
-		if got := spoken(r, c.locales); string(got) != c.want {
+		if got := offerOf(c.set).spoken(r, c.locales); string(got) != c.want {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}

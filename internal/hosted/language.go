@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/message"
+	"github.com/watchword-auth/watchword/internal/web"
 )
 
 // languages are what the pages speak, each by its own name.
@@ -55,19 +57,54 @@ func clock(seconds int) string {
 	return strconv.Itoa(seconds/60) + ":" + strconv.Itoa(100 + seconds%60)[1:]
 }
 
-// spoken finds the language for a request: what the user has just chosen or chose
-// before, then what the relying party asked for, then what the browser says.
-func spoken(r *http.Request, locales string) tongue {
-	chosen := r.URL.Query().Get("lang")
-	if c, err := r.Cookie(languageCookie); err == nil && chosen == "" {
-		chosen = c.Value
-	}
-	return tongue(message.Choose(chosen, locales, r.Header.Get("Accept-Language")))
+// offer is what the pages of an application may be said in, and the language for
+// who wants none of it.
+type offer struct {
+	tags     []string
+	fallback string
 }
 
-// speak keeps a language that was chosen.
-func (d Door) speak(w http.ResponseWriter, chosen string) {
-	if slices.Contains(message.Languages(), chosen) {
+// offered is what an application's tenant has set; everything, and English, where
+// nothing is set or no application is known.
+func (d Door) offered(r *http.Request, app apps.ID) offer {
+	if app == "" {
+		return offerOf(apps.TenantSettings{})
+	}
+	s, err := apps.SettingsOf(r.Context(), d.Kit.DB, app)
+	if err != nil { // a setting that cannot be read costs nobody a page
+		web.Report(r, err)
+	}
+	return offerOf(s)
+}
+
+func offerOf(s apps.TenantSettings) offer {
+	o := offer{s.Languages, s.Default}
+	if len(o.tags) == 0 {
+		o.tags = message.Languages()
+	}
+	if o.fallback == "" {
+		o.fallback = "en"
+	}
+	if !slices.Contains(o.tags, o.fallback) {
+		o.fallback = o.tags[0]
+	}
+	return o
+}
+
+// spoken finds the language for a request: what the user has just chosen or chose
+// before, then what the relying party asked for, then what the browser says; of
+// what is offered.
+func (o offer) spoken(r *http.Request, locales string) tongue {
+	before := ""
+	if c, err := r.Cookie(languageCookie); err == nil {
+		before = c.Value
+	}
+	return tongue(message.ChooseOf(o.tags, o.fallback, r.URL.Query().Get("lang"), before, locales, r.Header.Get("Accept-Language")))
+}
+
+// speak keeps a language that was chosen, if it is offered.
+func (d Door) speak(w http.ResponseWriter, chosen string, o offer) {
+	if slices.Contains(o.tags, chosen) {
 		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, Secure: d.secure(), SameSite: http.SameSiteLaxMode})
 	}
 }
@@ -78,7 +115,11 @@ type choice struct {
 	Current         bool
 }
 
-func choicesOf(r *http.Request, now tongue) []choice {
+// choicesOf are the languages that are offered; none if there is but one.
+func choicesOf(r *http.Request, now tongue, o offer) []choice {
+	if len(o.tags) < 2 {
+		return nil
+	}
 	q := url.Values{}
 	if r.Method == http.MethodGet {
 		q = r.URL.Query()
@@ -86,6 +127,9 @@ func choicesOf(r *http.Request, now tongue) []choice {
 	q.Del("wait")
 	var out []choice
 	for _, l := range languages {
+		if !slices.Contains(o.tags, l.Tag) {
+			continue
+		}
 		q.Set("lang", l.Tag)
 		out = append(out, choice{l.Tag, l.Name, r.URL.Path + "?" + q.Encode(), l.Tag == string(now)})
 	}

@@ -62,7 +62,9 @@ func (o owner) overview(ctx context.Context, q db.Q) (*accountView, error) {
 		}
 	}
 	for _, l := range languages {
-		v.Tongues = append(v.Tongues, choice{l.Tag, l.Name, "", l.Tag == string(o.l)})
+		if len(o.offered.tags) > 1 && slices.Contains(o.offered.tags, l.Tag) {
+			v.Tongues = append(v.Tongues, choice{l.Tag, l.Name, "", l.Tag == string(o.l)})
+		}
 	}
 	return v, nil
 }

@@ -23,7 +23,7 @@ func (d Door) Preview(w http.ResponseWriter, r *http.Request, app apps.App, page
 	case "error":
 		reply.Problem = fault.New(fault.Wrong, "That did not match. Try again or use another way.")
 	}
-	v := describe(spoken(r, ""), ticket{Of: app.ID, App: app.Name}, reply, d.Kit.DB.Now())
+	v := describe(d.offered(r, app.ID).spoken(r, ""), ticket{Of: app.ID, App: app.Name}, reply, d.Kit.DB.Now())
 	v.Still = true
 	d.render(&framed{ResponseWriter: w}, r, http.StatusOK, v)
 }

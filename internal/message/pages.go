@@ -153,7 +153,10 @@ func recognised(language, english string) string {
 // Choose returns the first of the languages somebody wants that we can speak, or
 // English. Each of wanted is a list as browsers (RFC 9110 12.5.4) or relying
 // parties (ui_locales) write it; an earlier list counts before a later one.
-func Choose(wanted ...string) string {
+func Choose(wanted ...string) string { return ChooseOf(Languages(), "en", wanted...) }
+
+// ChooseOf is Choose among the languages that somebody offers, or the fallback.
+func ChooseOf(offered []string, fallback string, wanted ...string) string {
 	for _, list := range wanted {
 		best, weight := "", 0.0
 		for i, part := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' && !strings.ContainsAny(list, ",;") }) {
@@ -163,7 +166,7 @@ func Choose(wanted ...string) string {
 			if s, ok := strings.CutPrefix(strings.TrimSpace(parameter), "q="); ok {
 				q, _ = strconv.ParseFloat(s, 64)
 			}
-			if q > weight && slices.Contains(Languages(), primary) {
+			if q > weight && slices.Contains(offered, primary) {
 				best, weight = primary, q
 			}
 			if i > 50 {
@@ -174,5 +177,5 @@ func Choose(wanted ...string) string {
 			return best
 		}
 	}
-	return "en"
+	return fallback
 }
