@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"maps"
 	"mime"
 	"net/http"
 	"path"
@@ -51,13 +52,9 @@ func authenticatorFiles(files fs.FS) (map[string]asset, error) {
 	if err != nil {
 		return nil, err
 	}
-	shared, err := fs.ReadDir(files, "lib")
+	known, err := sharedBy(files, joined(out))
 	if err != nil {
 		return nil, err
-	}
-	known := map[string]bool{}
-	for _, d := range shared {
-		known["/lib/"+d.Name()] = true
 	}
 	shell, h := []string{}, sha256.New()
 	for _, name := range sorted(out) {
@@ -66,17 +63,8 @@ func authenticatorFiles(files fs.FS) (map[string]asset, error) {
 			shell = append(shell, name)
 		}
 	}
-	for name := range known {
-		if !bytes.Contains(joined(out), []byte(name)) {
-			delete(known, name)
-		}
-	}
 	for _, name := range sorted(known) {
-		b, err := fs.ReadFile(files, strings.TrimPrefix(name, "/"))
-		if err != nil {
-			return nil, err
-		}
-		h.Write(b)
+		h.Write(known[name])
 		shell = append(shell, name)
 	}
 	shell = append(shell, "/authenticator/", "/authenticator/icon-192.png", "/authenticator/lang/en.json")
@@ -85,6 +73,31 @@ func authenticatorFiles(files fs.FS) (map[string]asset, error) {
 	out["/authenticator/sw.js"] = made("sw.js", []byte(worker))
 	out["/authenticator/"] = out["/authenticator/index.html"]
 	delete(out, "/authenticator/index.html")
+	return out, nil
+}
+
+// sharedBy are the files of lib that an app needs, by path: those that it names, and
+// those that these name.
+func sharedBy(files fs.FS, app []byte) (map[string][]byte, error) {
+	list, err := fs.ReadDir(files, "lib")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]byte{}
+	for more := true; more; {
+		more = false
+		for _, d := range list {
+			name := "/lib/" + d.Name()
+			if out[name] != nil || !bytes.Contains(app, []byte(name)) && !slices.ContainsFunc(slices.Collect(maps.Values(out)), func(b []byte) bool { return bytes.Contains(b, []byte("'./"+d.Name()+"'")) }) {
+				continue
+			}
+			b, err := fs.ReadFile(files, strings.TrimPrefix(name, "/"))
+			if err != nil {
+				return nil, err
+			}
+			out[name], more = b, true
+		}
+	}
 	return out, nil
 }
 
@@ -174,21 +187,28 @@ func (s *Server) authenticator(mux *http.ServeMux) {
 		head := w.Header()
 		head.Set("Content-Security-Policy", authenticatorPolicy)
 		head.Set("Permissions-Policy", "camera=(self), microphone=(), geolocation=()")
-		head.Set("Cache-Control", "no-cache")
-		head.Set("ETag", a.tag)
-		head.Set("Content-Type", a.kind)
-		head.Add("Vary", "Accept-Encoding")
-		if r.Header.Get("If-None-Match") == a.tag {
-			w.WriteHeader(http.StatusNotModified)
-			return
-		}
-		body := a.body
-		if a.squeeze != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-			head.Set("Content-Encoding", "gzip")
-			body = a.squeeze
-		}
-		_, _ = w.Write(body) // who went away needs no answer
+		a.serve(w, r)
 	})
+}
+
+// serve answers with a file, smaller where the browser takes that, or says that it is
+// the one the browser has.
+func (a asset) serve(w http.ResponseWriter, r *http.Request) {
+	head := w.Header()
+	head.Set("Cache-Control", "no-cache")
+	head.Set("ETag", a.tag)
+	head.Set("Content-Type", a.kind)
+	head.Add("Vary", "Accept-Encoding")
+	if r.Header.Get("If-None-Match") == a.tag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	body := a.body
+	if a.squeeze != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		head.Set("Content-Encoding", "gzip")
+		body = a.squeeze
+	}
+	_, _ = w.Write(body) // who went away needs no answer
 }
 
 // onlyPhone is the client as which a phone may be set up without a link: the only

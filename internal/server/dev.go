@@ -242,15 +242,26 @@ func (d *Dev) routes(mux *http.ServeMux) {
 
 // pages serves one folder of the embedded files with a strict policy.
 func pages(mux *http.ServeMux, prefix string, files fs.FS, folder string) {
-	sub, err := fs.Sub(files, folder)
+	all := map[string]asset{}
+	err := fs.WalkDir(files, folder, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := fs.ReadFile(files, name)
+		all[strings.TrimSuffix(prefix+strings.TrimPrefix(name, folder+"/"), "index.html")] = made(name, b)
+		return err
+	})
 	if err != nil {
 		panic(err) // the folder is embedded at build time
 	}
-	h := http.StripPrefix(prefix, http.FileServerFS(sub))
-	mux.Handle("GET "+prefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET "+prefix, func(w http.ResponseWriter, r *http.Request) {
+		a, ok := all[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "+
 			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'")
-		w.Header().Set("Cache-Control", "no-cache")
-		h.ServeHTTP(w, r)
-	}))
+		a.serve(w, r)
+	})
 }

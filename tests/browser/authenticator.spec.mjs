@@ -20,7 +20,7 @@ import { gzipSync } from 'node:zlib';
 
 import { decode, verify } from '../../ui/lib/jwt.js';
 import { Journey } from '../../ui/lib/mosaic.js';
-import { N, point } from '../../ui/authenticator/p256.js';
+import { N, point } from '../../ui/lib/p256.js';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
 const { chromium } = require('playwright-core');

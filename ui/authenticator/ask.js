@@ -2,9 +2,9 @@
 // journey, whether they mean it. Each is a dialog that answers once.
 
 import { h, icon, t } from './dom.js';
-import { NotOwner, makePIN, makePasskey, platform, signPIN, signPasskey } from './owner.js';
+import { NotOwner, makePIN, makePasskey, platform, signPIN, signPasskey, weakPIN } from '/lib/owner.js';
 
-/** @typedef {import('./owner.js').Owner} Owner */
+/** @typedef {import('/lib/owner.js').Owner} Owner */
 /** @typedef {import('./api.js').Prompt} Prompt */
 
 /** The owner went another way; nothing is wrong. */
@@ -81,7 +81,7 @@ export function choosePIN(least) {
     const check = (/** @type {Event} */ e) => {
       e.preventDefault();
       const pin = input.value;
-      const weak = !/^\d+$/.test(pin) || pin.length < least ? t('pin.short', { n: least }) : /^(\d)\1*$/.test(pin) || '01234567890123456789'.includes(pin) || '98765432109876543210'.includes(pin) ? t('pin.weak') : '';
+      const weak = !/^\d+$/.test(pin) || pin.length < least ? t('pin.short', { n: least }) : weakPIN(pin) ? t('pin.weak') : '';
       if (complain(input, weak) || complain(again, again.value === pin ? '' : t('pin.differs'))) return;
       done(pin);
     };

@@ -7,7 +7,7 @@ import { NetworkError, Refused, call } from './api.js';
 import { Cancelled, complain, field, makeOwner } from './ask.js';
 import { h, icon, t, tile } from './dom.js';
 import { travel } from './journey.js';
-import { NotOwner } from './owner.js';
+import { NotOwner } from '/lib/owner.js';
 import { canScan, scan } from './scan.js';
 
 /** @typedef {import('./app.js').App} App */
@@ -128,7 +128,7 @@ async function register(app, client) {
   const keyName = `app-key-${id}`;
   const phone = { client, key: await biometricKey(keyName) };
   try {
-    const who = { phone, about: { name: phoneName(), platform: navigator.platform.slice(0, 60) }, owner: /** @type {import('./owner.js').Owner | null} */ (null) };
+    const who = { phone, about: { name: phoneName(), platform: navigator.platform.slice(0, 60) }, owner: /** @type {import('/lib/owner.js').Owner | null} */ (null) };
     const run = await travel(who, await call(phone, 'begin', { phone: who.about }, { stranger: true }));
     if (!run.end?.ok || !who.owner) {
       await forget(keyName);

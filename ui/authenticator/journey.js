@@ -5,11 +5,11 @@ import { pause } from '/lib/page.js';
 import { call } from './api.js';
 import { Cancelled, askForm, choosePIN, dialog, sign } from './ask.js';
 import { h, t, tile } from './dom.js';
-import { NotOwner, makePIN, makePasskey, platform } from './owner.js';
+import { NotOwner, makePIN, makePasskey, platform } from '/lib/owner.js';
 
 /** @typedef {import('./api.js').Run} Run */
 /** @typedef {import('./api.js').Prompt} Prompt */
-/** @typedef {import('./owner.js').Owner} Owner */
+/** @typedef {import('/lib/owner.js').Owner} Owner */
 
 /**
  * @typedef {object} Traveller

@@ -6,7 +6,7 @@ import { NetworkError, Refused, call, statement } from './api.js';
 import { Cancelled, complain, dialog, field } from './ask.js';
 import { h, icon, t, tile, when } from './dom.js';
 import { travel } from './journey.js';
-import { NotOwner } from './owner.js';
+import { NotOwner } from '/lib/owner.js';
 import { notices } from './settings.js';
 import * as store from './store.js';
 

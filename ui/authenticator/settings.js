@@ -7,7 +7,7 @@ import { NetworkError, Refused, call } from './api.js';
 import { Cancelled, confirm, dialog, makeOwner, sure } from './ask.js';
 import { h, icon, language, languages, speak, t, when } from './dom.js';
 import { hints } from './enrol.js';
-import { NotOwner, platform } from './owner.js';
+import { NotOwner, platform } from '/lib/owner.js';
 import { parse } from './totp.js';
 import * as store from './store.js';
 

@@ -3,7 +3,7 @@
 
 import { biometricKey, forget, load, names, save } from '/lib/keys.js';
 
-/** @typedef {import('./owner.js').Owner} Owner */
+/** @typedef {import('/lib/owner.js').Owner} Owner */
 /** @typedef {import('./totp.js').Entry} Entry */
 
 /**

@@ -1,9 +1,9 @@
-// What proves the phone's owner: the platform's authenticator, which looks at a
-// finger or a face, or a PIN where there is none. The server judges both, and it
-// alone: no check value of a PIN is kept here, a wrong one makes another key.
+// What proves the owner of a phone or a browser: the platform's authenticator, which
+// looks at a finger or a face, or a PIN where there is none. The server judges both,
+// and it alone: no check value of a PIN is kept here, a wrong one makes another key.
 
-import { base64, base64url, fromBase64url, hex, nonce, utf8 } from '/lib/bytes.js';
-import { der } from '/lib/keys.js';
+import { base64, base64url, fromBase64url, hex, nonce, utf8 } from './bytes.js';
+import { der } from './keys.js';
 import { N, bytes, point } from './p256.js';
 
 /**
@@ -29,13 +29,13 @@ export async function platform() {
 }
 
 /**
- * @param {{name: string}} about
+ * @param {{name: string, rp?: string}} about  the name of the key, and whose it is
  * @returns {Promise<{owner: Owner, said: Public}>}
  */
-export async function makePasskey({ name }) {
+export async function makePasskey({ name, rp = 'Watchword' }) {
   const made = await asked(navigator.credentials.create({
     publicKey: {
-      rp: { name: 'Watchword', id: location.hostname }, challenge: crypto.getRandomValues(new Uint8Array(32)),
+      rp: { name: rp, id: location.hostname }, challenge: crypto.getRandomValues(new Uint8Array(32)),
       user: { id: crypto.getRandomValues(new Uint8Array(32)), name, displayName: name },
       pubKeyCredParams: [{ type: 'public-key', alg: -7 }, { type: 'public-key', alg: -257 }],
       authenticatorSelection: { authenticatorAttachment: 'platform', userVerification: 'required', residentKey: 'discouraged' },
@@ -63,6 +63,9 @@ export async function signPasskey(owner, challenge) {
   const r = /** @type {AuthenticatorAssertionResponse} */ (got.response);
   return [r.authenticatorData, r.clientDataJSON, r.signature].map(base64url).join('.');
 }
+
+/** Whether a PIN is guessed at once: all digits alike, or one after the other. @param {string} pin */
+export const weakPIN = (pin) => /^(\d)\1*$/.test(pin) || '01234567890123456789'.includes(pin) || '98765432109876543210'.includes(pin);
 
 /** @param {Promise<Credential | null>} question @returns {Promise<PublicKeyCredential>} */
 async function asked(question) {
