@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"html/template"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -103,7 +104,7 @@ func Say(app, name string, d Data) (subject, text string, err error) {
 	if !ok {
 		language, t = "en", all["en"]
 	}
-	t = d.Style.own(name, language, t)
+	t = d.Style.own(name, language, [2]string{counted(t[0], d.Values), counted(t[1], d.Values)})
 	t[0], t[1] = d.Content.onto(name, t[0], t[1])
 	pairs := []string{"{app}", oneLine(app)}
 	for k, v := range d.Values {
@@ -111,6 +112,24 @@ func Say(app, name string, d Data) (subject, text string, err error) {
 	}
 	fill := strings.NewReplacer(pairs...)
 	return fill.Replace(t[0]), strings.Join(append([]string{fill.Replace(t[1])}, shown(d.Shown)...), " "), nil
+}
+
+// numbered is a word that goes by a number: {minutes|minute|minutes}.
+var numbered = regexp.MustCompile(`\{([a-z]+)\|([^{|}]*)\|([^{|}]*)\}`)
+
+// counted is a text of ours with the words in it that go by a number: the first for
+// one, the second for any other.
+func counted(said string, values map[string]string) string {
+	if !strings.Contains(said, "|") {
+		return said
+	}
+	return numbered.ReplaceAllStringFunc(said, func(s string) string {
+		m := numbered.FindStringSubmatch(s)
+		if values[m[1]] == "1" {
+			return m[2]
+		}
+		return m[3]
+	})
 }
 
 // shown are the members of what is approved, in order.

@@ -33,6 +33,12 @@ func TestSay(t *testing.T) {
 	if _, text, err := Say("Shop", LoginCode, d); err != nil || !strings.Contains(text, "Ihr Code für Shop") {
 		t.Errorf("%q, %v", text, err)
 	}
+	for language, want := range map[string]string{"en": "good for 1 minute.", "de": "gilt 1 Minute.", "es": "1 minuto.", "fr": "1 minute.", "pt": "1 minuto.", "ja": "1 分"} {
+		one := Data{Values: map[string]string{"code": "123456", "minutes": "1"}, Language: language}
+		if _, text, err := Say("Shop", LoginCode, one); err != nil || !strings.Contains(text, want) || strings.ContainsAny(text, "{|}") {
+			t.Errorf("%s: %q, %v", language, text, err)
+		}
+	}
 	d.Language = "xx"
 	if _, text, _ := Say("Shop\r\nBcc: x@example.org", LoginCode, d); !strings.Contains(text, "Nobody from Shop Bcc:") || strings.Contains(text, "\n") {
 		t.Errorf("%q", text)

@@ -105,11 +105,12 @@ func Translate(language, english string, pairs ...string) string {
 	if len(pairs) == 0 {
 		return said
 	}
-	fill := make([]string, 0, len(pairs))
+	fill, values := make([]string, 0, len(pairs)), map[string]string{}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		fill = append(fill, "{"+pairs[i]+"}", pairs[i+1])
+		values[pairs[i]] = pairs[i+1]
 	}
-	return strings.NewReplacer(fill...).Replace(said)
+	return strings.NewReplacer(fill...).Replace(counted(said, values))
 }
 
 // Translated reports whether a text, or its shape, is said in every language.
@@ -138,14 +139,16 @@ func recognised(language, english string) string {
 			continue
 		}
 		var fill []string
+		values := map[string]string{}
 		for i, h := range e.holes {
 			part := m[i+1]
+			values[strings.Trim(h, "{}")] = part
 			if inner, ok := entries[part]; ok && inner.said[language] != "" {
 				part = inner.said[language]
 			}
 			fill = append(fill, h, part)
 		}
-		return strings.NewReplacer(fill...).Replace(e.said[language])
+		return strings.NewReplacer(fill...).Replace(counted(e.said[language], values))
 	}
 	return english
 }

@@ -52,8 +52,13 @@ func TestTranslate(t *testing.T) {
 			t.Errorf("%s %q: %q", c.language, c.english, got)
 		}
 	}
-	if got := Translate("pt", "Send again ({n} left)", "n", "2"); got != "Enviar de novo (restam 2)" {
-		t.Errorf("%q", got)
+	for n, want := range map[string]string{"0": "Enviar de novo (restam 0)", "1": "Enviar de novo (resta 1)", "2": "Enviar de novo (restam 2)"} {
+		if got := Translate("pt", "Send again ({n} left)", "n", n); got != want {
+			t.Errorf("%q", got)
+		}
+		if got := Translate("pt", "Send again ("+n+" left)"); got != want {
+			t.Errorf("recognised: %q", got)
+		}
 	}
 	if got := Translate("en", "Send again ({n} left)", "n", "2"); got != "Send again (2 left)" {
 		t.Errorf("%q", got)
