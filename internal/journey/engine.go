@@ -336,6 +336,7 @@ func (e *Engine) move(ctx context.Context, r *run, a Answer) (Reply, error) {
 			return nil
 		}
 		changed = true
+		r.introduce(a.Caller)
 		r.Prev, r.Problem, r.Output, r.Save, r.Instructions = r.Turn, nil, nil, nil, nil
 		if err := e.advance(ctx, tx, r, &a, a.Caller, done); err != nil {
 			return err

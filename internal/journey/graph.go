@@ -334,7 +334,8 @@ func PublishBy(ctx context.Context, tx *db.Tx, tenant apps.TenantID, g Graph, by
 
 // Problems is Check with the tenant's other journeys as they are now.
 func Problems(ctx context.Context, q db.Q, tenant apps.TenantID, g Graph) []Problem {
-	return g.Check(refsIn(ctx, q, tenant))
+	refs := refsIn(ctx, q, tenant)
+	return append(g.Check(refs), unhosted(ctx, q, tenant, g, refs)...)
 }
 
 func refsIn(ctx context.Context, q db.Q, tenant apps.TenantID) Refs {

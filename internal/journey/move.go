@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/audit"
@@ -114,6 +115,9 @@ func (e *Engine) visit(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller
 	next, err := steps[x.node.Kind].run(ctx, x, doc)
 	if err != nil {
 		return next, x, fmt.Errorf("journey %s node %s: %w", r.frame().Journey, r.frame().Node, err)
+	}
+	if p := next.prompt; p != nil && !slices.Contains(steps[x.node.Kind].Asks, p.Kind) {
+		return next, x, fmt.Errorf("step %s asks %q, which it does not declare", x.node.Kind, p.Kind)
 	}
 	r.decided(x, next, before)
 	return next, x, nil

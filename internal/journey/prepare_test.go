@@ -18,6 +18,7 @@ func init() {
 		Ask bool `json:"ask"`
 	}
 	journey.Register(journey.Step[config]{
+		Asks: []string{"slow"},
 		Kind: "test.slow", Title: "Slow", Category: "Test", Doc: "For tests.",
 		Config:   form.New(form.Boolean("ask", "Ask", form.Default(false))),
 		Outcomes: []journey.Outcome{journey.Success},

@@ -93,6 +93,14 @@ func (r *run) enter(node string) {
 	r.Visits++
 }
 
+// introduce notes the device that a page of the server's own says it runs on: such
+// a page has a key only once a step wants one.
+func (r *run) introduce(c Caller) {
+	if r.Caller.Hosted && c.Hosted && c.Device.KeyID != "" {
+		r.Caller.Device = c.Device
+	}
+}
+
 func (r *run) reply() Reply {
 	return Reply{Run: r.ID, Visit: r.Visit, Turn: r.Turn, Prompt: r.Prompt, Problem: r.Problem, End: r.End, Paused: r.Paused, Output: r.Output, Save: r.Save, Instructions: r.Instructions}
 }

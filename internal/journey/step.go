@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
 )
@@ -68,7 +70,12 @@ type Step[C any] struct {
 	// the escapes of a login form. doc is as it was drawn, not evaluated.
 	More func(doc map[string]any) []Outcome
 	Role Role
-	In   []Kind // where it may stand; empty: everywhere
+	In   []Kind   // where it may stand; empty: everywhere
+	Asks []string // the kinds of prompts that it can put, and no others (Prompt.Kind)
+	// Unhosted tells why nobody can answer the step on the pages of this server, with
+	// what an application has set and the node's configuration as it was drawn; "" if
+	// they can. nil: everybody can.
+	Unhosted func(ctx context.Context, q db.Q, app apps.ID, doc map[string]any) (why string, err error)
 
 	// Run is called when the node is entered and again for each answer, until
 	// it returns a way out. It runs in the transaction of the move: it writes
@@ -102,6 +109,7 @@ type Info struct {
 	In       []Kind    `json:"in,omitempty"`
 	Face     []string  `json:"face,omitempty"`
 	Words    []string  `json:"words,omitempty"`
+	Asks     []string  `json:"-"` // for whoever draws prompts
 }
 
 type entry struct {
@@ -110,6 +118,8 @@ type entry struct {
 	run   func(ctx context.Context, x *Exec, doc map[string]any) (Next, error)
 	ready func(ctx context.Context, x *Exec, doc map[string]any) (bool, error)
 	slow  func(ctx context.Context, x *Exec, doc map[string]any) (any, error)
+
+	unhosted func(ctx context.Context, q db.Q, app apps.ID, doc map[string]any) (string, error)
 }
 
 var steps = map[string]entry{}
@@ -123,7 +133,7 @@ func Register[C any](s Step[C]) {
 	if want, have := fieldNames(reflect.TypeFor[C]()), formNames(s.Config); !slices.Equal(want, have) {
 		panic(fmt.Sprintf("journey: step %s: form has %v, config has %v", s.Kind, have, want))
 	}
-	e := entry{Info: Info{s.Kind, s.Title, s.Category, s.Doc, s.Config, s.Outcomes, s.Role, s.In, faceOf(s.Kind, s.Config, s.Face), s.Words}, more: s.More}
+	e := entry{Info: Info{s.Kind, s.Title, s.Category, s.Doc, s.Config, s.Outcomes, s.Role, s.In, faceOf(s.Kind, s.Config, s.Face), s.Words, s.Asks}, more: s.More, unhosted: s.Unhosted}
 	e.run = func(ctx context.Context, x *Exec, doc map[string]any) (Next, error) {
 		var c C
 		if err := s.Config.Into(doc, &c); err != nil {

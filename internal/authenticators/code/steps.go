@@ -21,6 +21,7 @@ func init() {
 	ask("code.verify_phone", "Phone validation", SMS, true)
 	journey.Register(journey.Step[genericConfig]{
 		Kind: "code.generic", Title: "OTP authentication", Category: "Authenticate",
+		Asks:     []string{"code.generic"},
 		Doc:      "Sends a code by mail or by text message, as the journey decides, and asks for it. Somebody unknown is asked in the same way and never right.",
 		Config:   append(form.New(form.Choice("channel", "Channel", []string{"email", "sms"}, form.Required)), asked(signIn)...),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel},
@@ -90,6 +91,7 @@ func ask(kind, title string, method authn.Kind, verifies bool) {
 	}
 	s := journey.Step[config]{
 		Kind: kind, Title: title, Category: "Authenticate",
+		Asks:     []string{kind},
 		Doc:      "Sends a code and asks for it. Somebody unknown is asked in the same way and never right.",
 		Config:   asked(usual),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel},

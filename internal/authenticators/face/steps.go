@@ -10,17 +10,21 @@ import (
 )
 
 func init() {
-	user := form.New(form.Text("user", "User", form.Help("Empty: whom the journey is about.")))
+	whom := form.Text("user", "User", form.Help("Empty: whom the journey is about."))
+	photo := form.Boolean("photo", "A photo may be chosen instead", form.Default(false), form.Help("For whoever has no camera. Nobody can tell when it was taken, or of whom."))
+	user, camera := form.New(whom), form.New(whom, photo)
 	out := []journey.Outcome{journey.Success, journey.Failure}
-	journey.Register(journey.Step[config]{
+	journey.Register(journey.Step[cameraConfig]{
 		Kind: "face.register", Title: "Register face", Category: "Enrol",
-		Words: []string{"selfie", "liveness"}, Config: user, Outcomes: out, Role: journey.Enrols,
+		Asks:  []string{"face.register"},
+		Words: []string{"selfie", "liveness"}, Config: camera, Outcomes: out, Role: journey.Enrols,
 		Doc: "Has the client take a picture and keeps its numbers, with the user's consent. The user must have been proven in this run.",
 		Run: register,
 	})
-	journey.Register(journey.Step[config]{ // it proves nobody by itself, so a journey needs another step that does
+	journey.Register(journey.Step[cameraConfig]{ // it proves nobody by itself, so a journey needs another step that does
 		Kind: "face.authenticate", Title: "Face authentication", Category: "Authenticate",
-		Words: []string{"selfie", "liveness"}, Config: user, Outcomes: out,
+		Asks:  []string{"face.authenticate"},
+		Words: []string{"selfie", "liveness"}, Config: camera, Outcomes: out,
 		Doc:     "Has the client take a picture and compares it. It counts beside another proof of the same user only, which must come first.",
 		Prepare: compare, Run: authenticate,
 	})
@@ -34,6 +38,13 @@ func init() {
 type config struct {
 	User string `json:"user"`
 }
+
+type cameraConfig struct {
+	User  string `json:"user"`
+	Photo bool   `json:"photo"`
+}
+
+func (c cameraConfig) whom() config { return config{c.User} }
 
 type memo struct {
 	Capture authn.ChallengeID `json:"capture"`
@@ -52,15 +63,16 @@ func proven(ctx context.Context, x *journey.Exec, c config) (authn.Subject, erro
 	return subject(x.Tenant(), x.App(), u.ID), err
 }
 
-// ask opens a capture and tells the client where its pictures go.
-func ask(ctx context.Context, x *journey.Exec, s authn.Subject, kind, purpose string, more ...form.Field) (journey.Next, error) {
+// ask opens a capture and tells the client where its pictures go. One that ran out
+// is opened anew when the client asks for it (resend).
+func ask(ctx context.Context, x *journey.Exec, s authn.Subject, photo bool, kind, purpose string, more ...form.Field) (journey.Next, error) {
 	c, err := Begin(ctx, x.Tx, s, purpose)
 	if err != nil {
 		return journey.Judge(x, err)
 	}
 	return journey.Ask(journey.Prompt{
-		Kind: kind, Title: "Look at the camera", Options: failure, Fields: append(form.New(form.Text("face_session_id", "Capture", form.Required, form.MaxLen(64))), more...),
-		Data: map[string]any{"face_session_id": string(c.ID), "start_token": c.Token, "capture_url": x.URL + "/v1/face/sessions/" + string(c.ID) + "/capture", "moves": c.Moves, "expires_in": int(c.Life.Seconds())},
+		Kind: kind, Title: "Look at the camera", Options: failure, Resend: true, Until: x.Now().Add(c.Life), Fields: append(form.New(form.Text("face_session_id", "Capture", form.Required, form.MaxLen(64))), more...),
+		Data: map[string]any{"face_session_id": string(c.ID), "start_token": c.Token, "capture_url": x.URL + "/v1/face/sessions/" + string(c.ID) + "/capture", "moves": c.Moves, "expires_in": int(c.Life.Seconds()), "photo": photo},
 	}, memo{c.ID}), nil
 }
 
@@ -76,17 +88,20 @@ func taken(x *journey.Exec) (authn.ChallengeID, error) {
 	return m.Capture, nil
 }
 
-func register(ctx context.Context, x *journey.Exec, c config) (journey.Next, error) {
+// begins reports whether a step has to open a capture.
+func begins(x *journey.Exec) bool { return x.Answer == nil || x.Answer.Option == "resend" }
+
+func register(ctx context.Context, x *journey.Exec, c cameraConfig) (journey.Next, error) {
 	if gaveUp(x) {
 		x.FailAs("cancelled", "No picture was taken.")
 		return journey.Go(journey.Failure), nil
 	}
-	s, err := proven(ctx, x, c)
+	s, err := proven(ctx, x, c.whom())
 	if err != nil {
 		return journey.Judge(x, err)
 	}
-	if x.Answer == nil {
-		return ask(ctx, x, s, "face.register", toRegister, form.Boolean("consent", "I agree that numbers that describe my face are kept, to recognise me", form.Required))
+	if begins(x) {
+		return ask(ctx, x, s, c.Photo, "face.register", toRegister, form.Boolean("consent", "I agree that numbers that describe my face are kept, to recognise me", form.Required))
 	}
 	id, err := taken(x)
 	if err != nil {
@@ -105,11 +120,11 @@ func register(ctx context.Context, x *journey.Exec, c config) (journey.Next, err
 }
 
 // compare does the slow part: the engine's.
-func compare(ctx context.Context, x *journey.Exec, c config) (any, error) {
-	if x.Answer == nil || gaveUp(x) {
+func compare(ctx context.Context, x *journey.Exec, c cameraConfig) (any, error) {
+	if begins(x) || gaveUp(x) {
 		return nil, nil
 	}
-	s, err := proven(ctx, x, c)
+	s, err := proven(ctx, x, c.whom())
 	if err != nil {
 		return nil, nil // Run says so
 	}
@@ -120,17 +135,17 @@ func compare(ctx context.Context, x *journey.Exec, c config) (any, error) {
 	return Judge(ctx, x.DB(), s, id, x.Dev()), nil
 }
 
-func authenticate(ctx context.Context, x *journey.Exec, c config) (journey.Next, error) {
+func authenticate(ctx context.Context, x *journey.Exec, c cameraConfig) (journey.Next, error) {
 	if gaveUp(x) {
 		x.FailAs("cancelled", "No picture was taken.")
 		return journey.Go(journey.Failure), nil
 	}
-	s, err := proven(ctx, x, c)
+	s, err := proven(ctx, x, c.whom())
 	if err != nil {
 		return journey.Judge(x, err)
 	}
-	if x.Answer == nil {
-		return ask(ctx, x, s, "face.authenticate", toAuthenticate)
+	if begins(x) {
+		return ask(ctx, x, s, c.Photo, "face.authenticate", toAuthenticate)
 	}
 	v, _ := x.Prepared.(authn.Verdict)
 	p, err := v.Settle(ctx, x.Tx)

@@ -16,6 +16,7 @@ import (
 func init() {
 	journey.Register(journey.Step[config]{
 		Kind: "magiclink.authenticate", Title: "Link by mail", Category: "Authenticate",
+		Asks:  []string{"magiclink.wait"},
 		Words: []string{"email link", "magic link", "mail"},
 		Doc:   "Mails a link and waits. The browser that presses the button behind it comes back with a code; or, if the application lets links be opened anywhere, the button asks for the number that the waiting page shows. Somebody unknown is asked in the same way and never right.",
 		Config: form.New(

@@ -1,10 +1,12 @@
 package mobilekey
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"slices"
 
+	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
@@ -57,7 +59,8 @@ func addKey[C any](w words, f form.Form, of func(C) either) {
 	name := string(w.kind)
 	journey.Register(journey.Step[C]{
 		Kind: name + ".register", Title: "Register " + w.thing, Category: "Enrol", Config: f, Outcomes: outcomes, Role: journey.Enrols,
-		Doc:     "Has the phone make a key " + w.how + " and keeps the public half. A user who has something to prove with must have proven it in this run.",
+		Doc:  "Has the phone make a key " + w.how + " and keeps the public half. A user who has something to prove with must have proven it in this run.",
+		Asks: w.asks("register"), Unhosted: w.unhosted,
 		Prepare: func(ctx context.Context, x *journey.Exec, _ C) (any, error) { return w.vouch(ctx, x) },
 		Run: func(ctx context.Context, x *journey.Exec, c C) (journey.Next, error) {
 			return w.register(ctx, x, of(c))
@@ -65,6 +68,7 @@ func addKey[C any](w words, f form.Form, of func(C) either) {
 	})
 	journey.Register(journey.Step[C]{
 		Kind: name + ".authenticate", Title: "Authenticate with " + w.thing, Category: "Authenticate", Config: f, Outcomes: outcomes, Role: journey.Proves,
+		Asks: w.asks("authenticate"), Unhosted: w.unhosted,
 		Doc: "Has the phone sign a challenge with the key " + w.how + ".",
 		Run: func(ctx context.Context, x *journey.Exec, c C) (journey.Next, error) {
 			return w.prove(ctx, x, of(c), nil)
@@ -76,6 +80,7 @@ func add(w words, user form.Field) {
 	name := string(w.kind)
 	journey.Register(journey.Step[signConfig]{
 		Kind: name + ".sign", Title: "Transaction signing with " + w.thing, Category: "Sign", Outcomes: outcomes, Role: journey.Proves,
+		Asks: []string{name + ".sign"}, Unhosted: w.unhosted,
 		Config: form.New(user, form.Object("approval_data", "What is approved", form.Required, form.Help("At most 10 flat members."))),
 		Doc:    "Shows what is approved and has the phone sign a challenge that commits to it.",
 		Run: func(ctx context.Context, x *journey.Exec, c signConfig) (journey.Next, error) {
@@ -88,14 +93,41 @@ func add(w words, user form.Field) {
 	})
 	journey.Register(journey.Step[config]{
 		Kind: name + ".delete", Title: "Delete " + w.thing, Category: "Enrol", Config: form.New(user), Outcomes: outcomes,
-		Doc: "Forgets the key of this phone. The user must have been proven in this run.",
-		Run: w.remove,
+		Asks: w.deletes(),
+		Doc:  "Forgets the key of this phone. The user must have been proven in this run.",
+		Run:  w.remove,
 	})
 }
 
 var failure = []journey.Option{{ID: "failure", Label: "It did not work"}}
 
 func gaveUp(x *journey.Exec) bool { return x.Answer != nil && x.Answer.Option == "failure" }
+
+// deletes are the prompts of taking a key away: a phone is told of a PIN afterwards.
+func (w words) deletes() []string {
+	if w.kind == PIN {
+		return nil
+	}
+	return []string{"biometric.delete"}
+}
+
+// asks are the prompts of a step that a PIN may answer instead of biometrics.
+func (w words) asks(verb string) []string {
+	if w.kind == PIN {
+		return []string{"pin." + verb}
+	}
+	return []string{"biometric." + verb, "pin." + verb}
+}
+
+// unhosted: a page of the server makes keys, too, but nobody vouches for one.
+func (w words) unhosted(ctx context.Context, q db.Q, app apps.ID, doc map[string]any) (string, error) {
+	var set settings
+	err := authn.Settings(ctx, q, app, w.kind, &set)
+	if fault.Is(err, fault.Denied) || set.Attestation != "enforce" || doc["or_pin"] == true {
+		return "", nil
+	}
+	return "somebody has to vouch for its keys, and nobody does for those of a browser.", err
+}
 
 // subject is whom an answer is about, and on which phone.
 func (w words) subject(ctx context.Context, x *journey.Exec, typed string) (authn.Subject, error) {
@@ -175,7 +207,7 @@ func (w words) register(ctx context.Context, x *journey.Exec, c either) (journey
 	if x.Answer == nil || x.Answer.Option == usePIN {
 		return w.offer(ctx, x, s, m, c.OrPIN && !m.PIN)
 	}
-	n := NewKey{ID: text(x.Answer, "publicKeyId"), Public: text(x.Answer, "publicKey"), OS: text(x.Answer, "os"), Type: text(x.Answer, "keyType"), Label: x.Claimed().Model}
+	n := NewKey{ID: text(x.Answer, "publicKeyId"), Public: text(x.Answer, "publicKey"), OS: text(x.Answer, "os"), Type: text(x.Answer, "keyType"), Label: cmp.Or(x.Claimed().Model, x.Claimed().Name)}
 	if name := text(x.Answer, "aliasDeviceName"); name != "" {
 		n.Label = name
 	}
@@ -201,6 +233,7 @@ func (w words) offer(ctx context.Context, x *journey.Exec, s authn.Subject, m me
 	if set.wanted() {
 		m.Challenge = rand.Text()
 		data["attestation_challenge"] = m.Challenge
+		data["attestation_required"] = set.Attestation == "enforce"
 	}
 	if w.kind == PIN {
 		data["pin_policy"] = map[string]any{"min_length": set.MinLength}

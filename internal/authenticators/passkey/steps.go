@@ -33,6 +33,7 @@ func init() {
 	user := form.Text("user", "User", form.Help("Empty: whom the journey is about."))
 	journey.Register(journey.Step[registerConfig]{
 		Kind: "passkey.register", Title: "Register passkey", Category: "Enrol",
+		Asks:  []string{"passkey.register"},
 		Words: []string{"webauthn", "fido", "fido2", "security key"},
 		Doc:   "Has the browser or phone make a passkey and keeps its public half. A user who has something to prove with must have proven it in this run.",
 		Config: form.New(user,
@@ -45,6 +46,7 @@ func init() {
 	})
 	journey.Register(journey.Step[authenticateConfig]{
 		Kind: "passkey.authenticate", Title: "Passkey authentication", Category: "Authenticate",
+		Asks:  []string{"passkey.authenticate"},
 		Words: []string{"webauthn", "fido", "fido2", "security key", "passwordless"},
 		Doc:   "Judges the result of a passkey, and asks for one if there is none yet. Without a user it proves whoever the passkey is of.",
 		Config: form.New(form.Text("user", "User", form.Help("Empty: whom the journey is about, or whoever the passkey proves.")),
@@ -55,6 +57,7 @@ func init() {
 	})
 	journey.Register(journey.Step[signConfig]{
 		Kind: "passkey.sign", Title: "Transaction signing with a passkey", Category: "Sign",
+		Asks:     []string{"passkey.sign"},
 		Words:    []string{"webauthn", "payment", "transaction"},
 		Doc:      "Shows what is approved and has a passkey sign a challenge that commits to it, within a minute.",
 		Config:   form.New(user, form.Object("approval_data", "What is approved", form.Required, form.Help("At most 10 flat members."))),

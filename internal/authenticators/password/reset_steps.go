@@ -23,6 +23,7 @@ func init() {
 	})
 	journey.Register(journey.Step[resetConfig]{
 		Kind: "password.reset", Title: "Reset password", Category: "Enrol",
+		Asks:     []string{"password.reset"},
 		Words:    []string{"forgot", "recover"},
 		Doc:      "Takes the code that was sent and a new password. It proves nobody and lets nobody enrol more: who reset a password signs in with it next.",
 		Config:   form.New(user, form.Text("code", "Code", form.Help("Empty: the step asks.")), form.Secret("password", "New password", form.Help("Empty: the step asks."))),

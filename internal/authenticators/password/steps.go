@@ -16,6 +16,7 @@ func init() {
 	given := form.Secret("password", "Password", form.Help("What was typed, such as login.password; empty: the step asks."))
 	journey.Register(journey.Step[config]{
 		Kind: "password.authenticate", Title: "Password authentication", Category: "Authenticate",
+		Asks:  []string{"password", "password.replace"},
 		Words: []string{"pwd", "secret"},
 		Doc:   "Judges a password. One that is temporary or has expired proves nobody until it was replaced, which this step asks for.",
 		Config: form.New(user, given,
@@ -27,6 +28,7 @@ func init() {
 	})
 	journey.Register(journey.Step[registerConfig]{
 		Kind: "password.register", Title: "Register password", Category: "Enrol",
+		Asks:     []string{"password.register"},
 		Words:    []string{"pwd", "new password"},
 		Doc:      "Sets a password for the user, or another one. A user who has something to prove with must have proven it in this run.",
 		Config:   form.New(user, given),
@@ -39,6 +41,7 @@ func init() {
 	})
 	journey.Register(journey.Step[registerConfig]{
 		Kind: "password.temporary", Title: "Register temporary password", Category: "Enrol",
+		Asks:     []string{"password.register"},
 		Doc:      "Sets a password that somebody else chose: it is good for the hours that the settings say, and only to be replaced.",
 		Config:   form.New(user, form.Secret("password", "Password", form.Required)),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},

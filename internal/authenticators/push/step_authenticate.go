@@ -17,6 +17,7 @@ import (
 func init() {
 	journey.Register(journey.Step[authenticateConfig]{
 		Kind: "push.authenticate", Title: "Web to mobile authentication", Category: "Authenticate",
+		Asks:  []string{"push.device", "push.wait"},
 		Words: []string{"web to mobile", "approve", "phone", "notification", "mfa", "2fa", "ciba"},
 		Doc:   "Asks the user's phone and waits. Succeeds only if the phone's journey authenticated the same user.",
 		Config: form.New(

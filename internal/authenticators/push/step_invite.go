@@ -13,6 +13,7 @@ import (
 func init() {
 	journey.Register(journey.Step[struct{}]{
 		Kind: "push.invite", Title: "Add a phone", Category: "Enrol",
+		Asks:     []string{"push.invite"},
 		Doc:      "Shows a link, and the same as a QR code, that adds one phone to the account, and waits until that is done. The user must have been proven in this run.",
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel},
 		Role:     journey.Enrols,

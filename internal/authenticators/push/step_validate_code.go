@@ -11,6 +11,7 @@ import (
 func init() {
 	journey.Register(journey.Step[struct{}]{
 		Kind: "push.validate_code", Title: "Validate the web code", Category: "Authenticate",
+		Asks:     []string{"push.validate_code"},
 		Words:    []string{"number matching", "validate otp", "match"},
 		Doc:      "Shows on the phone who asks, and asks for the number that the browser shows. A wrong one ends the request. Without a number to match it passes at once.",
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel, NotMe},

@@ -14,6 +14,7 @@ func init() {
 	user := form.Text("user", "User", form.Help("Empty: whom the journey is about."))
 	journey.Register(journey.Step[generateConfig]{
 		Kind: "recovery.generate", Title: "Make recovery codes", Category: "Enrol",
+		Asks:     []string{"recovery.show"},
 		Words:    []string{"backup codes"},
 		Doc:      "Makes new recovery codes and shows them once; the old ones end. A user who has something to prove with must have proven it in this run.",
 		Config:   form.New(user),

@@ -19,6 +19,7 @@ func init() {
 	code := form.Text("code", "Code", form.Required, form.Help("What was typed, such as login.totp_code."))
 	journey.Register(journey.Step[registerConfig]{
 		Kind: "totp.register", Title: "Register TOTP", Category: "Enrol",
+		Asks:  []string{"totp.register"},
 		Words: []string{"authenticator app", "qr", "google authenticator", "otp"},
 		Doc:   "Makes a secret for an authenticator app and shows it. It counts from then on, whether or not it is scanned. A user who has something to prove with must have proven it in this run.",
 		Config: form.New(user,
@@ -31,6 +32,7 @@ func init() {
 	})
 	journey.Register(journey.Step[confirmConfig]{
 		Kind: "totp.confirm", Title: "Confirm TOTP", Category: "Enrol",
+		Asks:     []string{"totp.confirm"},
 		Doc:      "Asks for a first code, so that nobody relies on an app that was never set up. It proves nobody.",
 		Config:   form.New(user, form.Number("tries", "Tries", form.Default(3), form.Between(1, 10))),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
@@ -60,6 +62,7 @@ func init() {
 	})
 	journey.Register(journey.Step[signConfig]{
 		Kind: "totp.sign", Title: "Transaction signing with TOTP", Category: "Sign",
+		Asks:  []string{"totp.sign"},
 		Words: []string{"payment", "transaction", "otp"},
 		Doc:   "Shows what is approved and a challenge, and asks for the code that an app makes of the challenge. Public apps cannot; ours and those with the vendor's SDK can.",
 		Config: form.New(user,

@@ -39,12 +39,14 @@ func init() {
 	user := form.Text("user", "User", form.Help("Empty: whom the journey is about."))
 	journey.Register(journey.Step[config]{
 		Kind: "trusted_device.remember", Title: "Trust this device", Category: "Devices",
+		Asks:  []string{"device.register"},
 		Words: []string{"remember me", "remember browser"}, Config: form.New(user), Role: journey.Enrols,
 		Doc:      "Notes the key of the client's device, which then stands for a second factor. The user must have been proven by two factors in this run.",
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure}, Run: remember,
 	})
 	journey.Register(journey.Step[config]{ // no Role: it proves nobody by itself
 		Kind: "trusted_device.check", Title: "Is this device trusted?", Category: "Devices",
+		Asks:  []string{"device.validate"},
 		Words: []string{"remember me", "remembered browser", "known browser"}, Config: form.New(user),
 		Doc:      "Has the client's device sign. A device that the user trusted counts as a second factor beside what was proven before.",
 		Outcomes: []journey.Outcome{"trusted", "not_trusted"}, Run: check,
@@ -82,6 +84,11 @@ var answer = form.New(
 	form.Text("signature", "Signature", form.MaxLen(2048)),
 )
 
+// failure is the option of a client that finds it has no key after all.
+var failure = []journey.Option{{ID: "failure", Label: "It did not work"}}
+
+func gaveUp(x *journey.Exec) bool { return x.Answer != nil && x.Answer.Option == "failure" }
+
 // proven is the user of the step, who must have been proven in this run.
 func proven(ctx context.Context, x *journey.Exec, c config) (authn.Subject, error) {
 	u, err := x.User(ctx, c.User)
@@ -101,11 +108,11 @@ func remember(ctx context.Context, x *journey.Exec, c config) (journey.Next, err
 	if err != nil {
 		return journey.Judge(x, err)
 	}
-	if x.Claimed().KeyID == "" {
+	if x.Claimed().KeyID == "" && !x.Started().Hosted || gaveUp(x) { // a page of ours makes one when it is asked
 		return journey.Judge(x, fault.New(fault.Denied, "This browser keeps no key."))
 	}
 	if x.Answer == nil {
-		return journey.Ask(journey.Prompt{Kind: "device.register", Fields: answer}, nil), nil
+		return journey.Ask(journey.Prompt{Kind: "device.register", Fields: answer, Options: failure}, nil), nil
 	}
 	id, err := Remember(ctx, x.Tx, s, text(x, "platform_device_id"), text(x, "platform_device_key"), name(x))
 	if err != nil {
@@ -179,7 +186,10 @@ func check(ctx context.Context, x *journey.Exec, c config) (journey.Next, error)
 		return journey.Next{}, err
 	} else if !asked || x.Answer == nil {
 		m.Challenge = rand.Text()
-		return journey.Ask(journey.Prompt{Kind: "device.validate", Fields: answer, Data: map[string]any{"device_challenge": m.Challenge}}, m), nil
+		return journey.Ask(journey.Prompt{Kind: "device.validate", Fields: answer, Options: failure, Data: map[string]any{"device_challenge": m.Challenge}}, m), nil
+	}
+	if gaveUp(x) {
+		return journey.Go(no), nil
 	}
 	p, err := Verify(ctx, x.Tx, s, m.Challenge, text(x, "signature"))
 	if err == nil {

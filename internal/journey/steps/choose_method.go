@@ -15,6 +15,7 @@ import (
 func init() {
 	journey.Register(journey.Step[chooseMethod]{
 		Kind: "choose_method", Title: "Choose a method", Category: "Ask",
+		Asks:  []string{"login_form"},
 		Words: []string{"mfa", "2fa", "another way", "options"},
 		Doc:   "Offers somebody the methods they have, of those drawn here. Somebody unknown is offered what somebody known might have, always the same. A second choice offers only what adds to what was proven.",
 		Config: form.New(

@@ -12,6 +12,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/journey"
 )
 
+// noDevice is the option of a client that finds it has no key after all.
+var noDevice = []journey.Option{{ID: "failure", Label: "It did not work"}}
+
+func noKey(x *journey.Exec) (journey.Next, error) {
+	x.FailAs("cancelled", "The device showed no key.")
+	return journey.Go(journey.Failure), nil
+}
+
 // deviceAnswer is what the SDK sends by itself (mosaic-protocol 2.7).
 var deviceAnswer = form.New(
 	form.Text("platform_device_id", "Device key id", form.Required, form.MaxLen(128)),
@@ -22,6 +30,7 @@ var deviceAnswer = form.New(
 func init() {
 	journey.Register(journey.Step[registerDevice]{
 		Kind: "device.register", Title: "Register device", Category: "Devices",
+		Asks:  []string{"device.register"},
 		Words: []string{"bind", "phone", "key"},
 		Doc:   "Binds the key of the client's device to the user, and where the device is reached. A user who has something to prove with must have proven it in this run.",
 		Config: form.New(
@@ -35,6 +44,7 @@ func init() {
 	})
 	journey.Register(journey.Step[validateDevice]{
 		Kind: "device.validate", Title: "Validate device", Category: "Devices",
+		Asks:  []string{"device.validate"},
 		Words: []string{"known device", "phone", "key"},
 		Doc:   "Asks the client's device to sign. Success means that it holds a key registered for the user; it is no proof of the user.",
 		Config: form.New(
@@ -53,7 +63,10 @@ type registerDevice struct {
 
 func runRegisterDevice(ctx context.Context, x *journey.Exec, c registerDevice) (journey.Next, error) {
 	if x.Answer == nil {
-		return journey.Ask(journey.Prompt{Kind: "device.register", Fields: deviceAnswer}, nil), nil
+		return journey.Ask(journey.Prompt{Kind: "device.register", Fields: deviceAnswer, Options: noDevice}, nil), nil
+	}
+	if x.Answer.Option == "failure" {
+		return noKey(x)
 	}
 	u, err := x.User(ctx, c.User)
 	if err != nil {
@@ -110,7 +123,10 @@ func runValidateDevice(ctx context.Context, x *journey.Exec, c validateDevice) (
 		return journey.Next{}, err
 	} else if !asked || x.Answer == nil {
 		m.Challenge = rand.Text()
-		return journey.Ask(journey.Prompt{Kind: "device.validate", Fields: deviceAnswer, Data: map[string]any{"device_challenge": m.Challenge}}, m), nil
+		return journey.Ask(journey.Prompt{Kind: "device.validate", Fields: deviceAnswer, Options: noDevice, Data: map[string]any{"device_challenge": m.Challenge}}, m), nil
+	}
+	if x.Answer.Option == "failure" {
+		return noKey(x)
 	}
 	u, err := x.User(ctx, c.User)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 func init() {
 	journey.Register(journey.Step[getInformation]{
 		Kind: "get_information", Title: "Get information from client", Category: "Ask",
+		Asks:  []string{"form"},
 		Words: []string{"form", "ask", "fields", "input", "collect"},
 		Doc:   "Asks the client for the fields of a form and keeps them in a variable.",
 		Config: form.New(

@@ -10,6 +10,7 @@ import (
 func init() {
 	journey.Register(journey.Step[information]{
 		Kind: "information", Title: "Display information", Category: "Ask",
+		Asks:  []string{"information"},
 		Words: []string{"message", "text", "notice", "show"},
 		Doc:   "Shows a text and goes on when it was read.",
 		Config: form.New(

@@ -10,6 +10,7 @@ import (
 func init() {
 	journey.Register(journey.Step[loginForm]{
 		Kind: "login_form", Title: "Login form", Category: "Ask",
+		Asks:  []string{"login_form"},
 		Words: []string{"sign in", "log in", "username", "start"},
 		Doc:   "Asks how somebody wants to sign in. Each method is a way out; what was typed is kept in a variable.",
 		Config: form.New(

@@ -44,6 +44,7 @@ func init() {
 	})
 	journey.Register(journey.Step[waitMessage]{
 		Kind: "ticket.wait", Title: "Wait for cross-session message", Category: "Messages",
+		Asks:  []string{"ticket.wait"},
 		Words: []string{"cross session", "another device", "poll"},
 		Doc:   "Waits until another journey has changed or consumed a message.",
 		Config: form.New(
