@@ -64,6 +64,7 @@ node tests/browser/authenticator.spec.mjs
 
 step "the hosted pages in Chromium"
 node tests/browser/hosted.spec.mjs
+node tests/browser/hosted_proof.spec.mjs
 
 step "the console in Chromium"
 node tests/browser/console.spec.mjs

@@ -52,11 +52,11 @@ func key(p *journey.Prompt) *keyView {
 // answers makes a form of each way to answer.
 func (v *view) answers(p *journey.Prompt) {
 	l := v.Lang
-	if (p.Empty || len(p.Fields) > 0) && !v.NeedsApp && !isKey(p.Fields) {
+	if (p.Empty || len(p.Fields) > 0) && !v.NeedsApp && v.Proof == nil && !isKey(p.Fields) {
 		v.Forms = append(v.Forms, formView{Button: l.T(first(p.Button, "Continue")), Inputs: v.inputs(p, "", p.Fields)})
 	}
 	for _, o := range p.Options {
-		label := l.T(o.Label)
+		label := v.aside(o)
 		f := formView{Option: o.ID, Button: label, Inputs: v.inputs(p, o.ID, o.Fields)}
 		aside := o.ID == "cancel" || o.ID == "failure" || o.ID == "back"
 		switch {
@@ -70,7 +70,8 @@ func (v *view) answers(p *journey.Prompt) {
 			v.Quiet = append(v.Quiet, f)
 		}
 	}
-	if p.Resend {
+	if p.Resend && v.Proof == nil { // a script asks for it when it is time
+
 		label := l.T("Send again")
 		if left := text(p.Data, "resend_attempts_left"); left != "" {
 			label = l.T("Send again ({n} left)", "n", left)
@@ -113,7 +114,7 @@ func (v *view) inputs(p *journey.Prompt, option string, fs form.Form) []input {
 			i.Type = "checkbox"
 		}
 		for _, c := range f.Choices {
-			i.Choices = append(i.Choices, row{v.Lang.T(c), c})
+			i.Choices = append(i.Choices, row{v.Lang.T(words(c)), c})
 		}
 		if f.Name == "selected_device_code" {
 			i.Choices = v.devices(p.Data)
@@ -126,6 +127,16 @@ func (v *view) inputs(p *journey.Prompt, option string, fs form.Form) []input {
 		out = append(out, i)
 	}
 	return out
+}
+
+// words are what people read of a choice that its author wrote as a program would:
+// "set_up" is "Set up".
+func words(choice string) string {
+	if strings.Trim(choice, "abcdefghijklmnopqrstuvwxyz_") != "" || choice == "" {
+		return choice
+	}
+	plain := strings.ReplaceAll(choice, "_", " ")
+	return strings.ToUpper(plain[:1]) + plain[1:]
 }
 
 func (v *view) devices(data map[string]any) []row {

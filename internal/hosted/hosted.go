@@ -111,6 +111,7 @@ func (d Door) Begin(w http.ResponseWriter, r *http.Request, s journey.StartReque
 	} else {
 		s.Caller.Locale = string(d.offered(r, s.App.ID).spoken(r, ""))
 	}
+	s.Caller.Device = d.known(r, s.App.ID)
 	reply, err := d.Engine.Start(r.Context(), s)
 	if err != nil {
 		return notHere(err)
@@ -295,6 +296,7 @@ func (d Door) answer(w http.ResponseWriter, r *http.Request) error {
 	}
 	if now.Prompt != nil && r.PostForm.Get("visit") == now.Visit && r.PostForm.Get("turn") == now.Turn {
 		option := r.PostForm.Get("option")
+		caller.Device = d.introduced(w, r, t.Of, now.Prompt)
 		a := journey.Answer{Session: t.Session, Visit: r.PostForm.Get("visit"), Turn: r.PostForm.Get("turn"), Option: option, Data: typed(r.PostForm, fieldsOf(now.Prompt, option)), Caller: caller}
 		reply, err := d.Engine.Answer(r.Context(), a)
 		if err != nil {
@@ -335,6 +337,7 @@ func (d Door) render(w http.ResponseWriter, r *http.Request, status int, v view)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", string(v.Lang))
 	h.Set("Cache-Control", "no-store")
+	h.Set("Permissions-Policy", "camera="+v.camera()+", microphone=(), geolocation=()")
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'"+leading(v.Leads)+"; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'")
 	var page bytes.Buffer
 	if err := sets[v.Lang].ExecuteTemplate(&page, "page", v); err != nil {

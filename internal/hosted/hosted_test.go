@@ -50,6 +50,7 @@ func everything(s string) view {
 	v.Enrol = enrolment(s, "otpauth://totp/"+url.PathEscape(s), "")
 	v.Key = &keyView{Act: "get", Data: s, Button: s, Option: s}
 	v.Ended, v.Token, v.Wait.Long = "no", s, true
+	v.Proof = &proofView{Script: "face", Act: s, Data: s, Posts: []string{s}, Photo: true, Anew: true, Agree: &input{ID: s, Name: s, Label: s}}
 	v.typed = url.Values{"a": {s}, "d": {s}}
 	return v
 }

@@ -42,6 +42,7 @@ type view struct {
 	Enrol    *enrolView
 	Codes    []string
 	Key      *keyView
+	Proof    *proofView
 	NeedsApp bool
 	Ended    string // "yes", "no", "wait", or "" while it goes on
 	Again    string
@@ -166,9 +167,8 @@ func (v *view) draw(p *journey.Prompt, now time.Time) {
 		v.Welcome = true
 	case strings.HasPrefix(p.Kind, "code.") && v.Text == "":
 		v.Text = v.Lang.T("We have sent you a code.")
-	case needsApp(p.Kind):
-		v.NeedsApp = true
 	}
+	v.prove(p, now)
 	v.Key = key(p)
 	if v.Key != nil {
 		v.Key.Button = v.Lang.T(v.Key.Button)
@@ -180,11 +180,9 @@ var titles = map[string]string{
 	"push.wait": "Approve on your phone", "push.device": "Which phone?", "totp.register": "Set up your authenticator app", "totp.confirm": "Enter the first code",
 	"code.email": "Check your mail", "code.sms": "Check your messages", "code.generic": "Check your messages", "magiclink.wait": "Check your mail", "password.replace": "Choose a new password", "form": "One more thing",
 	"ticket.wait": "One moment", "totp.sign": "Sign this",
-}
-
-// needsApp are the prompts that only an SDK can answer.
-func needsApp(kind string) bool {
-	return slices.ContainsFunc([]string{"biometric.", "pin.", "device.", "face."}, func(prefix string) bool { return strings.HasPrefix(kind, prefix) })
+	"device.register": "One moment", "device.validate": "One moment",
+	"biometric.register": "Set up this browser", "biometric.authenticate": "Confirm that it is you", "biometric.sign": "Sign this", "biometric.delete": "Remove it from this browser",
+	"pin.register": "Choose a PIN", "pin.authenticate": "Enter your PIN", "pin.sign": "Sign this",
 }
 
 func (v view) ended(e journey.End) view {

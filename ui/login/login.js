@@ -1,6 +1,6 @@
 // What a hosted page does when it may: it hears at once when the phone has
-// answered, counts down, shows a password, knows passkeys. Everything but the
-// passkeys works without it.
+// answered, counts down, shows a password, knows passkeys. Everything but what a key
+// or a camera answers works without it.
 
 const sheet = /** @type {HTMLElement} */ (document.querySelector('main'));
 
@@ -99,12 +99,18 @@ each('[data-tools]', (tools) => {
 
 // A second click is the same answer; it need not be sent.
 document.addEventListener('submit', (e) => {
-  if (!(e.target instanceof HTMLFormElement)) return;
+  if (!(e.target instanceof HTMLFormElement) || e.defaultPrevented) return;
   const buttons = e.target.querySelectorAll('button');
   setTimeout(() => { for (const b of buttons) b.disabled = true; });
 });
 
 // Back shows what is, not what was.
 addEventListener('pageshow', (e) => { if (e.persisted) location.reload(); });
+
+// What a script answers, it answers when it is asked.
+/** @type {Record<string, () => Promise<{begin: (form: HTMLFormElement) => unknown}>>} */
+const scripts = { device: () => import('./device.js'), owner: () => import('./owner.js'), face: () => import('./face.js') };
+const asked = document.querySelector('form[data-proof]');
+if (asked instanceof HTMLFormElement) scripts[asked.dataset.proof ?? '']?.().then((m) => m.begin(asked));
 
 if (document.querySelector('[data-key]')) import('./passkey.js').then((m) => m.begin(sheet.dataset));
