@@ -27,6 +27,10 @@ const (
 	DeviceSuspended DeviceStatus = "suspended"
 )
 
+// Browser is the platform of a device that is a page of the server's own: it has a
+// key, and nobody can be asked on it.
+const Browser = "browser"
+
 // Device is a phone or browser whose key is bound to a user and an application.
 type Device struct {
 	ID            DeviceID

@@ -134,12 +134,14 @@ func Media(ctx context.Context, q db.Q, s authn.Subject) ([]Medium, error) {
 	return out, err
 }
 
-// signing are the phones of a user that sign.
+// signing are the phones of a user that sign. A browser that was bound is none.
 func signing(ctx context.Context, q db.Q, s authn.Subject) ([]Medium, error) {
 	devices, err := directory.Devices(ctx, q, s.App, s.User)
 	var out []Medium
 	for _, d := range devices {
-		out = append(out, Own(d))
+		if d.Platform != directory.Browser {
+			out = append(out, Own(d))
+		}
 	}
 	return out, err
 }
