@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/web"
@@ -141,7 +142,7 @@ func deviceOf(r *http.Request, id, key string) journey.Device {
 	if len(id) != 64 || strings.Trim(id, "0123456789abcdef") != "" || len(key) > 4096 {
 		return journey.Device{}
 	}
-	return journey.Device{KeyID: id, PublicKey: key, Name: web.Browser(r.UserAgent()), Platform: "web"}
+	return journey.Device{KeyID: id, PublicKey: key, Name: web.Browser(r.UserAgent()), Platform: directory.Browser}
 }
 
 // introduced is the device that a page says it runs on with an answer, which this

@@ -129,6 +129,27 @@ func TestHostedTrustedDevice(t *testing.T) {
 	stranger.lacks("data-proof").sees(`name="passcode"`)
 }
 
+// TestHostedDevice: a browser is bound by a key that its page shows, is known by it
+// later, and is no phone that could be asked.
+func TestHostedDevice(t *testing.T) {
+	w := newWorld(t)
+	w.registered(t, "grace@example.org", 0)
+	w.publish(t, `{"id": "bind", "name": "Bind", "kind": "client", "start": "code", "nodes": {
+		"code": {"kind": "code.email", "config": {"user": "grace@example.org"}, "next": {"success": "device", "failure": "no", "cancel": "no"}},
+		"device": {"kind": "device.register", "next": {"success": "done", "failure": "no"}}, "done": {"kind": "complete"}, "no": {"kind": "reject"}}}`)
+	w.publish(t, `{"id": "known", "name": "Known", "kind": "client", "start": "device", "nodes": {
+		"device": {"kind": "device.validate", "config": {"user": "grace@example.org"}, "next": {"success": "yes", "failure": "no"}},
+		"yes": {"kind": "information", "config": {"title": "Known here"}, "next": {"success": "no"}}, "no": {"kind": "reject"}}}`)
+	k, p := newBrowserKey(t), w.person(t)
+	p.open(w.URL + "/login/demo-web/bind")
+	p.post("", url.Values{"passcode": {w.sentCode(t, "mail", "grace@example.org", len(w.Dev.Inbox.List("mail", "grace@example.org", "")))}}).sees(`data-act="device.register"`)
+	p.post("", k.registers()).sees("You are signed in")
+	p.open(w.URL + "/login/demo-web/known")
+	p.post("", k.answers(p.prompt()["device_challenge"].(string))).sees("Known here")
+	p.open(w.URL+"/login/demo-web/known").post("", newBrowserKey(t).answers(p.prompt()["device_challenge"].(string))).sees("Not signed in")
+	p.open(w.URL+"/login/demo-web/web_login").post("web_to_mobile", url.Values{"email": {"grace@example.org"}}).sees("Pixel 9").lacks("Which phone?")
+}
+
 // TestHostedPIN: a browser is what a phone is to a PIN: it is known by its key,
 // from the step that makes the PIN on.
 func TestHostedPIN(t *testing.T) {

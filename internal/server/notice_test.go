@@ -61,7 +61,7 @@ func TestLockNotice(t *testing.T) {
 		}
 		return n
 	}
-	const locked, used = "Eine Anmeldung ist gescheitert", "Ein Wiederherstellungscode wurde benutzt"
+	const locked, used = "Eine Anmeldung ist gescheitert", "Ein Wiederherstellungscode wurde verwendet"
 	for _, who := range []string{m.email, "nobody@example.org"} {
 		for range 7 {
 			c.do(t, "POST /v1/auth/totp/authenticate", map[string]any{"identifier": who, "totp_code": m.bad(t, w)})

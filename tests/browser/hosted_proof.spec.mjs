@@ -9,7 +9,8 @@
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { FLAGS, chromium, leave, look, play, title, visit } from './pages.mjs';
+import { join } from 'node:path';
+import { FLAGS, accessible, chromium, leave, look, play, shots, title, unscrolled, visit } from './pages.mjs';
 
 let people = 0;
 const somebody = () => `q${++people}.${Date.now()}@example.org`;
@@ -352,6 +353,48 @@ const scenarios = {
     await look(nothing, 'face-none');
     await leave(nothing);
     await blind.close();
+  },
+
+  async 'in five more languages, on a small screen'(browser, w) {
+    await operator(browser, w);
+    const { email, password } = w.facts.user;
+    await journey(w, 'small_finger', 'key', { key: { kind: 'biometric.authenticate', config: { user: email }, next: to('done') } });
+    await journey(w, 'small_face', 'first', {
+      first: { kind: 'password.authenticate', config: { user: email }, next: to('face', { password_expired: 'no' }) },
+      face: { kind: 'face.register', config: { photo: true }, next: to('done') },
+    });
+    const english = /Another way|Your device|camera|picture|digits|browser to confirm/;
+    for (const locale of ['de-DE', 'es-ES', 'fr-FR', 'pt-BR', 'ja-JP']) {
+      const page = await visit(browser, { locale, viewport: { width: 320, height: 640 } });
+      const holds = async (state) => {
+        await unscrolled(page, `${state} ${locale}`);
+        await accessible(page, `${state} ${locale}`);
+        assert.doesNotMatch(await page.innerText('main'), english, `${state} ${locale}`);
+        if (shots) await page.screenshot({ path: join(shots, `${state}-${locale}-320.png`), fullPage: true });
+      };
+      await page.goto(`${w.base}/login/demo-web/small_finger`);
+      await said(page, 'elsewhere');
+      await holds('finger');
+      await page.goto(`${w.base}/login/demo-web/mobile_pin`);
+      await page.fill('.answer input[name=email]', somebody());
+      await page.check('input[value=set_up]');
+      await page.click('.answer .primary');
+      await page.fill('#pin', '1');
+      await page.fill('#again', '1');
+      await page.click('[data-go]');
+      await said(page, 'short');
+      await holds('pin');
+      await page.goto(`${w.base}/login/demo-web/small_face`);
+      await page.fill('input[name=password]', password);
+      await page.press('input[name=password]', 'Enter');
+      await page.waitForSelector('[data-go]:visible');
+      await page.check('input[name=consent]');
+      await page.click('[data-go]');
+      await said(page, 'denied');
+      await page.click('details.way summary');
+      await holds('face');
+      await leave(page);
+    }
   },
 
   async 'only the languages that are offered, and a logo for dark paper'(browser, w) {
