@@ -169,29 +169,35 @@ var Wrong = fault.New(fault.Wrong, "That did not match. Try again or use another
 // not run then. A user who may not sign in is Wrong, whatever the answer, for who
 // guesses must not learn of them.
 func Attempt(ctx context.Context, tx *db.Tx, s Subject, judge func() (CredentialID, error)) (Proof, error) {
+	return attempt(ctx, tx, s, func() (Subject, CredentialID, error) {
+		out, err := barred(ctx, tx, s)
+		if err != nil {
+			return s, "", err
+		}
+		if out { // judge might spend something; what it would read is read
+			if _, err := Credentials[struct{}](ctx, tx, s); err != nil {
+				return s, "", err
+			}
+			return s, "", Wrong
+		}
+		cred, err := judge()
+		return s, cred, err
+	})
+}
+
+// attempt charges s, and proves whom judge names.
+func attempt(ctx context.Context, tx *db.Tx, s Subject, judge func() (Subject, CredentialID, error)) (Proof, error) {
 	policy, before, charged, err := weighed(ctx, tx, s)
 	if err != nil {
 		return Proof{}, err
 	}
-	barred, err := barred(ctx, tx, s)
-	if err != nil {
-		return Proof{}, err
-	}
-	if barred { // judge might spend something; what it would read is read
-		judge = func() (CredentialID, error) {
-			if _, err := Credentials[struct{}](ctx, tx, s); err != nil {
-				return "", err
-			}
-			return "", Wrong
-		}
-	}
-	cred, err := judge()
+	who, cred, err := judge()
 	switch {
 	case err == nil:
 		if err := storeLock(ctx, tx, s, before, policy.Succeed(charged)); err != nil {
 			return Proof{}, err
 		}
-		return Proof{proof{s.Tenant, s.App, s.User, s.Device, s.Kind, cred, tx.Now(), nil, false}}, record(ctx, tx, s, "succeeded", "")
+		return Proof{proof{who.Tenant, who.App, who.User, who.Device, who.Kind, cred, tx.Now(), nil, false}}, record(ctx, tx, who, "succeeded", "")
 	case fault.Is(err, fault.Wrong):
 		return Proof{}, errors.Join(err, storeLock(ctx, tx, s, before, charged), record(ctx, tx, s, "failed", ""), recordLock(ctx, tx, s, charged))
 	}

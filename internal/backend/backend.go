@@ -70,6 +70,7 @@ type Exec struct {
 	App     apps.App
 	Client  apps.ClientID
 	User    directory.UserID // of a user's token
+	Scope   []string         // what a client's own token permits
 	Session string           // that it belongs to, by its id
 	Proofs  []authn.Proof    // of that session
 	Address string           // of the caller
@@ -92,6 +93,13 @@ func (x *Exec) From() session.From {
 	return session.From{Client: x.Client, Address: text("ip_address"), Agent: text("user_agent")}
 }
 
+// May reports whether the caller's token permits something, by itself or by its
+// resource: "users:create".
+func (x *Exec) May(permission string) bool {
+	resource, _, _ := strings.Cut(permission, ":")
+	return slices.Contains(x.Scope, permission) || slices.Contains(x.Scope, resource+":*")
+}
+
 // Out is the answer of a call.
 type Out struct {
 	Status    int // 0: 200
@@ -99,6 +107,7 @@ type Out struct {
 	Proof     authn.Proof // if somebody was authenticated: the door answers with their tokens
 	SessionID string      // the session that this proof adds a factor to; empty: a new one
 	Resume    bool        // answer with the tokens of SessionID as it is
+	Back      *Back       // instead: the browser of who was authenticated goes to a page with a code
 }
 
 // Statuses of an Out that are not the usual one.

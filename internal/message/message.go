@@ -45,6 +45,7 @@ type Data struct {
 	Language string
 	Style    Style
 	Content  Content
+	Sender   string         // of a text message, instead of the gateway's
 	Shown    map[string]any // what a code approves, for the reader to compare
 	Life     time.Duration
 	Nobody   bool // it is made and goes nowhere, so that time does not tell who exists
@@ -78,7 +79,7 @@ func SMS(ctx context.Context, tx *db.Tx, app apps.App, to, name string, d Data) 
 	if err != nil {
 		return err
 	}
-	return notify.SendSMS(ctx, tx, notify.SMS{Tenant: string(app.Tenant), App: string(app.ID), To: to, Text: text + filling(d), Data: d.Values, Expires: d.expires(tx.Now()), Nobody: d.Nobody})
+	return notify.SendSMS(ctx, tx, notify.SMS{Tenant: string(app.Tenant), App: string(app.ID), To: to, From: d.Sender, Text: text + filling(d), Data: d.Values, Expires: d.expires(tx.Now()), Nobody: d.Nobody})
 }
 
 // filling is the line that a browser or phone reads a code from.

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -37,7 +38,7 @@ const (
 
 func init() {
 	forms[SMSWebhook] = kindForm{form.New(
-		form.Text("url", "Address", form.Required, form.Help("Gets a POST of {id, to, text, at}, signed in the header Watchword-Signature.")),
+		form.Text("url", "Address", form.Required, form.Help("Gets a POST of {id, to, from, text, at}, signed in the header Watchword-Signature.")),
 		form.Secret("secret", "Secret", form.Required, form.Help("At least 32 characters; signs with HMAC-SHA256 over time, a dot, and the body.")),
 	), checkWebhook}
 	forms[Twilio] = kindForm{form.New(
@@ -71,6 +72,7 @@ type SMS struct {
 	App     string            `json:"app"`
 	ID      string            `json:"id"` // the same for every attempt, so that a gateway can drop a repeat
 	To      string            `json:"to"`
+	From    string            `json:"from,omitempty"` // whom it names as its sender, instead of the provider's
 	Text    string            `json:"text"`
 	Data    map[string]string `json:"data,omitempty"` // what a capture shows beside it
 	Expires time.Time         `json:"expires"`
@@ -143,13 +145,18 @@ func (n *Notifier) sms(ctx context.Context, p Provider, m SMS) error {
 		q := url.Values{"To": {m.To}, "Body": {m.Text}}
 		if c.Service != "" {
 			q.Set("MessagingServiceSid", c.Service)
-		} else {
-			q.Set("From", c.From)
+		}
+		if from := cmp.Or(m.From, c.From); c.Service == "" || m.From != "" {
+			q.Set("From", from)
 		}
 		at := strings.TrimSuffix(c.URL, "/") + "/2010-04-01/Accounts/" + url.PathEscape(c.Account) + "/Messages.json"
 		return n.post(ctx, at, "application/x-www-form-urlencoded", []byte(q.Encode()), func(r *http.Request) { r.SetBasicAuth(c.Account, c.Token) })
 	}
-	body, err := json.Marshal(map[string]any{"id": m.ID, "to": m.To, "text": m.Text, "at": n.db.Now().Unix()})
+	doc := map[string]any{"id": m.ID, "to": m.To, "text": m.Text, "at": n.db.Now().Unix()}
+	if m.From != "" {
+		doc["from"] = m.From
+	}
+	body, err := json.Marshal(doc)
 	if err != nil {
 		return err
 	}

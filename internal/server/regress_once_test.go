@@ -194,6 +194,17 @@ func TestReg_R06_GoodOnce(t *testing.T) {
 	}
 	once("code of a link", "link/email/authenticate", 200, map[string]any{"code": back.Query().Get("code")})
 
+	c.want(t, 200, "POST /v1/auth/otp/email", map[string]any{"email": "tia@example.org", "create_new_user": true})
+	_, out := c.do(t, "POST /v1/auth/otp/email/validation", map[string]any{"email": "tia@example.org", "passcode": w.sentCode(t, "mail", "tia@example.org", 1), "redirect_uri": carriedTo})
+	id, secret := all[len(all)-1].w.backend()
+	brought := carried(t, out["result"].(string), carriedTo, "")
+	if n := atOnce(tries(), func(i int) bool {
+		got, _ := all[i%len(all)].w.trades(t, id, secret, brought)
+		return got == http.StatusOK
+	}); n != 1 {
+		t.Errorf("a code of a page: %d traded it", n)
+	}
+
 	mine, _ := w.own(t, c, "pia@example.org")
 	for _, base := range []string{"pin", "mobile-biometrics"} {
 		k := simulator.NewPIN()

@@ -179,7 +179,8 @@ func (w *world) ways(c rest) []way {
 	return []way{
 		call("TOTP: API", 200, "totp/authenticate", wrong),
 		call("recovery code: API", 200, "recovery-code/authenticate", map[string]any{"recovery_code": "aaaa-aaaa-aaaa-aaaa"}),
-		call("mailed code: API", 240, "otp/authenticate", map[string]any{"channel": "email", "passcode": "000000"}),
+		call("mailed code: API", 200, "otp/authenticate", map[string]any{"channel": "email", "passcode": "000000"}),
+		call("mailed code of a page: API", 40, "otp/email/validation", map[string]any{"email": true, "passcode": "000000", "redirect_uri": carriedTo}),
 		call("direct code: API", 200, "otp/authenticate", map[string]any{"channel": "direct", "passcode": "000000"}),
 		call("reset code: API", 200, "password/reset/email/otp/validate", map[string]any{"email": true, "passcode": "000000"}),
 		call("passkey options", 200, "webauthn/authenticate/start", map[string]any{"username": true, "client_id": "demo-web"}),

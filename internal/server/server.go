@@ -370,7 +370,7 @@ func (s *Server) routes() http.Handler {
 	cidaas.Routes(mux, vendor)
 	hosted.Routes(mux, people)
 	mux.HandleFunc("GET /login/test/{link}", s.testLink(people))
-	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Page: people.Page})
+	identity.Routes(mux, identity.Door{Kit: s.Kit, Keys: s.Keys, Parties: s.OIDC, Trusted: s.config.Trusted, Page: people.Page})
 	adminapi.Routes(mux, s.administration(people.Preview))
 	pages(mux, "/login-assets/", ui.Files, "login")
 	pages(mux, "/lib/", ui.Files, "lib")

@@ -66,7 +66,7 @@ var program = []string{
 	"A user needs", "The user has no such address", "This name is needed", "This message was consumed", "is primary", "Custom data", "The user was changed", "The credentials are", "There are several authenticator apps", "not the export", "counter-based",
 	"The settings of", "The words are not", "A word has", "The dictionary holds", "The password is locked", "password hash of a known kind", "A reset goes by", "No client of this application", "The request does not stand", "There is no such ticket", "The push address",
 	"This proof is not for", "The approval was proven", "The journey cannot", "Somebody published", "The name or the device", "This phone could not show", "%s", "away", "A name has 1 to 100", "Register your face", "That was no live face", "A face is only kept", "There must be one face", "Faces cannot be",
-	"The number has two digits", "page of another site", "no client of the kind native", "journey meanwhile", "The id must be", "There is a journey with", "Somebody tried this journey", "The occasion is", "A text message has", "An organisation has", "A domain is like", "Somebody is a member or",
+	"The number has two digits", "page of another site", "no client of the kind native", "journey meanwhile", "The id must be", "There is a journey with", "Somebody tried this journey", "The occasion is", "A text message has", "A text message is worded", "A sender has up to", "The response_type is", "A nonce has", "The redirect_uri is missing", "An organisation has", "A domain is like", "Somebody is a member or",
 }
 
 // filled are the labels of fields that an SDK or a script fills in.

@@ -3,6 +3,7 @@ package code
 import (
 	"cmp"
 	"context"
+	"regexp"
 	"strings"
 	"time"
 
@@ -38,7 +39,11 @@ type sendBody struct {
 // textBody is a text message in the caller's words.
 type textBody struct {
 	Message string `json:"custom_message,omitempty"` // with {otp}, and perhaps {app}
+	Sender  string `json:"sender_id,omitempty"`      // up to 11 letters and digits, instead of the gateway's
 }
+
+// senders are what networks take for the name of a sender.
+var senders = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ]{0,10}$`)
 
 // note is how the code of a request is sent; fault.Invalid if it cannot be so.
 func (in sendBody) note(x *backend.Exec, kind authn.Kind) (Note, error) {
@@ -49,6 +54,9 @@ func (in sendBody) note(x *backend.Exec, kind authn.Kind) (Note, error) {
 	if kind == SMS {
 		if m := in.Text.Message; m != "" && (!strings.Contains(m, "{otp}") || len([]rune(m)) > 140) {
 			return n, fault.New(fault.Invalid, "A text message has {otp} in it and at most 140 characters.")
+		}
+		if n.Sender = in.Text.Sender; n.Sender != "" && !senders.MatchString(n.Sender) {
+			return n, fault.New(fault.Invalid, "A sender has up to 11 letters and digits.")
 		}
 		n.Content = message.Content{Body: strings.ReplaceAll(in.Text.Message, "{otp}", "{code}")}
 	}
@@ -116,6 +124,23 @@ func address(ctx context.Context, q db.Q, u directory.UserID, kind authn.Kind) (
 	return "", backend.Code(fault.New(fault.NotFound, "The user has no such address."), word)
 }
 
+// reached notes that who has read a code there has shown that an address is theirs.
+// It is Wrong if it is not the user's any more.
+func reached(ctx context.Context, tx *db.Tx, s authn.Subject, to string) error {
+	kind := directory.Email
+	if s.Kind == SMS {
+		kind = directory.Phone
+	}
+	if s.Kind == Direct {
+		return nil
+	}
+	err := directory.Verify(ctx, tx, s.Tenant, s.User, kind, to)
+	if fault.Is(err, fault.NotFound) {
+		return authn.Wrong
+	}
+	return err
+}
+
 type authBody struct {
 	backend.Common
 	Code    string `json:"passcode"`
@@ -134,7 +159,10 @@ func authCall(ctx context.Context, x *backend.Exec, in authBody) (backend.Out, e
 		if err != nil {
 			return authn.Proof{}, authn.Unknown(ctx, tx, err, kind, x.App.Tenant, x.App.ID, in.Identifier)
 		}
-		p, approved, err = Verify(ctx, tx, x.Subject(kind, u.ID), Typed{Code: in.Code, Client: x.Client, Request: in.Request})
+		p, d, err := verify(ctx, tx, x.Subject(kind, u.ID), Typed{Code: in.Code, Client: x.Client, Request: in.Request})
+		if approved = d.Approval; err == nil {
+			err = reached(ctx, tx, x.Subject(kind, u.ID), d.To)
+		}
 		return p, err
 	})
 	if fault.Is(err, fault.Expired) {

@@ -84,6 +84,8 @@ type sent struct {
 	Client   apps.ClientID  `json:"client,omitempty"`  // that had it sent
 	Request  string         `json:"request,omitempty"` // hash of the id that must be shown with it
 	Approval map[string]any `json:"approval,omitempty"`
+	Return   string         `json:"return,omitempty"` // the only page that whoever hands it in goes to; empty: any
+	New      bool           `json:"new,omitempty"`    // whoever hands it in becomes a user
 }
 
 func hash(q db.Q, s authn.Subject, code string) string {
@@ -108,6 +110,9 @@ type Note struct {
 	Request  bool          // it must come back with an id that the caller gets
 	Approval map[string]any
 	Content  message.Content
+	Sender   string // of a text message, instead of the gateway's
+	Return   string // the only page that whoever hands it in goes to; empty: any
+	New      bool   // To belongs to nobody yet, and the subject is of its NobodyID
 }
 
 // Sent is a code that was made.
@@ -158,7 +163,7 @@ func send(ctx context.Context, tx *db.Tx, s authn.Subject, set settings, n Note,
 		return Sent{}, err
 	}
 	out := Sent{Code: fmt.Sprintf("%0*d", set.Length, r)}
-	data := sent{Hash: hash(tx, s, out.Code), To: n.To, Client: n.Client, Approval: n.Approval}
+	data := sent{Hash: hash(tx, s, out.Code), To: n.To, Client: n.Client, Approval: n.Approval, Return: n.Return, New: n.New}
 	if n.Request {
 		out.Request = "otr_" + rand.Text()
 		data.Request = requestHash(tx, out.Request)
@@ -171,7 +176,7 @@ func send(ctx context.Context, tx *db.Tx, s authn.Subject, set settings, n Note,
 	if err != nil || s.Kind == Direct {
 		return out, err
 	}
-	d := message.Data{Values: map[string]string{"code": out.Code, "minutes": strconv.Itoa(int(life.Minutes()))}, Language: n.Language, Style: set.Style, Content: n.Content, Shown: n.Approval, Life: life, Nobody: nobody}
+	d := message.Data{Values: map[string]string{"code": out.Code, "minutes": strconv.Itoa(int(life.Minutes()))}, Language: n.Language, Style: set.Style, Content: n.Content, Sender: n.Sender, Shown: n.Approval, Life: life, Nobody: nobody}
 	if d.Language == "" {
 		d.Language = directory.Language(ctx, tx, s.Tenant, s.User)
 	}
@@ -205,6 +210,7 @@ type Typed struct {
 	Code    string
 	Client  apps.ClientID
 	Request string // the id that the code was sent with, if it was
+	Return  string // the page that they go to, if they go to one
 }
 
 // Verify proves a user by the code that was sent last, which is then spent, and
@@ -212,32 +218,65 @@ type Typed struct {
 // that locks ends the code; a right code that has run out is Expired and is not
 // charged.
 func Verify(ctx context.Context, tx *db.Tx, s authn.Subject, typed Typed) (authn.Proof, map[string]any, error) {
+	p, d, err := verify(ctx, tx, s, typed)
+	return p, d.Approval, err
+}
+
+// verify is Verify, and returns what was known of the code.
+func verify(ctx context.Context, tx *db.Tx, s authn.Subject, typed Typed) (authn.Proof, sent, error) {
+	c, p, err := judge(ctx, tx, s, typed, func(_ sent, judge func() error) (authn.Proof, error) {
+		return authn.Attempt(ctx, tx, s, func() (authn.CredentialID, error) { return "", judge() })
+	})
+	if err != nil {
+		return authn.Proof{}, sent{}, err
+	}
+	return p, c.Data, authn.Approve(ctx, tx, &c, p)
+}
+
+// admit is verify for a name that is nobody's: whoever hands in what was sent there
+// for a new user is one then. s is of the name's NobodyID; everything else is Wrong
+// and charged, as it is of a user's name.
+func admit(ctx context.Context, tx *db.Tx, s authn.Subject, typed Typed) (authn.Proof, sent, error) {
+	c, p, err := judge(ctx, tx, s, typed, func(d sent, judge func() error) (authn.Proof, error) {
+		return authn.Newcomer(ctx, tx, s, d.To, func() error {
+			if err := judge(); err != nil || d.New {
+				return err
+			}
+			return authn.Wrong
+		})
+	})
+	if err != nil {
+		return authn.Proof{}, sent{}, err
+	}
+	return p, c.Data, authn.Move(ctx, tx, &c, authn.Cancelled)
+}
+
+// judge has attempt charge what was typed and then hold it against the code that was
+// sent last.
+func judge(ctx context.Context, tx *db.Tx, s authn.Subject, typed Typed, attempt func(d sent, judge func() error) (authn.Proof, error)) (authn.Challenge[sent], authn.Proof, error) {
 	var set settings
 	if err := authn.Settings(ctx, tx, s.App, s.Kind, &set); err != nil {
-		return authn.Proof{}, nil, err
+		return authn.Challenge[sent]{}, authn.Proof{}, err
 	}
 	c, err := authn.LastFor[sent](ctx, tx, s, slot(s))
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return authn.Proof{}, nil, err
+		return c, authn.Proof{}, err
 	}
-	p, err := authn.Attempt(ctx, tx, s, func() (authn.CredentialID, error) {
+	p, err := attempt(c.Data, func() error {
 		switch {
 		case c.ID == "" || !c.Data.fits(tx, s, set, typed):
-			return "", authn.Wrong
+			return authn.Wrong
 		case c.State == authn.Expired:
-			return "", Expired
+			return Expired
 		case !c.State.Open():
-			return "", authn.Wrong
+			return authn.Wrong
 		}
-		return "", nil
+		return nil
 	})
 	if fault.Is(err, fault.Wrong) {
-		return authn.Proof{}, nil, burn(ctx, tx, s, &c, err)
+		err = burn(ctx, tx, s, &c, err)
 	}
-	if err != nil {
-		return authn.Proof{}, nil, err
-	}
-	return p, c.Data.Approval, authn.Approve(ctx, tx, &c, p)
+	return c, p, err
 }
 
 func (d sent) fits(q db.Q, s authn.Subject, set settings, t Typed) bool {
@@ -246,7 +285,8 @@ func (d sent) fits(q db.Q, s authn.Subject, set settings, t Typed) bool {
 	if d.Request != "" {
 		ok &= subtle.ConstantTimeCompare([]byte(d.Request), []byte(requestHash(q, t.Request)))
 	}
-	return ok == 1 && (set.CrossClients || s.Kind == Direct || d.Client == t.Client)
+	elsewhere := d.Return != "" && t.Return != "" && d.Return != t.Return
+	return ok == 1 && !elsewhere && (set.CrossClients || s.Kind == Direct || d.Client == t.Client)
 }
 
 // burn ends the code of somebody whom a wrong one has locked, so that it is not

@@ -2,6 +2,7 @@ package magiclink
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -15,6 +16,7 @@ import (
 
 func init() {
 	backend.Register(backend.Call[sendBody]{Route: "POST /v1/auth/link/email/send", Title: "Send a link", Needs: "auth:execute", Run: sendCall})
+	backend.Register(backend.Call[carriedBody]{Route: "POST /v1/auth/links/email", Title: "Send a link that leads to your page, with a code for /v1/token", Needs: "auth:execute", Run: sendCarried})
 	backend.Register(backend.Call[insideBody]{Route: "POST /inside/link/email", Title: "Send a link that asks for a number", Who: backend.Inside, Run: sendInside})
 	backend.Register(backend.Call[authenticateBody]{Route: "POST /v1/auth/link/email/authenticate", Title: "Authenticate by a link", Needs: "auth:execute", Run: authenticate})
 }
@@ -67,6 +69,53 @@ func sendCall(ctx context.Context, x *backend.Exec, in sendBody) (backend.Out, e
 		body["message"], body["link"] = "The link was made.", sent.Address
 	}
 	return backend.Out{Body: body}, err
+}
+
+type carriedBody struct {
+	backend.Returning
+	Email    string          `json:"email"`
+	New      bool            `json:"create_new_user,omitempty"`
+	Language string          `json:"language,omitempty"`
+	Mail     message.Content `json:"email_content,omitzero"`
+}
+
+// sendCarried tells its caller what sendCall does, unless whoever reads the mail
+// shall be a user if they are none.
+func sendCarried(ctx context.Context, x *backend.Exec, in carriedBody) (backend.Out, error) {
+	err := errors.Join(backend.Code(in.Mail.Check(), "system_invalid_input"), in.Check(ctx, x, true), x.MayAdmit(in.New))
+	if err != nil {
+		return backend.Out{}, err
+	}
+	err = x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		n := Note{App: x.App, Base: x.Kit.URL, Language: in.Language, Content: in.Mail, Return: in.Redirect, Member: "code", State: in.State, Client: x.Client}
+		u, err := x.Find(ctx, tx, backend.Common{Identifier: in.Email, IdentifierType: "email"})
+		if in.New && fault.Is(err, fault.NotFound) {
+			return sendNew(ctx, tx, x, in.Email, n)
+		}
+		if err != nil {
+			return err
+		}
+		if err := directory.MaySignIn(ctx, tx, x.App.Tenant, u.ID); err != nil {
+			return backend.Code(err, "user_not_active")
+		}
+		if n.To, err = address(ctx, tx, u.ID); err != nil {
+			return backend.Code(err, "user_email_address_missing")
+		}
+		_, err = Send(ctx, tx, x.Subject(Kind, u.ID), n, false)
+		return err
+	})
+	return backend.Out{Body: map[string]any{"message": "The link was sent."}}, err
+}
+
+// sendNew sends a link to an address that is nobody's, which makes a user of
+// whoever presses its button.
+func sendNew(ctx context.Context, tx *db.Tx, x *backend.Exec, typed string, n Note) (err error) {
+	n.New = true
+	if n.To, err = directory.Normalise(directory.Email, typed); err != nil {
+		return backend.Code(err, "system_invalid_input")
+	}
+	_, err = Send(ctx, tx, x.Subject(Kind, authn.NobodyID(tx, typed)), n, false)
+	return err
 }
 
 type insideBody struct {

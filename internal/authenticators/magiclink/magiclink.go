@@ -6,7 +6,9 @@
 //     page that it came from with a code, which that page hands in. Somebody who
 //     had a link sent to another person gets nothing, for they have not the code;
 //   - or in the page that waits, on whatever device: then the button asks for the
-//     two digits that the waiting page shows, and a wrong number ends the link.
+//     two digits that the waiting page shows, and a wrong number ends the link;
+//   - or at a page of the client's, whose browser brings a code of the provider's for
+//     the client to trade: then the button itself proves the user, or makes one.
 //
 // A link is good once and for minutes; a new one ends the one before.
 package magiclink
@@ -17,13 +19,13 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"math/big"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -78,6 +80,11 @@ type link struct {
 	Request string `json:"request,omitempty"` // hash of the id that whoever had it sent must show
 	Code    string `json:"code,omitempty"`    // hash of the code, once the button was pressed
 	App     string `json:"app"`               // what users know the application by
+
+	// Of a link whose button proves its user there and then, and whose code is the
+	// provider's:
+	Client apps.ClientID `json:"client,omitempty"` // that had it sent, and alone may trade the code
+	New    bool          `json:"new,omitempty"`    // whoever presses it becomes a user
 }
 
 func hash(q db.Q, space, secret string) string { return q.Vault().Hash("magic link "+space, secret) }
@@ -99,6 +106,8 @@ type Note struct {
 	Life     time.Duration // instead of the setting, if shorter
 	Hand     bool          // the caller hands the link over itself
 	Number   string        // what its page asks for, if it was shown already; empty: another one
+	Client   apps.ClientID // whose code it shall be that the button yields; empty: one for Exchange
+	New      bool          // To belongs to nobody yet, and the subject is of its NobodyID
 }
 
 // Sent is a link that was made.
@@ -138,7 +147,7 @@ func send(ctx context.Context, tx *db.Tx, s authn.Subject, n Note, request, nobo
 		}
 	}
 	secret := rand.Text()
-	data := link{Hash: hash(tx, "link", secret), To: n.To, Return: n.Return, Member: n.Member, State: n.State, App: n.App.Name}
+	data := link{Hash: hash(tx, "link", secret), To: n.To, Return: n.Return, Member: n.Member, State: n.State, App: n.App.Name, Client: n.Client, New: n.New}
 	out := Sent{}
 	if request {
 		out.Request = "mlr_" + rand.Text()
@@ -201,7 +210,7 @@ func press(ctx context.Context, tx *db.Tx, token, number string) (address string
 		if err := authn.Move(ctx, tx, &c, authn.Acknowledged); err != nil {
 			return "", Used
 		}
-		return back(c.Data, code)
+		return backend.Address(c.Data.Return, c.Data.Member, code, c.Data.State)
 	}
 	p, err := authn.Attempt(ctx, tx, c.Subject, func() (authn.CredentialID, error) {
 		if !same(c.Data.Number, strings.TrimSpace(number)) {
@@ -220,19 +229,22 @@ func press(ctx context.Context, tx *db.Tx, token, number string) (address string
 	return "", authn.Approve(ctx, tx, &c, p)
 }
 
-// back is where the browser goes with its code.
-func back(l link, code string) (string, error) {
-	u, err := url.Parse(l.Return)
+// carry is what the button does of a link whose code is the provider's: it proves
+// the user, who is made by it if the address was nobody's, and ends the link. Wrong,
+// of somebody who may not sign in, must be committed.
+func carry(ctx context.Context, tx *db.Tx, c authn.Challenge[link]) (authn.Proof, error) {
+	if c.Data.New {
+		p, err := authn.Newcomer(ctx, tx, c.Subject, c.Data.To, func() error { return nil })
+		if err != nil {
+			return p, err
+		}
+		return p, authn.Move(ctx, tx, &c, authn.Cancelled)
+	}
+	p, err := authn.Attempt(ctx, tx, c.Subject, func() (authn.CredentialID, error) { return "", verified(ctx, tx, c) })
 	if err != nil {
-		return "", err
+		return p, err
 	}
-	q := u.Query()
-	q.Set(l.Member, code)
-	if l.State != "" {
-		q.Set("state", l.State)
-	}
-	u.RawQuery = q.Encode()
-	return u.String(), nil
+	return p, authn.Approve(ctx, tx, &c, p)
 }
 
 // verified notes that the address is the user's, if it still is.

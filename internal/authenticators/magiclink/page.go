@@ -8,6 +8,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
+	"github.com/watchword-auth/watchword/internal/session"
 )
 
 func init() {
@@ -35,27 +36,39 @@ func question(c authn.Challenge[link], problem string) backend.Page {
 
 // push is the button.
 func push(ctx context.Context, x *backend.Exec, in backend.Raw) (backend.Out, error) {
-	var address, app string
+	var address string
+	var c authn.Challenge[link]
+	var p authn.Proof
 	var wrong error
-	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
 		wrong = nil
-		c, err := look(ctx, tx, x.Path("token"))
-		if err != nil {
+		if c, err = look(ctx, tx, x.Path("token")); err != nil {
 			return err
 		}
-		app = c.Data.App
-		if address, err = press(ctx, tx, x.Path("token"), in.Form.Get("number")); fault.Is(err, fault.Wrong) {
+		if c.Data.Client != "" {
+			p, err = carry(ctx, tx, c)
+		} else {
+			address, err = press(ctx, tx, x.Path("token"), in.Form.Get("number"))
+		}
+		if fault.Is(err, fault.Wrong) {
 			wrong, err = err, nil
 		}
 		return err
 	})
+	app := c.Data.App
+	signing := backend.Page{App: app, Title: "Signing you in", Text: "You are taken back to where you began.", Next: address, Button: "Go on"}
 	switch {
 	case err != nil:
 		return over(err)
+	case wrong != nil && c.Data.Client != "":
+		return over(Used)
+	case c.Data.Client != "":
+		from := session.From{Client: c.Data.Client, Address: x.Address, Agent: x.Agent}
+		return backend.Out{Body: signing, Proof: p, Back: &backend.Back{To: c.Data.Return, State: c.Data.State, New: c.Data.New, From: from}}, nil
 	case wrong != nil:
 		return over(fault.New(fault.Wrong, "That was not the number. Have another link sent."))
 	case address != "":
-		return backend.Out{Body: backend.Page{App: app, Title: "Signing you in", Text: "You are taken back to where you began.", Next: address, Button: "Go on"}}, nil
+		return backend.Out{Body: signing}, nil
 	}
 	return backend.Out{Body: backend.Page{App: app, Title: "Done", Text: "Go back to the page where you are signing in. You can close this one.", Verdict: "yes"}}, nil
 }
@@ -63,9 +76,12 @@ func push(ctx context.Context, x *backend.Exec, in backend.Raw) (backend.Out, er
 // over is the page of a refusal; outages stay errors.
 func over(err error) (backend.Out, error) {
 	f := fault.Of(err)
-	status := map[fault.Code]int{fault.Expired: 410, fault.Wrong: 422, fault.Locked: 429, fault.Denied: 403}[f.Code]
+	status := map[fault.Code]int{fault.Expired: 410, fault.Conflict: 410, fault.Wrong: 422, fault.Locked: 429, fault.Denied: 403}[f.Code]
 	if status == 0 {
 		return backend.Out{}, err
+	}
+	if status == 410 {
+		f = Used
 	}
 	return backend.Out{Status: status, Body: backend.Page{App: "Watchword", Title: "This link does not sign in", Text: f.Message, Verdict: "no"}}, nil
 }

@@ -35,9 +35,9 @@ func answer(w http.ResponseWriter, out backend.Out) {
 // a malformed request has a list of messages.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	body := map[string]any{"request_id": w.Header().Get("X-Request-Id")}
-	if errors.Is(err, errNoToken) {
+	if said := unknown(err); said != "" {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-		body["message"], body["error_code"], body["ts_error_code"] = "The access token is missing or not valid.", http.StatusUnauthorized, "unauthorized"
+		body["message"], body["error_code"], body["ts_error_code"] = said, http.StatusUnauthorized, "unauthorized"
 		web.Write(w, http.StatusUnauthorized, body, 0)
 		return
 	}
@@ -51,7 +51,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	body["message"], body["error_code"], body["ts_error_code"] = any(f.Message), any(status), word
 	switch {
-	case strings.Contains(r.URL.Path, "/v1/auth/"):
+	case strings.Contains(r.URL.Path, "/v1/auth/"), strings.HasSuffix(r.URL.Path, "/v1/token"):
 		body["error_code"] = word
 	case f.Code == fault.Invalid:
 		body["message"] = []string{f.Message}
@@ -60,6 +60,17 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		body["retry_after"] = int(f.RetryAfter.Seconds() + 0.999)
 	}
 	web.Write(w, status, body, f.RetryAfter)
+}
+
+// unknown is what is said to a caller who did not show who they are; "" to others.
+func unknown(err error) string {
+	switch {
+	case errors.Is(err, errNoToken):
+		return "The access token is missing or not valid."
+	case errors.Is(err, errNoClient):
+		return "The client is unknown, or did not show that it is who it says."
+	}
+	return ""
 }
 
 func statusOf(c fault.Code) int {

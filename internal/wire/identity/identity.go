@@ -17,6 +17,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
@@ -26,6 +27,7 @@ import (
 type Door struct {
 	Kit     *kit.Kit
 	Keys    *token.Keys
+	Parties *oidc.Provider
 	Trusted []netip.Prefix // proxies whose X-Forwarded-For counts
 	Page    func(w http.ResponseWriter, r *http.Request, status int, p backend.Page)
 }
@@ -66,7 +68,13 @@ func (d Door) serve(c backend.Info) http.Handler {
 			return
 		}
 		out, err := c.Run(r.Context(), x, func(v any) error { return decode(w, r, v) })
-		if err == nil && (out.Resume || out.Proof.User() != "") {
+		switch in, trades := out.Body.(trade); {
+		case err != nil:
+		case trades:
+			out.Body, err = d.trade(r.Context(), in)
+		case out.Back != nil:
+			out.Body, err = d.carry(out)
+		case out.Resume || out.Proof.User() != "":
 			out.Body, err = d.signIn(r.Context(), x, out)
 		}
 		if err != nil {
@@ -122,18 +130,20 @@ func (d Door) admit(r *http.Request, c backend.Info, x *backend.Exec) error {
 	if err != nil {
 		return err
 	}
-	x.App, x.Client, x.User, x.Session, x.Proofs = who.App, who.Client, who.User, who.Session, who.Proofs
+	x.App, x.Client, x.Scope, x.User, x.Session, x.Proofs = who.App, who.Client, who.Scope, who.User, who.Session, who.Proofs
 	if (c.Who == backend.User) != (who.User != "") {
 		return backend.Code(fault.New(fault.Denied, "This needs another kind of access token."), "forbidden")
 	}
-	resource, _, _ := strings.Cut(c.Needs, ":")
-	if c.Who == backend.Client && !slices.Contains(who.Scope, c.Needs) && !slices.Contains(who.Scope, resource+":*") {
+	if c.Who == backend.Client && !x.May(c.Needs) {
 		return backend.Code(fault.New(fault.Denied, "The client has no permission %s.", c.Needs), "forbidden")
 	}
 	return nil
 }
 
-var errNoToken = errors.New("no access token")
+var (
+	errNoToken  = errors.New("no access token")
+	errNoClient = errors.New("no such client")
+)
 
 // signIn opens a session on a proof, or adds it to one, and signs its tokens.
 func (d Door) signIn(ctx context.Context, x *backend.Exec, out backend.Out) (any, error) {
