@@ -57,6 +57,7 @@ func Routes(mux *http.ServeMux, d Door) {
 	mux.HandleFunc("GET /login/run/{run}", d.page(d.show))
 	mux.Handle("POST /login/run/{run}", guard.Handler(d.page(d.answer)))
 	accountRoutes(mux, d, guard)
+	passkeyRoutes(mux, d, guard)
 	mux.HandleFunc("GET "+brandPath+"{file}", d.styled)
 	mux.HandleFunc("GET "+brandPath+"{file}/{which}", d.logo)
 }

@@ -186,6 +186,91 @@ const scenarios = {
     await leave(page);
   },
 
+  async 'a passkey on the page that a back end sends its user to'(browser, w) {
+    const { id, secret } = w.facts.clients.backend;
+    const { access_token: bearer } = await fetch(`${w.base}/oidc/token`, { method: 'POST', headers: { authorization: `Basic ${btoa(`${id}:${secret}`)}` }, body: new URLSearchParams({ grant_type: 'client_credentials' }) }).then((r) => r.json());
+    const call = async (path, body) => {
+      const r = await fetch(`${w.base}/cis${path}`, { method: 'POST', headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' }, body: JSON.stringify(body) });
+      assert.ok(r.ok, `${path}: ${r.status}`);
+      return r.json();
+    };
+    const email = somebody();
+    await call('/v1/users', { email, external_user_id: `ext ${email}` });
+    const back = 'http://localhost:4711/callback';
+    const entry = async () => {
+      const { register_webauthn_cred_token: token } = await call('/v1/auth/webauthn/external/register/hosted/hint', { external_user_id: `ext ${email}`, webauthn_identifier: email, display_name: 'Ada Lovelace, with a name that is as long as a shown name can be', redirect_uri: back });
+      return `${w.base}/cis/hosted/passkey/passkey-registration?register_webauthn_cred_token=${token}`;
+    };
+    const page = await visit(browser);
+    await page.route(`${back}**`, (route) => route.fulfill({ contentType: 'text/html', body: '<h1>back</h1>' }));
+    let stay = false; // on a page that leads on by itself, to look at it
+    await page.route('**/hosted/passkey/*', async (route) => {
+      if (!stay || route.request().method() !== 'POST') return route.fallback();
+      const response = await route.fetch({ headers: { ...route.request().headers(), 'sec-fetch-site': 'same-origin' } }); // which gets lost
+      return route.fulfill({ response, body: (await response.text()).replace(/<meta http-equiv="refresh"[^>]*>/, '') });
+    });
+    const cdp = await page.context().newCDPSession(page);
+    await cdp.send('WebAuthn.enable');
+    const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: false, automaticPresenceSimulation: true } });
+    const address = await entry();
+    await page.goto(address);
+    await title(page, 'Add a passkey');
+    assert.ok(!page.url().includes(address.split('.').pop()) && !(await page.content()).includes(address.split('.').pop()), 'the token stays');
+    assert.match(await page.textContent('.who'), /Ada Lovelace/);
+    assert.match(await page.textContent('.lead'), /Northwind/);
+    await look(page, 'passkey-page');
+    for (const [lang, words] of [['de', 'Passkey hinzufügen'], ['es', 'Añadir una llave de acceso'], ['fr', 'Ajouter une clé d\'accès'], ['pt', 'Adicionar uma chave de acesso'], ['ja', 'パスキーを追加'], ['en', 'Add a passkey']]) {
+      await page.goto(`${page.url().split('?')[0]}?lang=${lang}`);
+      await title(page, words);
+      await unscrolled(page, `passkey-page in ${lang}`);
+      if (shots) await page.screenshot({ path: join(shots, `passkey-page-${lang}.png`), fullPage: true });
+    }
+    await page.click('[data-key-go]'); // not unlocked
+    await page.waitForFunction(() => document.querySelector('[data-key-problem]').textContent !== '');
+    assert.match(await page.textContent('[data-key-problem]'), /No passkey was made/);
+    await look(page, 'passkey-page-refused');
+    await cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: true });
+    stay = true;
+    await page.click('[data-key-go]');
+    await title(page, 'The passkey was added');
+    await look(page, 'passkey-page-done');
+    await page.click('a.primary');
+    await title(page, 'back');
+    assert.equal(page.url(), back);
+    await page.goto(await entry());
+    await title(page, 'Add a passkey');
+    await page.click('[data-key-go]'); // the device has one
+    await page.waitForFunction(() => document.querySelector('[data-key-problem]').textContent !== '');
+    assert.match(await page.textContent('[data-key-problem]'), /a passkey for you already/);
+    await page.click('.minor button:has-text("Cancel")');
+    await title(page, 'No passkey was added');
+    await look(page, 'passkey-page-cancelled');
+    await page.click('a.primary');
+    await title(page, 'back');
+    stay = false;
+    await page.goto(await entry());
+    await page.click('.minor button:has-text("Cancel")');
+    await title(page, 'back'); // by itself
+    assert.equal(page.url(), `${back}?error=access_denied`);
+    assert.deepEqual(page.complaints, []);
+    await page.goto(address);
+    await title(page, 'This cannot go on');
+    await look(page, 'passkey-page-used');
+    assert.ok(page.complaints.every((c) => /410/.test(c)), page.complaints.join());
+    page.complaints.length = 0;
+    await leave(page);
+
+    const old = await visit(browser);
+    await old.addInitScript(() => { delete window.PublicKeyCredential; });
+    await old.goto(await entry());
+    await title(old, 'Add a passkey');
+    await old.waitForFunction(() => document.querySelector('[data-key-problem]').textContent !== '');
+    assert.match(await old.textContent('[data-key-problem]'), /knows no passkeys/);
+    assert.ok(!await old.isVisible('[data-key-go]'));
+    await look(old, 'passkey-page-unknown');
+    await leave(old);
+  },
+
   async 'a code and a link by mail'(browser, w) {
     const page = await visit(browser);
     await page.goto(`${w.base}/login/demo-web/sign_in`);

@@ -139,8 +139,9 @@ export async function begin({ client = '', visit = '' }) {
     problem.textContent = '';
     try {
       await perform(form, client, running.signal);
-    } catch {
-      problem.textContent = form.dataset.refused ?? '';
+    } catch (e) {
+      const have = form.dataset.key === 'create' && e instanceof DOMException && e.name === 'InvalidStateError'; // one of excludeCredentials
+      problem.textContent = (have ? form.dataset.have : form.dataset.refused) ?? '';
       problem.focus();
     }
   };

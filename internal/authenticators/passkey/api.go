@@ -183,6 +183,7 @@ func wantedBy(ctx context.Context, x *backend.Exec, tx *db.Tx, in authenticateBo
 
 type externalBody struct {
 	External string `json:"external_user_id"`
+	Email    string `json:"user_email,omitempty"` // of a user to be made, if there is none
 	Result   string `json:"webauthn_encoded_result"`
 }
 
@@ -190,15 +191,39 @@ type externalBody struct {
 // what its permission means. The ceremony may name the user as the caller does.
 func registerExternal(ctx context.Context, x *backend.Exec, in externalBody) (backend.Out, error) {
 	return registered(ctx, x, in.Result, func(tx *db.Tx, r relying) (directory.UserID, func(c ceremony) (bool, error), error) {
-		u, err := x.Find(ctx, tx, backend.Common{Identifier: in.External, IdentifierType: "external_user_id"})
+		u, err := x.Find(ctx, tx, external(in.External))
+		if fault.Is(err, fault.NotFound) && in.Email != "" && x.May("users:create") {
+			u.ID, err = newcomer(ctx, tx, x, in)
+		}
 		if err != nil {
 			return "", nil, err
 		}
-		return u.ID, func(c ceremony) (bool, error) {
-			err := r.find(ctx, tx, &c)
-			return (c.User == u.ID || c.User == "") && c.Ticket == "", err
-		}, nil
+		return u.ID, r.loosely(ctx, tx, u.ID), nil
 	})
+}
+
+// newcomer makes the user whom a back end vouches for.
+func newcomer(ctx context.Context, tx *db.Tx, x *backend.Exec, in externalBody) (directory.UserID, error) {
+	id, err := directory.Create(ctx, tx, x.App.Tenant, directory.NewUser{Email: in.Email, ExternalID: in.External})
+	if err != nil {
+		return "", err
+	}
+	return id, audit.Record(ctx, tx, audit.Event{Tenant: string(x.App.Tenant), App: string(x.App.ID), Client: string(x.Client), Type: "user.created", Actor: string(x.Client), Target: string(id),
+		IP: x.Address, UserAgent: x.Agent, Outcome: "success"})
+}
+
+// external names a user as a back end does.
+func external(id string) backend.Common {
+	return backend.Common{Identifier: id, IdentifierType: "external_user_id"}
+}
+
+// loosely is a mine for a user whom a back end vouches for: the ceremony's name is
+// theirs, or nobody's.
+func (r relying) loosely(ctx context.Context, q db.Q, user directory.UserID) func(c ceremony) (bool, error) {
+	return func(c ceremony) (bool, error) {
+		err := r.find(ctx, q, &c)
+		return (c.User == user || c.User == "") && c.Ticket == "", err
+	}
 }
 
 type resultBody struct {

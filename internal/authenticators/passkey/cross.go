@@ -48,6 +48,8 @@ type ticket struct {
 	Approval map[string]any   `json:"approval,omitempty"`
 	Done     bool             `json:"done,omitempty"`
 	Session  string           `json:"session,omitempty"` // that a success ended in
+	Hash     string           `json:"hash,omitempty"`    // of the secret of a page's token
+	Return   string           `json:"return,omitempty"`  // where that page leads to
 }
 
 type initBody struct {
@@ -104,8 +106,13 @@ func initAuthentication(ctx context.Context, x *backend.Exec, in authenticateSta
 }
 
 func (r relying) issue(ctx context.Context, tx *db.Tx, t ticket) (map[string]any, error) {
-	made, _, err := authn.Pose(ctx, tx, authn.Opening{Subject: r.subject(), Once: "passkey/ticket/" + rand.Text(), Life: ceremonyLife}, t)
-	return map[string]any{"cross_device_ticket_id": string(made.ID)}, err
+	id, err := r.pose(ctx, tx, t, ceremonyLife)
+	return map[string]any{"cross_device_ticket_id": string(id)}, err
+}
+
+func (r relying) pose(ctx context.Context, tx *db.Tx, t ticket, life time.Duration) (authn.ChallengeID, error) {
+	made, _, err := authn.Pose(ctx, tx, authn.Opening{Subject: r.subject(), Once: "passkey/ticket/" + rand.Text(), Life: life}, t)
+	return made.ID, err
 }
 
 var noTicket = backend.Code(fault.New(fault.NotFound, "There is no such ticket."), "not_found")
