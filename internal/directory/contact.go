@@ -91,6 +91,12 @@ func Page(ctx context.Context, q db.Q, tenant apps.TenantID, after UserID, limit
 	return out, rows.Err()
 }
 
+// Count counts the users of a tenant who were not deleted.
+func Count(ctx context.Context, q db.Q, tenant apps.TenantID) (n int64, err error) {
+	err = q.QueryRow(ctx, `SELECT COUNT(*) FROM users WHERE tenant_id = $1 AND status <> 'deleted'`, tenant).Scan(&n)
+	return n, err
+}
+
 // Masked is a name as it is shown to somebody who has not proven to be its
 // owner: the first character of an address and its domain, the last two digits
 // of a number.

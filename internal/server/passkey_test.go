@@ -258,6 +258,9 @@ func TestPasskeyWellKnown(t *testing.T) {
 		if got := sdk.want(t, 200, "GET /.well-known/apple-app-site-association"+query, nil); got["webcredentials"].(map[string]any)["apps"].([]any)[0] != "TEAM.org.example" {
 			t.Errorf("%v", got)
 		}
+		if got := sdk.want(t, 200, "GET /.well-known/passkey-endpoints"+query, nil); got["enroll"] != sdk.w.URL+"/account/demo-web/passkey" || got["manage"] != sdk.w.URL+"/account/demo-web" {
+			t.Errorf("%v", got)
+		}
 		r, err := http.Get(sdk.w.URL + "/.well-known/assetlinks.json" + query)
 		if err != nil {
 			t.Fatal(err)

@@ -26,7 +26,8 @@ func init() {
 	public("GET /.well-known/webauthn", "Origins that share passkeys", relatedOrigins)
 	public("GET /.well-known/apple-app-site-association", "Apple apps that share passkeys", appleApps)
 	public("GET /.well-known/assetlinks.json", "Android apps that share passkeys", androidApps)
-	for _, file := range []string{"webauthn", "apple-app-site-association", "assetlinks.json"} {
+	public("GET /.well-known/passkey-endpoints", "Where people look after their passkeys", endpoints)
+	for _, file := range []string{"webauthn", "apple-app-site-association", "assetlinks.json", "passkey-endpoints"} {
 		backend.Asks("GET /.well-known/"+file, "client_id")
 	}
 }

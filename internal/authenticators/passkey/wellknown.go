@@ -72,3 +72,28 @@ func androidApps(ctx context.Context, x *backend.Exec, _ struct{}) (backend.Out,
 	}
 	return backend.Out{Body: links}, err
 }
+
+// endpoints are the pages where people make and look after their passkeys, for
+// password managers to lead to (W3C, A Well-Known URL for Relying Party Passkey
+// Endpoints). Of several clients it is the first with pages; without any, none is
+// named.
+func endpoints(ctx context.Context, x *backend.Exec, _ struct{}) (backend.Out, error) {
+	list, err := parties(ctx, x)
+	if err != nil {
+		return backend.Out{}, err
+	}
+	body := map[string]any{}
+	for _, r := range list {
+		clients, err := apps.Clients(ctx, x.Kit.DB, r.app.ID)
+		if err != nil {
+			return backend.Out{}, err
+		}
+		for _, c := range clients {
+			if asked := x.Path("client_id"); len(body) == 0 && c.Kind == apps.Web && (asked == "" || asked == string(c.ID)) {
+				at := x.Kit.URL + "/account/" + string(c.ID)
+				body["enroll"], body["manage"] = at+"/passkey", at
+			}
+		}
+	}
+	return backend.Out{Body: body}, nil
+}

@@ -22,6 +22,8 @@ func init() {
 	call("GET /v1/users/identifier", "Get a user by a name", "users:read", findUser)
 	call("PUT /v1/users/{user_id}", "Change a user's custom data", "users:edit", changeUser)
 	call("DELETE /v1/users/{user_id}", "Delete a user", "users:delete", setStatus(directory.Deleted))
+	call("DELETE /v1/manage/users/{user_id}", "Delete a user", "users:delete", setStatus(directory.Deleted))
+	call("GET /v1/users/count", "Count users", "users:list", countUsers)
 	call("POST /v1/users/{user_id}/activate", "Let a user sign in again", "users:edit", setStatus(directory.Active))
 	call("POST /v1/users/{user_id}/suspend", "Keep a user from signing in", "users:edit", setStatus(directory.Suspended))
 	for path, kind := range map[string]directory.IdentifierKind{"emails": directory.Email, "phone-numbers": directory.Phone, "usernames": directory.Username} {
@@ -171,6 +173,12 @@ func listUsers(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error
 	}
 	body["result"] = list
 	return backend.Out{Body: body}, nil
+}
+
+// countUsers counts those of the tenant, suspended ones too.
+func countUsers(ctx context.Context, x *backend.Exec, _ none) (backend.Out, error) {
+	n, err := directory.Count(ctx, x.Kit.DB, x.App.Tenant)
+	return result(map[string]any{"count": n}), err
 }
 
 func or(a, b string) string {

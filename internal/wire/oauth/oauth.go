@@ -49,6 +49,9 @@ func Routes(mux *http.ServeMux, d Door) {
 	}
 	mux.HandleFunc("GET /authorize", d.page(d.authorize))
 	mux.HandleFunc("POST /authorize", d.page(d.authorize))
+	mux.HandleFunc("GET /cis/oidc/auth", d.page(d.authorize)) // as the vendor of the journey SDKs has it
+	mux.HandleFunc("POST /cis/oidc/auth", d.page(d.authorize))
+	mux.HandleFunc("POST /cis/oidc/request", d.serve(d.push))
 	mux.HandleFunc("GET /authorize/continue", d.page(d.goOn))
 	mux.HandleFunc("GET /authorize/consent", d.page(d.askConsent))
 	mux.Handle("POST /authorize/consent", guard.Handler(d.page(d.consent)))
