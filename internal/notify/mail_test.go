@@ -170,7 +170,11 @@ func TestMail(t *testing.T) {
 // fails for a while is tried again under the same id.
 func TestSMS(t *testing.T) {
 	const secret = "0123456789abcdef0123456789abcdef"
-	for _, kind := range []string{notify.SMSWebhook, notify.Twilio} {
+	for i, kind := range []string{notify.SMSWebhook, notify.Twilio, notify.SMSWebhook, notify.Twilio} {
+		from, sender := any(nil), "+15550100"
+		if i > 1 {
+			from, sender = "Shop", "Shop"
+		}
 		w := kittest.New(t)
 		var ids []string
 		calls := 0
@@ -180,7 +184,7 @@ func TestSMS(t *testing.T) {
 			if kind == notify.Twilio {
 				r.Body = io.NopCloser(strings.NewReader(string(body)))
 				user, token, _ := r.BasicAuth()
-				if err := r.ParseForm(); err != nil || user != "AC1" || token != "tok" || r.URL.Path != "/2010-04-01/Accounts/AC1/Messages.json" || r.PostForm.Get("To") != "+4915112345678" || r.PostForm.Get("From") != "+15550100" || !strings.Contains(r.PostForm.Get("Body"), "123456") {
+				if err := r.ParseForm(); err != nil || user != "AC1" || token != "tok" || r.URL.Path != "/2010-04-01/Accounts/AC1/Messages.json" || r.PostForm.Get("To") != "+4915112345678" || r.PostForm.Get("From") != sender || !strings.Contains(r.PostForm.Get("Body"), "123456") {
 					t.Errorf("%s %v", r.URL, r.PostForm)
 				}
 			} else {
@@ -188,7 +192,7 @@ func TestSMS(t *testing.T) {
 					t.Errorf("signature %s, want %s", got, want)
 				}
 				var m map[string]any
-				if err := json.Unmarshal(body, &m); err != nil || m["to"] != "+4915112345678" {
+				if err := json.Unmarshal(body, &m); err != nil || m["to"] != "+4915112345678" || m["from"] != from {
 					t.Errorf("%s", body)
 				}
 				ids = append(ids, m["id"].(string))
@@ -208,7 +212,8 @@ func TestSMS(t *testing.T) {
 			if err := notify.SaveProvider(t.Context(), tx, "t1", "", kind, "sms", doc); err != nil {
 				return err
 			}
-			return notify.SendSMS(t.Context(), tx, notify.SMS{Tenant: "t1", App: "shop", To: "+4915112345678", Text: "123456", Expires: tx.Now().Add(time.Hour)})
+			named, _ := from.(string)
+			return notify.SendSMS(t.Context(), tx, notify.SMS{Tenant: "t1", App: "shop", To: "+4915112345678", From: named, Text: "123456", Expires: tx.Now().Add(time.Hour)})
 		})
 		for range 10 {
 			if _, err := worker.RunOne(t.Context()); err != nil {
