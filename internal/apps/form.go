@@ -23,7 +23,7 @@ func ClientForm() form.Form {
 		list("authorization_details_types", "Types of authorization details", "Type", "RFC 9396."),
 		list("permissions", "Permissions", "Permission", "What a back end may do through the identity API: users:read, users:*."),
 		form.Choice("token_endpoint_auth_method", "How the client says who it is", []string{"none", "client_secret", "private_key_jwt", "self_signed_tls_client_auth"}, form.Help("Empty: by its secret if it is a back end, else not at all.")),
-		form.Text("jwks", "Key set", form.MaxLen(32<<10), form.Help("The client's public keys, as JSON.")),
+		form.Text("jwks", "Key set", form.Lines, form.MaxLen(32<<10), form.Help("The client's public keys, as JSON.")),
 		form.Text("jwks_uri", "Address of the key set"),
 		list("certificates", "Certificates", "Thumbprint", "SHA-256 in base64url (RFC 8705)."),
 		form.Choice("id_token_signed_response_alg", "Signature of identity tokens", []string{"ES256", "RS256"}, form.Help("Empty: ES256, or RS256 for a cidaas client.")),

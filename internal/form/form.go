@@ -20,6 +20,7 @@ type Field struct {
 	Max      *int     `json:"max,omitempty"`
 	Decimal  bool     `json:"decimal,omitempty"` // a number that need not be whole
 	MaxLen   int      `json:"max_len,omitempty"` // of a text, in bytes of UTF-8; 0: 4096
+	Lines    bool     `json:"lines,omitempty"`   // a text or secret of several lines, such as a file
 	Choices  []string `json:"choices,omitempty"`
 	Kinds    []string `json:"kinds,omitempty"`  // of a journey: the kinds it may have
 	Fields   Form     `json:"fields,omitempty"` // of one row of a list, or of an object; a single field without a name: rows are plain values
@@ -130,6 +131,9 @@ func Decimal(f *Field) { f.Decimal = true }
 
 // MaxLen bounds a text in bytes.
 func MaxLen(n int) Option { return func(f *Field) { f.MaxLen = n } }
+
+// Lines means that a text or secret has several lines, such as what stands in a file.
+func Lines(f *Field) { f.Lines = true }
 
 // Help is the sentence under the field.
 func Help(text string) Option { return func(f *Field) { f.Help = text } }

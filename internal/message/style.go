@@ -34,7 +34,7 @@ func Fields(names ...string) []form.Field {
 			form.Choice("message", "Message", names, form.Required),
 			form.Choice("language", "Language", Languages(), form.Required),
 			form.Text("subject", "Subject", form.MaxLen(200), form.Help("Of mail. Empty: ours.")),
-			form.Text("text", "Text", form.Required, form.MaxLen(1000), form.Help("Must hold what it is sent for: {code} or {link}. Also {app} and {minutes}.")),
+			form.Text("text", "Text", form.Required, form.Lines, form.MaxLen(1000), form.Help("Must hold what it is sent for: {code} or {link}. Also {app} and {minutes}.")),
 		), form.Between(0, 60), form.Help("Instead of ours, message by message and language by language.")),
 	}
 }

@@ -35,12 +35,12 @@ var forms = map[string]kindForm{
 		form.Text("bundle", "Bundle id", form.Required, form.Help("The app's bundle identifier, such as org.example.app.")),
 		form.Text("team_id", "Team id", form.Required, form.Help("Ten characters, from the Apple developer account.")),
 		form.Text("key_id", "Key id", form.Required, form.Help("Ten characters, shown beside the key.")),
-		form.Secret("key", "Key", form.Required, form.Help("The content of the .p8 file.")),
+		form.Secret("key", "Key", form.Required, form.Lines, form.Help("The content of the .p8 file.")),
 		form.Choice("environment", "Environment", []string{"production", "sandbox"}, form.Default("production"),
 			form.Help("Sandbox is for apps that Xcode installed.")),
 	), checkAPNs},
 	FCM: {form.New(
-		form.Secret("service_account", "Service account", form.Required, form.MaxLen(16<<10), form.Help("The JSON file of a service account that may send messages.")),
+		form.Secret("service_account", "Service account", form.Required, form.Lines, form.MaxLen(16<<10), form.Help("The JSON file of a service account that may send messages.")),
 		form.Text("app_identifier", "Package name", form.Help("Only for this app; empty for all.")),
 	), checkFCM},
 	WebPush: {form.New(

@@ -61,7 +61,7 @@ func attestationFields() []form.Field {
 		list("apple_app_ids", "Apple apps", "TEAMID.bundle.id"),
 		form.Boolean("apple_development", "Take Apple's development attestations", form.Default(false)),
 		form.Text("revocation_url", "List of revoked Android certificates", form.Default("https://android.googleapis.com/attestation/status"), form.MaxLen(500), form.Help("Empty: none is asked.")),
-		form.Text("attestation_roots", "Roots, as PEM", form.MaxLen(64<<10), form.Help("Empty: Google's and Apple's.")),
+		form.Text("attestation_roots", "Roots, as PEM", form.Lines, form.MaxLen(64<<10), form.Help("Empty: Google's and Apple's.")),
 	)
 }
 

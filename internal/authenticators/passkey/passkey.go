@@ -48,7 +48,7 @@ func init() {
 			form.Boolean("allow_synced", "Allow synced passkeys", form.Default(true), form.Help("When off, only keys that cannot leave their device are registered.")),
 			form.Choice("attestation", "Attestation", []string{none, "indirect", direct}, form.Default(none)),
 			form.Boolean("enforce_attestation", "Enforce attestation", form.Help("Keys that cannot leave their device are registered only with a certificate that leads to one of the roots below. Synced passkeys have none and are exempt.")),
-			form.Text("attestation_roots", "Attestation roots", form.MaxLen(128<<10), form.Help("Certificates in PEM.")),
+			form.Text("attestation_roots", "Attestation roots", form.Lines, form.MaxLen(128<<10), form.Help("Certificates in PEM.")),
 			form.Text("metadata_file", "FIDO metadata", form.MaxLen(1024), form.Help("The list of the FIDO Metadata Service, as a file on the server that is renewed each month: whose roots vouch for which model, and which models are not safe.")),
 			form.List("aaguid_allow", "Only these authenticator models", plain("AAGUID"), form.Between(0, 500)),
 			form.List("aaguid_block", "Not these authenticator models", plain("AAGUID"), form.Between(0, 500)),

@@ -15,7 +15,7 @@ func init() {
 		Doc:   "Shows a text and goes on when it was read.",
 		Config: form.New(
 			form.Text("title", "Title"),
-			form.Text("text", "Text", form.Required),
+			form.Text("text", "Text", form.Required, form.Lines),
 			form.Text("button", "Button", form.Default("Continue")),
 		),
 		Outcomes: []journey.Outcome{journey.Success},

@@ -76,13 +76,15 @@ export function Control({ f, value, set, path, ids, problems, choices, disabled 
         : <Json ids={ids} value={shown} set={set} disabled={disabled} />;
     case 'secret': {
       const kept = typeof value === 'object' && value !== null && (value as { set?: boolean }).set === true;
-      return <input {...ids} type="password" disabled={disabled} autoComplete="new-password" placeholder={kept ? t('Stored. Type to replace it.') : ''} value={kept ? '' : text(value)} onChange={(e) => set(e.target.value === '' ? undefined : e.target.value)} />;
+      const same = { ...ids, disabled, placeholder: kept ? t('Stored. Type to replace it.') : '', value: kept ? '' : text(value), onChange: (e: { target: { value: string } }) => set(e.target.value === '' ? undefined : e.target.value) };
+      // A line of input would lose the ends of the lines of a key that is pasted.
+      return f.lines ? <textarea {...same} className="mono" rows={4} autoComplete="off" spellCheck={false} /> : <input {...same} type="password" autoComplete="new-password" />;
     }
     case 'expr':
       return <Json ids={ids} value={shown} set={set} disabled={disabled} />;
   }
   if (listed) return <select {...ids} disabled={disabled} value={text(shown)} onChange={(e) => set(e.target.value || undefined)}><option value="" />{listed.map(([v, label]) => <option key={v} value={v}>{label}</option>)}{shown !== undefined && shown !== '' && !listed.some(([v]) => v === shown) && <option value={text(shown)}>{text(shown)}</option>}</select>;
-  const long = (f.max_len ?? 0) > 500 || text(shown).includes('\n');
+  const long = f.lines || text(shown).includes('\n');
   return long
     ? <textarea {...ids} rows={4} disabled={disabled} value={text(shown)} onChange={(e) => set(e.target.value || undefined)} />
     : <input {...ids} disabled={disabled} type={f.type === 'email' ? 'email' : f.type === 'phone' ? 'tel' : 'text'} value={text(shown)} maxLength={f.max_len || undefined} onChange={(e) => set(e.target.value || undefined)} />;

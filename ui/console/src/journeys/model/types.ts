@@ -42,6 +42,7 @@ export interface Field {
   max?: number;
   decimal?: boolean;
   max_len?: number;
+  lines?: boolean;
   choices?: string[];
   kinds?: string[];
   fields?: Field[];
