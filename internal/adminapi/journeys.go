@@ -190,6 +190,9 @@ func (c *Call) journeyUsers(ctx context.Context, all []journey.Overview) (map[st
 			if id := cl.Settings.Journey; id != "" {
 				out[id] = append(out[id], usedBy{string(a.ID), string(cl.ID), "sign-in"})
 			}
+			if id := cl.Settings.PhoneJourney; id != "" {
+				out[id] = append(out[id], usedBy{string(a.ID), string(cl.ID), "phone"})
+			}
 			for _, acr := range slices.Sorted(maps.Keys(cl.Settings.Journeys)) {
 				id := cl.Settings.Journeys[acr]
 				out[id] = append(out[id], usedBy{string(a.ID), string(cl.ID), acr})

@@ -66,6 +66,9 @@ type ClientSettings struct {
 	// Journeys replace it for an acr that is asked for.
 	Journey  string            `json:"journey,omitempty" yaml:"journey,omitempty"`
 	Journeys map[string]string `json:"acr_journeys,omitempty" yaml:"acr_journeys,omitempty"`
+	// PhoneJourney sets up a phone that nobody invited, as which a native client
+	// speaks; empty: mobile_app_registration.
+	PhoneJourney string `json:"phone_journey,omitempty" yaml:"phone_journey,omitempty"`
 	// Claims are more members of the identity token and userinfo: a name, and the
 	// custom datum of the user that it shows. Reserved names are dropped.
 	Claims map[string]string `json:"claims,omitempty" yaml:"claims,omitempty"`

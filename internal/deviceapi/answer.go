@@ -1,6 +1,7 @@
 package deviceapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 
@@ -94,7 +95,8 @@ type beginIn struct {
 	Phone phone `json:"phone"`
 }
 
-// registration is the journey by which a phone is set up without an invitation.
+// registration is the journey by which a phone is set up without an invitation,
+// unless its client names another.
 const registration = "mobile_app_registration"
 
 // begin starts setting up a phone that nobody invited.
@@ -103,7 +105,7 @@ func (d Door) begin(ctx context.Context, c *call, in beginIn) (runOut, error) {
 		return runOut{}, err
 	}
 	c.says(in.Phone)
-	reply, err := d.Engine.Start(ctx, journey.StartRequest{App: c.app, Client: c.client, Journey: registration, Kind: journey.KindClient, Caller: c.caller})
+	reply, err := d.Engine.Start(ctx, journey.StartRequest{App: c.app, Client: c.client, Journey: cmp.Or(c.client.Settings.PhoneJourney, registration), Kind: journey.KindClient, Caller: c.caller})
 	if fault.Is(err, fault.NotFound) {
 		err = fault.New(fault.NotFound, "Phones are added here by a link only. Sign in in a browser to get one.")
 	}

@@ -104,12 +104,15 @@ func Object(name, label string, opts ...Option) Field { return field("object", n
 // Expr is any JSON value: the place of an expression whose type is open.
 func Expr(name, label string, opts ...Option) Field { return field("expr", name, label, opts) }
 
-// Journey is the id of a journey of one kind.
+// Journey is the id of a journey of one kind, or of another that Or adds.
 func Journey(name, label, kind string, opts ...Option) Field {
 	f := field("journey", name, label, opts)
-	f.Kinds = []string{kind}
+	f.Kinds = append([]string{kind}, f.Kinds...)
 	return f
 }
+
+// Or lets a journey be of another kind as well.
+func Or(kind string) Option { return func(f *Field) { f.Kinds = append(f.Kinds, kind) } }
 
 // Client is the id of a client, Attribute the name of a user attribute.
 func Client(name, label string, opts ...Option) Field { return field("client", name, label, opts) }

@@ -19,9 +19,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authenticators/push"
 	"github.com/watchword-auth/watchword/internal/authn"
+	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/journey"
 )
 
 // appPhone is the phone app in Go: what it says over /device/v1, by docs/phone.md.
@@ -393,6 +396,33 @@ func TestPhoneSessionIsItsOwn(t *testing.T) {
 	}
 	if status, end := p.prove(t, s.ID, run, p.pin); status != 200 || end["state"] != "approved" {
 		t.Errorf("its own phone: %d %v", status, end)
+	}
+}
+
+// TestPhoneJourney: a phone that nobody invited is set up by the journey that its
+// client names, and by the one that comes with the server if it names none.
+func TestPhoneJourney(t *testing.T) {
+	w := newWorld(t)
+	p := w.app(t)
+	begin := map[string]any{"phone": map[string]any{"name": "Test phone", "platform": "Linux"}}
+	if status, run := p.say(t, "begin", begin); status != 200 || obj(run, "prompt")["title"] != "Set up this phone" {
+		t.Fatalf("by the journey of the server: %d %v", status, run)
+	}
+	w.do(t, func(tx *db.Tx) error {
+		ask := journey.Node{Kind: "get_information", Config: map[string]any{"form_id": "hello", "title": "Our own way", "fields": []any{map[string]any{"name": "email", "type": "email"}}}, Next: map[journey.Outcome]string{"success": "no"}}
+		_, err := journey.Publish(t.Context(), tx, "default", journey.Graph{ID: "our_way", Name: "Our way", Kind: journey.KindClient, Start: "ask", Nodes: map[string]journey.Node{"ask": ask, "no": {Kind: "reject"}}})
+		if err != nil {
+			return err
+		}
+		c, _, err := apps.FindClient(t.Context(), tx, "demo-native")
+		if err != nil {
+			return err
+		}
+		c.Settings.PhoneJourney = "our_way"
+		return apps.SaveClient(t.Context(), tx, c)
+	})
+	if status, run := p.say(t, "begin", begin); status != 200 || obj(run, "prompt")["title"] != "Our own way" {
+		t.Errorf("by the journey of the client: %d %v", status, run)
 	}
 }
 
