@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"slices"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authn"
@@ -67,7 +68,7 @@ func addKey[C any](w words, f form.Form, of func(C) either) {
 		},
 	})
 	journey.Register(journey.Step[C]{
-		Kind: name + ".authenticate", Title: "Authenticate with " + w.thing, Category: "Authenticate", Config: f, Outcomes: outcomes, Role: journey.Proves,
+		Kind: name + ".authenticate", Title: strings.ToUpper(w.thing[:1]) + w.thing[1:] + " authentication", Category: "Authenticate", Config: f, Outcomes: outcomes, Role: journey.Proves,
 		Asks: w.asks("authenticate"), Unhosted: w.unhosted,
 		Doc: "Has the phone sign a challenge with the key " + w.how + ".",
 		Run: func(ctx context.Context, x *journey.Exec, c C) (journey.Next, error) {
