@@ -5,7 +5,8 @@ import { Problem, seg } from '../api/client.ts';
 import { useList, useSend, useThing } from '../api/query.ts';
 import type { App, Catalog, Client, ClientKind, Organisation } from '../api/types.ts';
 import { Button, Card, Drawer, Empty, Failure, Head, Loading, Modal, Once, Select, State, Tabs, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
-import { FormView, type Doc } from '../ui/form.tsx';
+import { useJourneys } from '../ui/choices.ts';
+import { FormView, Widgets, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
@@ -71,6 +72,9 @@ function Clients({ app, may }: { app: string; may: boolean }) {
   );
 }
 
+/** Where a phone that speaks as a client is set up without a link. */
+const phoneApp = (base: string, client: string) => `${base}/authenticator/#client=${encodeURIComponent(client)}`;
+
 function EditClient({ path, may, secret, done }: { path: string; may: boolean; secret: (s: string) => void; done: () => void }) {
   const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
   const { data, etag, error, pending } = useThing<Client>(path);
@@ -78,10 +82,12 @@ function EditClient({ path, may, secret, done }: { path: string; may: boolean; s
   const list = path.slice(0, path.lastIndexOf('/'));
   const send = useSend<Client>(list, path);
   const { toast, confirm } = useVoice();
+  const choices = useJourneys(may);
+  const { base } = useMine().session;
   if (pending || catalog.pending) return <Loading />;
   if (error || !data) return <Failure error={error} />;
   const problems = send.error instanceof Problem ? send.error.at('settings') : {};
-  const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, etag, body: { name: own.name ?? data.name, kind: data.kind, settings: own.settings ?? data.settings } }); toast(t('Saved.')); done(); } catch { /* shown below */ } };
+  const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, etag, body: { name: own.name ?? data.name, settings: own.settings ?? data.settings } }); toast(t('Saved.')); done(); } catch { /* shown below */ } };
   const rotate = async () => {
     if (!await confirm({ title: t('Make a new secret?'), text: t('The old one stops working at once.'), yes: t('Make a new secret'), danger: true })) return;
     try { secret((await send.mutateAsync({ method: 'POST', path: `${path}/secret`, body: {} })).value.secret ?? ''); done(); } catch { /* shown below */ }
@@ -92,22 +98,26 @@ function EditClient({ path, may, secret, done }: { path: string; may: boolean; s
   };
   return (
     <form className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
-      <dl className="facts"><dt>{t('Id')}</dt><dd><code>{data.id}</code></dd><dt>{t('Kind')}</dt><dd>{kinds().find(([k]) => k === data.kind)?.[1]}</dd></dl>
+      <dl className="facts"><dt>{t('Id')}</dt><dd><code>{data.id}</code></dd><dt>{t('Kind')}</dt><dd>{kinds().find(([k]) => k === data.kind)?.[1]}</dd>
+        {data.kind === 'native' && <><dt>{t('Phone app')}</dt><dd><a href={phoneApp(base, data.id)} target="_blank" rel="noreferrer">{phoneApp(base, data.id)}</a></dd></>}</dl>
       <TextField label={t('Name')} value={own.name ?? data.name} onChange={(name) => setOwn({ ...own, name })} />
-      <FormView form={catalog.data?.client ?? []} value={own.settings ?? data.settings} onChange={(settings) => setOwn({ ...own, settings })} problems={problems} disabled={!may} />
+      <Widgets.Provider value={{ choices }}><FormView form={catalog.data?.client ?? []} value={own.settings ?? data.settings} onChange={(settings) => setOwn({ ...own, settings })} problems={problems} disabled={!may} /></Widgets.Provider>
       {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
       {may && <div className="acts end"><Button look="danger" onClick={() => void remove()}>{t('Delete')}</Button>{data.kind === 'backend' && <Button onClick={() => void rotate()}>{t('Make a new secret')}</Button>}<Button type="submit" look="primary" disabled={send.isPending}>{t('Save')}</Button></div>}
     </form>
   );
 }
 
+const blank = { id: '', name: '', kind: 'web', redirect: '' };
+
 function AddClient({ path, open, close, secret }: { path: string; open: boolean; close: () => void; secret: (s: string) => void }) {
-  const [doc, setDoc] = useState({ id: '', name: '', kind: 'web', redirect: '' });
+  const [doc, setDoc] = useState(blank);
   const send = useSend<Client>(path, '/apps');
   const add = async () => {
     const settings = doc.redirect ? { redirect_uris: doc.redirect.split(/\s+/).filter(Boolean) } : {};
     const { value } = await send.mutateAsync({ method: 'POST', path, body: { name: doc.name, kind: doc.kind, settings, ...(doc.id && { id: doc.id }) } });
     if (value.secret) secret(value.secret);
+    setDoc(blank); // or the next one would get what this one returns to
     close();
   };
   return (
