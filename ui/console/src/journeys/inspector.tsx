@@ -2,11 +2,10 @@
 
 import { useContext, useEffect, useMemo, useRef, useState } from 'react';
 import { call } from '../api/client.ts';
-import { useThing, type List } from '../api/query.ts';
 import { Button, TextField } from '../ui/parts.tsx';
+import { useJourneys } from '../ui/choices.ts';
 import { Control, FormView, Widgets, type Doc, type Widget } from '../ui/form.tsx';
 import { t } from '../words/words.ts';
-import type { Item } from './api.ts';
 import { lineOf, nameOf, node, outcomesOf } from './model/graph.ts';
 import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
 
@@ -17,16 +16,18 @@ export type InspectorProps = {
 
 export function Inspector(p: InspectorProps) {
   const n = node(p.graph, p.id);
-  const journeys = useThing<List<Item>>('/journeys');
+  const choices = useJourneys();
   const latest = useRef(p.graph);
   latest.current = p.graph;
+  // Whoever turns a value into an expression, or back, goes on in the field that takes its place.
+  const next = useRef('');
+  useEffect(() => { if (next.current) document.getElementById(next.current)?.focus(); next.current = ''; });
   const widget = useMemo<Widget>(() => (f, value, set, _path, ids) => {
     const isExpr = typeof value === 'object' && value !== null && 'expr' in value;
     if (!p.editable) return isExpr ? <textarea {...ids} className="mono" rows={2} disabled value={String((value as { expr: string }).expr)} /> : null;
-    if (isExpr) return <Expression value={String((value as { expr: string }).expr)} set={(expr) => set({ expr })} plain={() => set(undefined)} graph={() => latest.current} node={p.id} ids={ids} label={f.label} />;
-    return <WithSwitch f={f} value={value} set={set} ids={ids} />;
+    if (isExpr) return <Expression value={String((value as { expr: string }).expr)} set={(expr) => set({ expr })} plain={() => { next.current = String(ids.id); set(undefined); }} graph={() => latest.current} node={p.id} ids={ids} label={f.label} />;
+    return <WithSwitch f={f} value={value} set={set} ids={ids} turn={() => { next.current = String(ids.id); }} />;
   }, [p.id, p.editable]);
-  const choices = useMemo(() => ({ journey: (f: { kinds?: string[] }) => (journeys.data?.items ?? []).filter((j) => !f.kinds || f.kinds.includes(j.kind)).map((j): [string, string] => [j.id, j.name || j.id]) }), [journeys.data]);
   if (!n) return null;
   const mine = p.problems.filter((x) => x.node === p.id);
   const at = Object.fromEntries(mine.filter((x) => x.path).map((x) => [x.path!, x.line ? `${x.text} (${x.line}:${x.column})` : x.text]));
@@ -60,12 +61,12 @@ export function Inspector(p: InspectorProps) {
 }
 
 /** The control that the field has anyway, and the way to an expression. */
-function WithSwitch({ f, value, set, ids }: { f: Parameters<Widget>[0]; value: unknown; set: (v: unknown) => void; ids: Record<string, unknown> }) {
+function WithSwitch({ f, value, set, ids, turn }: { f: Parameters<Widget>[0]; value: unknown; set: (v: unknown) => void; ids: Record<string, unknown>; turn: () => void }) {
   const { choices } = useContext(Widgets);
   return (
     <>
       <Control f={f} value={value} set={set} path={f.name} ids={ids} problems={{}} choices={choices} />
-      <Button look="quiet" className="exprbtn" onClick={() => set({ expr: value === undefined || value === null ? '' : JSON.stringify(value) })}>{t('Use an expression')}</Button>
+      <Button look="quiet" className="exprbtn" onClick={() => { turn(); set({ expr: value === undefined || value === null ? '' : JSON.stringify(value) }); }}>{t('Use an expression')}</Button>
     </>
   );
 }

@@ -1,7 +1,7 @@
 // The journey as a tree: the same steps as on the canvas, for whoever reads or
 // listens. Arrows move, Enter opens, Delete deletes, Alt with arrows moves a step.
 
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { lineOf, nameOf, node, outcomesOf } from './model/graph.ts';
 import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
 import { Button } from '../ui/parts.tsx';
@@ -32,10 +32,12 @@ export function Outline({ graph, outcomes, steps, problems, selected, pick, remo
 }) {
   const list = rows(graph, outcomes, steps);
   const box = useRef<HTMLDivElement>(null);
-  const at = Math.max(0, list.findIndex((r) => r.id === selected && !r.again));
+  // A step may stand in several rows; whoever goes through them leaves none out.
+  const [row, setRow] = useState(0);
+  const at = list[row]?.id === selected ? row : Math.max(0, list.findIndex((r) => r.id === selected && !r.again));
   useEffect(() => { if (box.current?.contains(document.activeElement)) box.current.querySelector<HTMLElement>('[tabindex="0"]')?.focus(); }, [at, list.length]);
   const key = (e: React.KeyboardEvent) => {
-    const go = (i: number) => { e.preventDefault(); const r = list[Math.min(list.length - 1, Math.max(0, i))]; if (r) pick(r.id); };
+    const go = (i: number) => { e.preventDefault(); const to = Math.min(list.length - 1, Math.max(0, i)); if (list[to]) { setRow(to); pick(list[to].id); } };
     if (e.altKey && e.key === 'ArrowUp') { e.preventDefault(); earlier(selected); }
     else if (e.altKey && e.key === 'ArrowDown') { e.preventDefault(); later(selected); }
     else if (e.key === 'ArrowDown') go(at + 1);
@@ -52,10 +54,10 @@ export function Outline({ graph, outcomes, steps, problems, selected, pick, remo
           const step = steps.get(n.kind);
           const bad = problems.filter((p) => p.node === r.id && !p.warning).length;
           return (
-            <div key={`${r.id}/${i}`} role="treeitem" aria-level={r.level} aria-selected={r.id === selected && !r.again} tabIndex={i === at ? 0 : -1} className={`treeitem level${Math.min(r.level, 8)}`} onClick={() => pick(r.id)}>
+            <div key={`${r.id}/${i}`} role="treeitem" aria-level={r.level} aria-selected={r.id === selected && i === at} tabIndex={i === at ? 0 : -1} className={`treeitem level${Math.min(r.level, 8)}`} onClick={() => { setRow(i); pick(r.id); }}>
               {r.way && <small className={`jport ${lineOf(r.way, undefined)}`}>{r.way} →</small>}
               {graph.start === r.id && !r.again && <span aria-hidden="true">▶</span>}
-              <span>{nameOf(n, step)}</span><small>{r.again ? t('(above)') : step?.title}</small>
+              <span>{nameOf(n, step)}</span><small>{r.again ? t('(above)') : n.label ? step?.title : ''}</small>
               {bad > 0 && <small className="problem">⚠ {t('{n} problems', { n: bad })}</small>}
             </div>
           );
