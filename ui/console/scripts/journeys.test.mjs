@@ -17,7 +17,7 @@ for (const name of readdirSync(from)) {
   writeFileSync(join(to, name.replace(/\.ts$/, '.mjs')), outputText.replace(/(from '\.\/\w+)\.ts'/g, "$1.mjs'"));
 }
 const load = (name) => import(pathToFileURL(join(to, `${name}.mjs`)).href);
-const [graph, past, search, clip, diffs, look, layouts] = await Promise.all(['graph', 'history', 'search', 'clipboard', 'diff', 'faces', 'layout'].map(load));
+const [graph, past, search, clip, diffs, look, layouts, routes] = await Promise.all(['graph', 'history', 'search', 'clipboard', 'diff', 'faces', 'layout', 'route'].map(load));
 
 const freeze = (v) => { if (v && typeof v === 'object' && !Object.isFrozen(v)) { Object.freeze(v); Object.values(v).forEach(freeze); } return v; };
 /** login → push → done; both refuse to no. Frozen: an operation that writes into it throws. */
@@ -191,7 +191,7 @@ test('steps are placed in columns from the start, none over another', () => {
   const at = layouts.layout(g);
   assert.deepEqual(Object.keys(at).sort(), Object.keys(g.nodes).sort());
   const column = (id) => at[id][0] / 300;
-  assert.deepEqual(['login', 'push', 'done', 'no'].map(column), [0, 1, 2, 1], 'as far from the start as the shortest way');
+  assert.deepEqual(['login', 'push', 'done', 'no'].map(column), [0, 1, 2, 2], 'behind all that lead to it');
   assert.deepEqual(at, layouts.layout(g), 'the same journey is placed the same');
   assert.deepEqual(layouts.layout(graph.place(g, at)), at, 'where a step stood does not matter');
 
@@ -210,4 +210,36 @@ test('steps are placed in columns from the start, none over another', () => {
   assert.deepEqual(layouts.layout(graph.empty('a', 'A', 'client')), {});
   const circle = freeze({ ...g, start: 'a', nodes: { a: { kind: 'x', next: { success: 'b' } }, b: { kind: 'x', next: { success: 'a', failure: 'gone' } } } });
   assert.deepEqual(layouts.layout(circle), { a: [0, 0], b: [300, 0] });
+});
+
+test('an end to which several ways lead stands below what they pass', () => {
+  const g = freeze({ ...graph.empty('a', 'A', 'client'), start: 'a', nodes: {
+    a: { kind: 'x', next: { success: 'b', failure: 'no' } }, b: { kind: 'x', next: { success: 'c', failure: 'no', again: 'a' } }, c: { kind: 'x', next: { success: 'yes', failure: 'no' } },
+    no: { kind: 'stop' }, yes: { kind: 'end' },
+  } });
+  const tall = (id) => (id === 'b' ? 300 : 100);
+  const at = layouts.layout(g, undefined, { tall, ways: (id) => Object.keys(g.nodes[id].next ?? {}) });
+  assert.deepEqual(['a', 'b', 'c', 'yes'].map((id) => at[id]), [[0, 0], [300, 0], [600, 0], [900, 0]], 'the main way is one line');
+  assert.equal(at.no[0], 900);
+  assert.ok(at.no[1] >= 340, `${at.no[1]} is not below the highest step`);
+});
+
+test('a way goes around what stands between its ends', () => {
+  const box = (x, y, h = 100) => ({ x, y, w: 200, h });
+  const [a, b, c] = [box(0, 0), box(300, 0, 200), box(600, 0)];
+  assert.equal(routes.detour(a, b, [a, b, c]), undefined, 'to the next column it goes straight');
+  const via = routes.detour(a, c, [a, b, c]);
+  assert.ok(via < 0 || via > 200, `${via} is behind the step between`);
+  const low = box(600, 300);
+  assert.equal(routes.detour(a, low, [a, b, low]), undefined, 'an end that is lower than all is reached along its own row');
+  const back = routes.detour(b, a, [a, b]);
+  assert.ok(back < 0 || back > 200, `a way back passes its own ends: ${back}`);
+  for (const [s, t, on] of [[{ x: 200, y: 80 }, { x: 300, y: 50 }, undefined], [{ x: 200, y: 80 }, { x: 600, y: 50 }, 214], [{ x: 500, y: 80 }, { x: 0, y: 50 }, -14], [{ x: 500, y: 80 }, { x: 0, y: 50 }, undefined], [{ x: 0, y: 5 }, { x: 100, y: 5 }, undefined]]) {
+    const points = routes.corners(s, t, 12, on);
+    assert.deepEqual([points[0], points.at(-1)], [s, t]);
+    points.slice(1).forEach((p, i) => assert.ok(p.x === points[i].x || p.y === points[i].y, 'it turns at right angles only'));
+    assert.ok(points[1].x > s.x && points.at(-2).x < t.x, 'it leaves to the right and comes from the left');
+    assert.match(routes.drawn(points).path, /^M[-\d.,LQ ]+$/);
+  }
+  assert.ok(routes.lane(0, 5) > routes.lane(4, 5) && routes.lane(4, 5) > 0, 'what leaves further up reaches further');
 });

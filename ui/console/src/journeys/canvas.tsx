@@ -2,12 +2,13 @@
 // next. A drag is the canvas's own until the mouse is let go: then it is one change.
 
 import { createContext, memo, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
-import { Background, BaseEdge, Controls, EdgeLabelRenderer, getSmoothStepPath, Handle, MiniMap, Position, ReactFlow, useUpdateNodeInternals, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react';
+import { Background, BaseEdge, Controls, EdgeLabelRenderer, Handle, MiniMap, Position, ReactFlow, useUpdateNodeInternals, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react';
 import '@xyflow/react/dist/style.css';
 import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
 import { edgeOf, type Exit } from './model/types.ts';
-import { facesOf, keep, pathsOf, type Face, type Marks, type Path } from './model/faces.ts';
+import { boxesOf, facesOf, keep, pathsOf, type Face, type Marks, type Path } from './model/faces.ts';
 import { isLoose, type Line } from './model/graph.ts';
+import { corners, drawn } from './model/route.ts';
 import { t } from '../words/words.ts';
 
 export type { Marks };
@@ -45,7 +46,7 @@ const StepBox = memo(function StepBox({ id, data, selected }: NodeProps<Box>) {
     <div className={`jnode ${selected ? 'selected' : ''} ${data.mark} ${data.end ? 'end' : ''}`}>
       <Handle type="target" position={Position.Left} className="port in" />
       <div className="jhead">{data.start && <span className="jstart" title={t('Here it starts')}>▶</span>}<Name id={id} name={data.name} />{data.problems > 0 && <span className="jbad" title={t('{n} problems', { n: data.problems })}>⚠ {data.problems}</span>}</div>
-      <div className="jkind">{data.kind}</div>
+      {data.kind !== data.name && <div className="jkind">{data.kind}</div>}
       {data.face.map((f) => <div key={f} className="jface">{f}</div>)}
       <div className="jports">
         {data.outcomes.map(([o, line]) => (
@@ -56,8 +57,8 @@ const StepBox = memo(function StepBox({ id, data, selected }: NodeProps<Box>) {
   );
 });
 
-const WayLine = memo(function WayLine({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, selected, data }: EdgeProps<Way>) {
-  const [path, x, y] = getSmoothStepPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, borderRadius: 10 });
+const WayLine = memo(function WayLine({ id, sourceX, sourceY, targetX, targetY, selected, data }: EdgeProps<Way>) {
+  const { path, x, y } = drawn(corners({ x: sourceX, y: sourceY }, { x: targetX, y: targetY }, data?.out ?? 12, data?.via));
   return (
     <>
       <BaseEdge id={id} path={path} className={`way ${data?.line} ${data?.mark ?? ''} ${selected ? 'selected' : ''}`} />
@@ -68,7 +69,7 @@ const WayLine = memo(function WayLine({ id, sourceX, sourceY, targetX, targetY, 
 
 const nodeTypes = { step: StepBox };
 const edgeTypes = { way: WayLine };
-const fit = { maxZoom: 1, padding: 0.15 };
+const fit = { maxZoom: 1, padding: 0.08 };
 const mini = { width: 140, height: 96 };
 const bare = { hideAttribution: true };
 const snap: [number, number] = [10, 10];
@@ -143,7 +144,8 @@ export function Canvas(props: CanvasProps) {
   const [drag, setDrag] = useState<Places>(nowhere);
   const [sizes, setSizes] = useState(() => new Map<string, Size>());
   const faces = useKept(() => facesOf(graph, outcomes, steps, problems, marks), [graph, outcomes, steps, problems, marks]);
-  const paths = useKept(() => pathsOf(graph, steps, marks), [graph, steps, marks]);
+  const boxes = useMemo(() => boxesOf(graph, faces, sizes), [graph, faces, sizes]);
+  const paths = useKept(() => pathsOf(graph, steps, marks, faces, boxes), [graph, steps, marks, faces, boxes]);
   const nodes = useNodes(graph, faces, selected, drag, sizes);
   const [over, setOver] = useState('');
   const edges = useEdges(paths, over);

@@ -13,6 +13,7 @@ import { Inspector } from './inspector.tsx';
 import { Outline } from './outline.tsx';
 import { Palette } from './palette.tsx';
 import * as clip from './model/clipboard.ts';
+import { facesOf, sizeOf } from './model/faces.ts';
 import * as m from './model/graph.ts';
 import { layout } from './model/layout.ts';
 import type { Exit, Problem, Step } from './model/types.ts';
@@ -25,6 +26,7 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
   const d = useDraft(journey, etag, editable);
   const [selected, setSelected] = useState<Set<string>>(new Set());
   const [view, setView] = useState<'canvas' | 'outline'>(() => (innerWidth < 800 ? 'outline' : 'canvas'));
+  const [wide, setWide] = useState(false);
   const [adding, setAdding] = useState(false);
   const [publishing, setPublishing] = useState(false);
   const [listing, setListing] = useState(false);
@@ -77,13 +79,17 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
   const move = useCallback((at: Record<string, number[]>, about: string) => d.change((g) => m.place(g, at), about), [d.change]);
   const insert = useCallback((id: string, into: Exit, at: number[]) => d.change((g) => m.insertExisting(m.place(g, { [id]: at }), into, id, main(id))), [d.change, main]);
   const fix = async (p: Problem) => { if (!await d.fix(p)) toast(t('This was not mended: the journey has changed since, or the server did not answer.'), true); };
-  const arrange = () => d.change((g) => m.place(g, layout(g, selected.size > 1 ? selected : undefined)));
+  const arrange = () => d.change((g) => {
+    const faces = facesOf(g, d.outcomes, steps, []);
+    return m.place(g, layout(g, selected.size > 1 ? selected : undefined, { tall: (id) => sizeOf(faces.get(id)!).h, ways: (id) => faces.get(id)!.outcomes.map(([o]) => o) }));
+  });
   const errors = d.problems.filter((p) => !p.warning).length;
   const words = { saved: t('Saved'), waiting: t('Not saved yet'), saving: t('Saving…'), failed: t('Could not be saved') };
   return (
     <>
       <div className="bar" role="toolbar" aria-label={t('Editor')}>
         <Button onClick={() => setView(view === 'canvas' ? 'outline' : 'canvas')} aria-pressed={view === 'outline'}>{view === 'canvas' ? t('Outline') : t('Canvas')}</Button>
+        {view === 'canvas' && <Button className="roomy" aria-pressed={wide} onClick={() => setWide(!wide)}>{t('More room')}</Button>}
         {editable && <>
           <Button onClick={() => setAdding(true)}>{t('Add a step')} <kbd>N</kbd></Button>
           <Button disabled={!d.mayUndo} onClick={d.undo} title="Ctrl Z">{t('Undo')}</Button>
@@ -100,17 +106,17 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
         <Button onClick={() => setListing(true)}>{errors > 0 ? `⚠ ${t('{n} problems', { n: errors })}` : d.problems.length > 0 ? t('{n} notes', { n: d.problems.length }) : `✓ ${t('No problems')}`}</Button>
         {editable && <Button look="primary" disabled={errors > 0} onClick={() => setPublishing(true)}>{t('Publish')}</Button>}
       </div>
-      <div className="editor" onBlur={d.pause}>
+      <div className={`editor ${wide && view === 'canvas' ? 'wide' : ''}`} onBlur={d.pause}>
         {editable ? <Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} /> : <div />}
         {view === 'canvas'
-          ? <Canvas graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={selected} fixed={!editable} select={(ids) => setSelected(new Set(ids))} move={move} insert={insert} rename={editable ? (id, label) => d.change((g) => m.change(g, id, { label })) : undefined} open={pick} drop={editable ? add : undefined}
+          ? <Canvas key={String(wide)} graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={selected} fixed={!editable} select={(ids) => setSelected(new Set(ids))} move={move} insert={insert} rename={editable ? (id, label) => d.change((g) => m.change(g, id, { label })) : undefined} open={pick} drop={editable ? add : undefined}
               connect={(node, outcome, to) => d.change((g) => m.connect(g, { node, outcome }, to))} disconnect={(node, outcome) => d.change((g) => m.disconnect(g, { node, outcome }))} />
           : <Outline graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={one} pick={pick} remove={(id) => remove(new Set([id]))} add={() => setAdding(true)} earlier={(id) => d.change((g) => m.earlier(g, id, main))} later={(id) => d.change((g) => m.later(g, id, main))} />}
         {one && m.node(d.graph, one) ? (
           <Inspector key={one} graph={d.graph} id={one} step={steps.get(m.node(d.graph, one)!.kind)} outcomes={d.outcomes} problems={d.problems} steps={steps} editable={editable}
             label={(label) => d.change((g) => m.change(g, one, { label }), `label ${one}`)} error={(error) => d.change((g) => m.change(g, one, { error }), `error ${one}`)} config={(doc) => d.change((g) => m.configure(g, one, doc), `config ${one}`)}
             lead={(outcome, to) => d.change((g) => (to ? m.connect(g, { node: one, outcome }, to) : m.disconnect(g, { node: one, outcome })))} start={() => d.change((g) => m.begin(g, one))} remove={() => remove(new Set([one]))} fix={fix} />
-        ) : <section className="inspector"><h2>{d.graph.name}</h2><TextField label={t('Name')} value={d.graph.name} onChange={(name) => d.change((g) => ({ ...g, name }), 'name')} /><p className="help">{t('Choose a step to see its settings. N adds one, Delete removes what is chosen, Ctrl Z takes back.')}</p></section>}
+        ) : <section className="inspector about"><h2>{d.graph.name}</h2><TextField label={t('Name')} value={d.graph.name} onChange={(name) => d.change((g) => ({ ...g, name }), 'name')} /><p className="help">{t('Choose a step to see its settings. N adds one, Delete removes what is chosen, Ctrl Z takes back.')}</p></section>}
       </div>
       <Modal title={t('Add a step')} open={adding} onClose={() => setAdding(false)}><Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} focus /></Modal>
       <Modal title={t('Problems')} open={listing} onClose={() => setListing(false)} wide>
