@@ -68,3 +68,4 @@ node tests/browser/hosted_proof.spec.mjs
 
 step "the console in Chromium"
 node tests/browser/console.spec.mjs
+node tests/browser/seeds.spec.mjs
