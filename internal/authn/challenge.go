@@ -102,21 +102,13 @@ func Pose[T any](ctx context.Context, tx *db.Tx, o Opening, data T) (Challenge[T
 
 // vacate cancels whatever open challenge holds a slot and frees the slot.
 func vacate(ctx context.Context, tx *db.Tx, slot string) error {
-	rows, err := tx.Query(ctx, `UPDATE challenges SET slot = NULL, turn = $1, moved_at = $2,
+	ids, err := db.Column[ChallengeID](ctx, tx, `UPDATE challenges SET slot = NULL, turn = $1, moved_at = $2,
 		state = CASE WHEN state IN ('created', 'acknowledged', 'allowed') THEN 'cancelled' ELSE state END
 		WHERE slot = $3 RETURNING id`, rand.Text(), tx.Now(), slot)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id ChallengeID
-		if err := rows.Scan(&id); err != nil {
-			return err
-		}
+	for _, id := range ids {
 		tx.Signal(id.Topic())
 	}
-	return rows.Err()
+	return err
 }
 
 // Recall reads a challenge; fault.NotFound if there is none.
@@ -173,21 +165,8 @@ func OpenFor[T any](ctx context.Context, q db.Q, s Subject) ([]Challenge[T], err
 }
 
 func openIDs(ctx context.Context, q db.Q, s Subject) ([]ChallengeID, error) {
-	rows, err := q.Query(ctx, `SELECT id FROM challenges WHERE user_id = $1 AND kind = $2 AND app_id = $3 AND state IN ('created', 'acknowledged', 'allowed') AND expires_at > $4
+	return db.Column[ChallengeID](ctx, q, `SELECT id FROM challenges WHERE user_id = $1 AND kind = $2 AND app_id = $3 AND state IN ('created', 'acknowledged', 'allowed') AND expires_at > $4
 		ORDER BY created_at DESC, id`, s.User, s.Kind, s.App, q.Now())
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var ids []ChallengeID
-	for rows.Next() {
-		var id ChallengeID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
 }
 
 // Play checks that turn is the turn of an open challenge, so that no message

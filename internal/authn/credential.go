@@ -171,22 +171,9 @@ func Revoke(ctx context.Context, tx *db.Tx, s Subject, id CredentialID) error {
 // there proves them. Enrolling more for a user who has any needs a proof of theirs
 // (DESIGN 2.20.1, security R40).
 func Enrolled(ctx context.Context, q db.Q, user directory.UserID) ([]string, error) {
-	rows, err := q.Query(ctx, `SELECT id FROM credentials WHERE user_id = $1
+	return db.Column[string](ctx, q, `SELECT id FROM credentials WHERE user_id = $1
 		UNION ALL SELECT id FROM devices WHERE user_id = $1
 		UNION ALL SELECT 'address/' || kind || '/' || value FROM identifiers WHERE user_id = $1 AND verified_at > 0 AND kind IN ('email', 'phone')`, user)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
 }
 
 // AddressID is how Enrolled names an address, in its normalised spelling.

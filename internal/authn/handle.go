@@ -30,19 +30,6 @@ func ByHandle[T any](ctx context.Context, q db.Q, s Subject, handle string) (Cre
 // AppsWith names the applications for which somebody stored settings of a method,
 // or for whose tenant.
 func AppsWith(ctx context.Context, q db.Q, kind Kind) ([]apps.ID, error) {
-	rows, err := q.Query(ctx, `SELECT app_id FROM method_configs WHERE kind = $1
+	return db.Column[apps.ID](ctx, q, `SELECT app_id FROM method_configs WHERE kind = $1
 		UNION SELECT a.id FROM apps a JOIN tenant_methods t ON t.tenant_id = a.tenant_id WHERE t.kind = $1 ORDER BY 1`, kind)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []apps.ID
-	for rows.Next() {
-		var id apps.ID
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
 }

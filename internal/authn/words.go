@@ -47,28 +47,11 @@ func RemoveWords(ctx context.Context, tx *db.Tx, app apps.ID, words []string) er
 // Words returns up to limit words of an application's dictionary that follow
 // after, in order.
 func Words(ctx context.Context, q db.Q, app apps.ID, after string, limit int) ([]string, error) {
-	return wordList(ctx, q, `SELECT word FROM words WHERE app_id = $1 AND word > $2 ORDER BY word LIMIT $3`, app, after, limit)
+	return db.Column[string](ctx, q, `SELECT word FROM words WHERE app_id = $1 AND word > $2 ORDER BY word LIMIT $3`, app, after, limit)
 }
 
 // WordsIn returns the words of an application's dictionary that stand in a
 // folded text.
 func WordsIn(ctx context.Context, q db.Q, app apps.ID, text string) ([]string, error) {
-	return wordList(ctx, q, `SELECT word FROM words WHERE app_id = $1 AND $2 LIKE '%' || word || '%'`, app, text)
-}
-
-func wordList(ctx context.Context, q db.Q, query string, args ...any) ([]string, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var w string
-		if err := rows.Scan(&w); err != nil {
-			return nil, err
-		}
-		out = append(out, w)
-	}
-	return out, rows.Err()
+	return db.Column[string](ctx, q, `SELECT word FROM words WHERE app_id = $1 AND $2 LIKE '%' || word || '%'`, app, text)
 }

@@ -139,6 +139,25 @@ func NewID(prefix string) string {
 // standard one, where digits mean more than letters (RFC 4648 section 7).
 var sortable = base32.HexEncoding.WithPadding(base32.NoPadding)
 
+// Column returns the one column that a query selects, in its order; nil if there is
+// no row.
+func Column[T any](ctx context.Context, q Q, query string, args ...any) ([]T, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		var v T
+		if err := rows.Scan(&v); err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
 // None turns "no rows" into a client error about thing. Any other error is
 // returned as it is, so that an outage stays fault.Unavailable.
 func None(err error, thing string) error {

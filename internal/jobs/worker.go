@@ -208,21 +208,12 @@ func (w *Worker) due(ctx context.Context, want int) ([]string, error) {
 		args = append(args, kind)
 		in = append(in, "$"+strconv.Itoa(len(args)))
 	}
-	rows, err := w.db.Query(ctx, `SELECT id FROM jobs WHERE state = 'ready' AND run_at <= $1 AND expires_at > $1
+	ids, err := db.Column[string](ctx, w.db, `SELECT id FROM jobs WHERE state = 'ready' AND run_at <= $1 AND expires_at > $1
 		AND kind IN (`+strings.Join(in, ", ")+`) ORDER BY run_at, id LIMIT $2`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("looking for jobs: %w", err)
 	}
-	defer rows.Close()
-	var ids []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("looking for jobs: %w", err)
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
+	return ids, nil
 }
 
 // claim makes job id ours for the time of a lease, unless somebody was faster.

@@ -216,20 +216,7 @@ func Overviews(ctx context.Context, q db.Q, tenant apps.TenantID) ([]Overview, e
 }
 
 func allIDs(ctx context.Context, q db.Q, tenant apps.TenantID) ([]string, error) {
-	rows, err := q.Query(ctx, `SELECT id FROM journeys WHERE tenant_id = $1 UNION SELECT id FROM drafts WHERE tenant_id = $1 ORDER BY id LIMIT 2000`, tenant)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+	return db.Column[string](ctx, q, `SELECT id FROM journeys WHERE tenant_id = $1 UNION SELECT id FROM drafts WHERE tenant_id = $1 ORDER BY id LIMIT 2000`, tenant)
 }
 
 // Dirty reports whether what is drawn differs from what was published last.

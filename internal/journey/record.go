@@ -122,7 +122,7 @@ func openTrace(q db.Q, id RunID, sealed []byte) (trace []Event, err error) {
 
 // OpenRuns returns runs of a tenant that go on, newest first and at most limit.
 func OpenRuns(ctx context.Context, q db.Q, tenant apps.TenantID, limit int) ([]Record, error) {
-	keys, err := runKeys(ctx, q, `SELECT id FROM runs WHERE tenant_id = $1 AND state = 'running' AND expires_at > $2 ORDER BY created_at DESC LIMIT $3`, tenant, q.Now(), limit)
+	keys, err := db.Column[string](ctx, q, `SELECT id FROM runs WHERE tenant_id = $1 AND state = 'running' AND expires_at > $2 ORDER BY created_at DESC LIMIT $3`, tenant, q.Now(), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -140,23 +140,6 @@ func OpenRuns(ctx context.Context, q db.Q, tenant apps.TenantID, limit int) ([]R
 		}
 	}
 	return out, nil
-}
-
-func runKeys(ctx context.Context, q db.Q, query string, args ...any) ([]string, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var key string
-		if err := rows.Scan(&key); err != nil {
-			return nil, err
-		}
-		out = append(out, key)
-	}
-	return out, rows.Err()
 }
 
 // NodeStats is how often runs came to a node, and by which way they left it.
@@ -232,7 +215,7 @@ const sweepBatch = 200
 // finished; jobs calls it. It does some hundred at a time and reports whether
 // there may be more.
 func Sweep(ctx context.Context, tx *db.Tx) (more bool, err error) {
-	keys, err := runKeys(ctx, tx, `SELECT id FROM runs WHERE expires_at < $1 AND state = 'running' LIMIT $2`, tx.Now(), sweepBatch)
+	keys, err := db.Column[string](ctx, tx, `SELECT id FROM runs WHERE expires_at < $1 AND state = 'running' LIMIT $2`, tx.Now(), sweepBatch)
 	if err != nil {
 		return false, err
 	}
