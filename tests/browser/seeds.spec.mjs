@@ -484,14 +484,15 @@ async function addClient(name, id, kind, returns = '') {
   await gone();
 }
 
-/** Opens a client of an application, lets fn set what it likes, and saves it. */
+/** Opens a client of an application, lets fn look at it and set what it likes, and saves what was set. */
 async function change(app, client, fn) {
   await place('Applications');
   await page.getByRole('link', { name: app, exact: true }).click();
   await page.getByRole('button', { name: client, exact: true }).click();
   await dialog().getByLabel('Name', { exact: true }).waitFor();
   const said = await fn();
-  await dialog().getByRole('button', { name: 'Save', exact: true }).click();
+  const save = dialog().getByRole('button', { name: 'Save', exact: true });
+  await (await save.isEnabled() ? save : dialog().getByRole('button', { name: 'Close' })).click();
   await gone();
   return said;
 }
@@ -514,7 +515,7 @@ async function provider(title, doc) {
   for (const [label, value] of Object.entries(doc)) await fill(label, value);
   await dialog().getByRole('button', { name: 'Save', exact: true }).click();
   await gone();
-  await page.locator('.card').filter({ hasText: title }).getByText('default').waitFor();
+  await page.locator('.card').filter({ hasText: title }).locator('.state.yes').waitFor();
 }
 
 /** Opens the authenticators of a user in an application. */
@@ -602,7 +603,7 @@ try {
     await shot('providers');
     await place('Operate');
     await tab('Providers');
-    await page.locator('.card').filter({ hasText: 'Web push' }).getByText('default').waitFor(); // made with the tenant
+    await page.locator('.card').filter({ hasText: 'Web push' }).locator('.state.yes').waitFor(); // made with the tenant
     await method('Harbour Bank', 'Push approval', async () => { // this one person signs in more often here than people do
       await fill('Requests per user in 10 minutes', '100');
       await fill('Denials in 10 minutes before requests slow down', '0');
