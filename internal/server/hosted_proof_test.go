@@ -139,7 +139,7 @@ func TestHostedDevice(t *testing.T) {
 		"device": {"kind": "device.register", "next": {"success": "done", "failure": "no"}}, "done": {"kind": "complete"}, "no": {"kind": "reject"}}}`)
 	w.publish(t, `{"id": "known", "name": "Known", "kind": "client", "start": "device", "nodes": {
 		"device": {"kind": "device.validate", "config": {"user": "grace@example.org"}, "next": {"success": "yes", "failure": "no"}},
-		"yes": {"kind": "information", "config": {"title": "Known here"}, "next": {"success": "no"}}, "no": {"kind": "reject"}}}`)
+		"yes": {"kind": "information", "config": {"title": "Known here", "text": "It is."}, "next": {"success": "no"}}, "no": {"kind": "reject"}}}`)
 	k, p := newBrowserKey(t), w.person(t)
 	p.open(w.URL + "/login/demo-web/bind")
 	p.post("", url.Values{"passcode": {w.sentCode(t, "mail", "grace@example.org", len(w.Dev.Inbox.List("mail", "grace@example.org", "")))}}).sees(`data-act="device.register"`)
