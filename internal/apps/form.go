@@ -13,7 +13,7 @@ func ClientForm() form.Form {
 		list("redirect_uris", "Redirect addresses", "Address", "Where a sign-in may return to, exactly. The port of a loopback address may be *."),
 		list("post_logout_redirect_uris", "Addresses after sign-out", "Address", "Where a browser may go after it was signed out."),
 		form.Text("backchannel_logout_uri", "Back-channel logout address", form.Help("Is told when a session ends.")),
-		list("origins", "Web origins", "Origin", "Pages that may call the SDK doors: https://shop.example.org."),
+		list("origins", "Web origins", "Origin", "Pages that may call the SDK doors, beside those of the redirect addresses: https://shop.example.org."),
 		form.Boolean("loopback_origins", "Pages on this very machine may call", form.Help("Any port of localhost. For development.")),
 		form.Journey("journey", "Sign-in journey", "client", form.Or("sso"), form.MaxLen(100), form.Help("Runs at the authorization endpoint. Empty: sign_in.")),
 		form.Object("acr_journeys", "Journeys by level", form.Help("Which journey runs for an acr that is asked for.")),

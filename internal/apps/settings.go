@@ -17,7 +17,7 @@ import (
 // of its kind.
 type ClientSettings struct {
 	// Origins are the exact web origins (scheme://host[:port]) that may call
-	// the SDK doors from a browser.
+	// the SDK doors from a browser, beside those of RedirectURIs.
 	Origins []string `json:"origins,omitempty" yaml:"origins,omitempty"`
 	// LoopbackOrigins lets any port of 127.0.0.1, [::1] and localhost call,
 	// over http or https. For development.
@@ -182,14 +182,34 @@ func sameLoopback(have, address string, native bool) bool {
 	return address == "http://"+host+port+strings.TrimPrefix(open, "http://"+host)
 }
 
-// Admits reports whether pages of an origin may speak for the client.
+// Admits reports whether pages of an origin may speak for the client (security
+// R80): one that is listed, or that its authorizations return to, since those
+// pages are handed its codes. An origin is what browsers send, letter by letter.
 func (c Client) Admits(origin string) bool {
 	if slices.Contains(c.Settings.Origins, origin) {
 		return true
 	}
 	u, err := url.Parse(origin)
-	plain := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.User == nil && u.Path == "" && u.RawQuery == "" && u.Fragment == "" && u.Host != ""
-	return c.Settings.LoopbackOrigins && plain && isLoopback(u.Hostname())
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || origin != u.Scheme+"://"+u.Host {
+		return false
+	}
+	return c.Settings.LoopbackOrigins && isLoopback(u.Hostname()) || slices.ContainsFunc(c.Settings.RedirectURIs, func(have string) bool { return comesFrom(origin, have) })
+}
+
+// comesFrom reports whether a page at an address that an authorization returns to
+// is of an origin; "*" stands for any port of this very machine.
+func comesFrom(origin, address string) bool {
+	open := strings.Replace(address, ":*/", "/", 1)
+	u, err := url.Parse(open)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	of := u.Scheme + "://" + u.Host
+	if open == address {
+		return of == origin
+	}
+	port, ok := strings.CutPrefix(origin, of)
+	return ok && (port == "" || strings.HasPrefix(port, ":"))
 }
 
 func isLoopback(host string) bool {

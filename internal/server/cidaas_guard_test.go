@@ -437,6 +437,97 @@ func TestCidaasWire(t *testing.T) {
 	v.refused("a method that is not allowed", "VER_0028", "/verification-srv/v2/authenticate/initiate/EMAIL", map[string]any{"usage_type": "INITIAL_AUTHENTICATION", "request_id": narrow, "email": "ada@example.org"})
 }
 
+// TestCidaasPages (R80): whatever a call of this door names - a client, a request,
+// a flow, a token - the pages of that client read its answer and no others, whom it
+// is not done for either. A preflight names nobody.
+func TestCidaasPages(t *testing.T) {
+	const shop, evil = "https://shop.example", "https://evil.example"
+	w := newWorld(t)
+	v := w.vendor(t)
+	w.client(t, apps.Client{ID: "shop", Kind: apps.Web, Settings: apps.ClientSettings{RedirectURIs: []string{v.c.back}, Cidaas: true, Origins: []string{shop}}}, "")
+	v.c.id = "shop"
+	call := func(method, path, origin string, in map[string]any, header ...string) (int, string, map[string]any) {
+		t.Helper()
+		b, _ := json.Marshal(in)
+		r, err := http.NewRequest(method, w.URL+path, bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Origin", origin)
+		for i := 0; i+1 < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		allowed := resp.Header.Get("Access-Control-Allow-Origin")
+		if resp.Header.Get("Access-Control-Allow-Credentials") != "" || !strings.Contains(resp.Header.Get("Vary"), "Origin") {
+			t.Errorf("%s %s: %v", method, path, resp.Header)
+		}
+		status, out := decoded(t, resp)
+		return status, allowed, out
+	}
+	begin := map[string]any{"client_id": "shop", "redirect_uri": v.c.back}
+	generate := "/authz-srv/authrequest/authz/generate"
+	request := v.want("POST", generate, begin)["requestId"].(string)
+	flow := v.byPassword(request)
+	tokens, _ := v.finish(request, "PASSWORD", flow)
+	request = v.want("POST", generate, begin)["requestId"].(string)
+	open := v.begin("EMAIL", request, nil)
+	status, exchange := open["status_id"].(string), map[string]any{"exchange_id": exchangeOf(open), "pass_code": "000000"}
+	for _, c := range []struct {
+		method, path string
+		in           map[string]any
+		header       []string
+	}{
+		{"POST", generate, begin, nil},
+		{"POST", "/verification-srv/v2/setup/public/configured/list", map[string]any{"request_id": request, "email": "ada@example.org"}, nil},
+		{"POST", "/verification-srv/public/graph/user/setup", map[string]any{"request_id": request, "identifier": "nobody@example.org"}, nil},
+		{"POST", "/verification-srv/v2/authenticate/initiate/PASSWORD", map[string]any{"request_id": request, "email": "ada@example.org", "usage_type": "INITIAL_AUTHENTICATION"}, nil},
+		{"POST", "/verification-srv/v2/notification/status/" + status, nil, nil},
+		{"GET", "/verification-srv/verificationstatus/" + status, nil, nil},
+		{"POST", "/verification-srv/v2/authenticate/authenticate/EMAIL", exchange, nil},
+		{"POST", "/login-srv/verification/sdk/login", map[string]any{"requestId": request, "status_id": status, "sub": open["sub"], "verificationType": "EMAIL"}, nil},
+		{"POST", "/login-srv/precheck/continue/sdk/" + request + ".x", map[string]any{}, nil},
+		{"GET", "/public-srv/public/" + request, nil, nil},
+		{"GET", "/verification-srv/config/list", nil, bearer(tokens)},
+		{"GET", "/verification-actions-srv/users/configurations", nil, []string{"access_token", tokens["access_token"].(string)}},
+		{"POST", "/verification-srv/v2/setup/initiate/PUSH", map[string]any{}, bearer(tokens)},
+		{"POST", "/verification-srv/v2/authenticate/cancel/EMAIL", exchange, nil},
+	} {
+		status, allowed, out := call(c.method, c.path, evil, c.in, c.header...)
+		if status != 403 || allowed != "" || out["data"] != nil {
+			t.Errorf("%s %s from elsewhere: %d %q %v", c.method, c.path, status, allowed, out)
+		}
+		if status, allowed, out := call(c.method, c.path, shop, c.in, c.header...); allowed != shop || status == 403 && out["code"] == "VER_0001" {
+			t.Errorf("%s %s from the shop: %d %q %v", c.method, c.path, status, allowed, out)
+		}
+	}
+	// An enrolment is of the client whose page began it, not of the phone's.
+	begun := v.want("POST", "/verification-srv/v2/setup/initiate/PUSH", map[string]any{}, bearer(tokens)...)
+	if begun["authenticator_client_id"] == "shop" {
+		t.Fatal("the phone has the client of the page")
+	}
+	for origin, want := range map[string]string{evil: "", shop: shop} {
+		if _, allowed, _ := call("POST", "/verification-srv/v2/notification/status/"+begun["status_id"].(string), origin, nil); allowed != want {
+			t.Errorf("an enrolment's status from %s: %q", origin, allowed)
+		}
+	}
+	// Naming another client, which admits the page, besides does not help.
+	w.client(t, apps.Client{ID: "evil", Kind: apps.Web, Settings: apps.ClientSettings{Cidaas: true, Origins: []string{evil}}}, "")
+	if status, allowed, out := call("POST", "/verification-srv/v2/setup/public/configured/list", evil, map[string]any{"client_id": "evil", "request_id": request, "email": "ada@example.org"}); status != 403 || allowed != "" {
+		t.Errorf("in the name of another client: %d %q %v", status, allowed, out)
+	}
+	// What names nobody tells nobody anything, and says so to any page.
+	for path, in := range map[string]map[string]any{"/verification-srv/v2/setup/public/configured/list": {"request_id": "df08cabb-4b8c-4181-9f6f-f6948802ebf7", "email": "ada@example.org"}, generate: {"client_id": "nobody"}, "/verification-srv/v2/authenticate/cancel/PUSH": {"exchange_id": "x"}} {
+		if status, allowed, out := call("POST", path, evil, in); status < 400 || allowed != evil || out["error"] == nil {
+			t.Errorf("%s for nobody: %d %q %v", path, status, allowed, out)
+		}
+	}
+}
+
 // TestCidaasDecoys: the list for somebody unknown is stable, and made of what
 // somebody's is made of (R31).
 func TestCidaasDecoys(t *testing.T) {

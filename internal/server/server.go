@@ -394,8 +394,7 @@ func (s *Server) routes() http.Handler {
 // everybody, so that its SDK says "too many requests" and not "network error".
 func readable(w http.ResponseWriter, r *http.Request) {
 	if origin := r.Header.Get("Origin"); origin != "" {
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Set("Access-Control-Allow-Credentials", "true")
+		web.Readable(w, origin, true)
 		w.Header().Add("Vary", "Origin")
 	}
 }

@@ -125,8 +125,10 @@ func (b body) get(names ...string) string {
 
 func (d Door) serve(fn handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		shared(w, r)
 		in, err := read(w, r)
+		if page := d.admit(w, r, in); page != nil {
+			err = page
+		}
 		var data any
 		if err == nil {
 			data, err = fn(r, in)
@@ -266,6 +268,7 @@ var (
 	signInAgain   = &ver{403, "VER_0002", "reauthentication_required", "Sign in again first.", nil}
 	badUsage      = &ver{400, "VER1004", "invalid_usage_type", "usage_type is PASSWORDLESS_AUTHENTICATION, INITIAL_AUTHENTICATION or MULTIFACTOR_AUTHENTICATION.", nil}
 	noSuchPayload = &ver{400, "VER1004", "required_field_missing", "A field that is needed is missing.", nil}
+	foreignPage   = &ver{403, "VER_0001", "unauthorized", "This origin may not speak for the client.", nil}
 )
 
 // refuse renders an error, flat, as every SDK reads it.
@@ -290,25 +293,6 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	web.Write(w, e.status, map[string]any{"success": false, "status": e.status, "code": e.code, "error": e.word, "error_description": e.text,
 		"referenceNumber": w.Header().Get("X-Request-Id")}, wait)
-}
-
-// shared lets the pages of any client read answers. No cookie travels with them.
-func shared(w http.ResponseWriter, r *http.Request) {
-	if origin := r.Header.Get("Origin"); origin != "" {
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Add("Vary", "Origin")
-	}
-}
-
-// preflight allows whatever headers an SDK has: it sends many of its own.
-func preflight(w http.ResponseWriter, r *http.Request) {
-	shared(w, r)
-	w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
-	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" && len(asked) < 1000 {
-		w.Header().Set("Access-Control-Allow-Headers", asked)
-	}
-	w.Header().Set("Access-Control-Max-Age", "600")
-	w.WriteHeader(http.StatusNoContent)
 }
 
 // parted is the challenge and the turn of an exchange id; badExchange for anything

@@ -29,6 +29,7 @@ type enrolment struct {
 	Number  string        `json:"number,omitempty"`
 	Choices []string      `json:"choices,omitempty"`
 	Client  apps.ClientID `json:"client,omitempty"` // the app that the phone has
+	Page    apps.ClientID `json:"page,omitempty"`   // the client that began it
 	Device  string        `json:"phone,omitempty"`
 	PushID  string        `json:"push_id,omitempty"`
 	Session string        `json:"session,omitempty"` // of whom it is for
@@ -43,11 +44,7 @@ const setupLife = 10 * time.Minute
 
 // user is whom the access token of a call speaks for.
 func (d Door) user(r *http.Request) (oidc.Bearer, error) {
-	kind, access, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(kind, "Bearer") {
-		access = r.Header.Get("Access_token")
-	}
-	b, err := d.Provider.Check(r.Context(), strings.TrimSpace(access), "", "")
+	b, err := d.Provider.Check(r.Context(), bearer(r), "", "")
 	if oidc.Refusal(err) != nil {
 		err = notSignedIn.because(err)
 	}
@@ -93,7 +90,7 @@ func (d Door) beginSetup(r *http.Request, in body) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := enrolment{flow: flow{As: m.Type, Masked: string(b.User)}, Setup: true, Client: client.ID, Session: s.ID}
+	e := enrolment{flow: flow{As: m.Type, Masked: string(b.User)}, Setup: true, Client: client.ID, Page: client.ID, Session: s.ID}
 	out := map[string]any{"sub": string(b.User)}
 	switch {
 	case m.way == byPhone:

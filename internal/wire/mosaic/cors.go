@@ -6,6 +6,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/web"
 )
 
 // CORS lets a client's own web origins call this door from a browser, and no
@@ -30,16 +31,12 @@ func CORS(d Door, next http.Handler) http.Handler {
 			refuse(w, r, err, nil)
 			return
 		}
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Set("Access-Control-Allow-Credentials", "true")
+		web.Readable(w, origin, true)
 		if r.Method != http.MethodOptions {
 			next.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Access-Control-Allow-Methods", "POST")
-		w.Header().Set("Access-Control-Allow-Headers", "content-type")
-		w.Header().Set("Access-Control-Max-Age", "600")
-		w.WriteHeader(http.StatusNoContent)
+		web.Preflight(w, "POST", "content-type")
 	})
 }
 

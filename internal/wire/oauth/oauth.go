@@ -253,15 +253,12 @@ func refuse(w http.ResponseWriter, r *http.Request, err error, in call) {
 // shared lets any page read an answer. No cookie counts at these endpoints.
 func shared(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Origin") != "" {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
+		web.Readable(w, "*", false)
 		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
 	}
 }
 
 func preflight(w http.ResponseWriter, r *http.Request) {
 	shared(w, r)
-	w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
-	w.Header().Set("Access-Control-Allow-Headers", "authorization, content-type, dpop, access_token")
-	w.Header().Set("Access-Control-Max-Age", "600")
-	w.WriteHeader(http.StatusNoContent)
+	web.Preflight(w, "GET, POST", "authorization, content-type, dpop, access_token")
 }
