@@ -52,6 +52,9 @@ type Common struct {
 // Attributes is what a back end says of its user's browser.
 func (c Common) Attributes() map[string]any { return c.ClientAttributes }
 
+// Organisation is the one that the user signs in for; "" for none.
+func (c Common) Organisation() directory.OrgID { return directory.OrgID(c.OrgID) }
+
 // Call is one operation.
 type Call[In any] struct {
 	Route string // method and path as net/http has them: "POST /v1/users/{user_id}/password"
@@ -79,7 +82,8 @@ type Exec struct {
 	Vouched bool   // the door has judged itself that the user may change what they sign in with
 	Values  func(name string) string
 
-	attributes map[string]any // client_attributes of the call
+	attributes   map[string]any  // client_attributes of the call
+	organisation directory.OrgID // that it signs its user in for
 }
 
 // From is where a session begins that this call opens: the browser that called,
@@ -98,6 +102,13 @@ func (x *Exec) From() session.From {
 func (x *Exec) May(permission string) bool {
 	resource, _, _ := strings.Cut(permission, ":")
 	return slices.Contains(x.Scope, permission) || slices.Contains(x.Scope, resource+":*")
+}
+
+// For is the organisation that the call signs a user in for, "" for none. A user
+// who is no member of it is fault.Denied, and so is one that the application does
+// not have.
+func (x *Exec) For(ctx context.Context, q db.Q, user directory.UserID) (directory.OrgID, error) {
+	return x.organisation, Code(directory.ActsFor(ctx, q, x.App.ID, x.organisation, user), "user_not_member")
 }
 
 // Out is the answer of a call.
@@ -158,6 +169,9 @@ func Register[In any](c Call[In]) {
 		}
 		if said, ok := any(in).(interface{ Attributes() map[string]any }); ok {
 			x.attributes = said.Attributes()
+		}
+		if said, ok := any(in).(interface{ Organisation() directory.OrgID }); ok {
+			x.organisation = said.Organisation()
 		}
 		return c.Run(ctx, x, in)
 	}}

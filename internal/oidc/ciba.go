@@ -158,6 +158,10 @@ func (p *Provider) wanted(ctx context.Context, c apps.Client, app apps.App, q ur
 	if b.user, err = p.whom(ctx, c, app, q); err != nil {
 		return b, err
 	}
+	b.params.Org = directory.OrgID(clip(q.Get("org_id")))
+	if err := directory.ActsFor(ctx, p.Kit.DB, app.ID, b.params.Org, b.user.ID); err != nil {
+		return b, refused(err, outsider)
+	}
 	if err := p.userCode(ctx, b, q.Get("user_code")); err != nil {
 		return b, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/limit"
 )
@@ -77,7 +78,7 @@ func (p *Provider) Device(ctx context.Context, c apps.Client, q url.Values) (Dev
 	}
 	handle := newHandle()
 	err = p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-		r := record{Kind: kindDevice, Client: c.ID, Code: code, pace: pollPace, Body: body{Params: Params{Type: "code", Scope: scope, Resource: q["resource"]}}}
+		r := record{Kind: kindDevice, Client: c.ID, Code: code, pace: pollPace, Body: body{Params: Params{Type: "code", Scope: scope, Resource: q["resource"], Org: directory.OrgID(clip(q.Get("org_id")))}}}
 		return r.put(ctx, tx, handle, deviceLife)
 	})
 	shown := spelled(code)

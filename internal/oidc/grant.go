@@ -61,6 +61,7 @@ type terms struct {
 	Claims      map[string]any  `json:"claims,omitempty"`  // of the journey
 	Receipt     string          `json:"receipt,omitempty"` // of what was approved
 	Vendor      bool            `json:"vendor,omitempty"`  // asked for through the cidaas door
+	Org         directory.OrgID `json:"org_id,omitempty"`  // that the user acts for
 }
 
 const (
@@ -75,12 +76,19 @@ func newGrant(s session.Session, c apps.Client, m Params) grant {
 	return grant{
 		ID: rand.Text(), Tenant: s.Tenant, App: s.App, Client: c.ID, User: s.User, Session: s.ID,
 		terms: terms{Scope: m.Scope, RedirectURI: m.RedirectURI, Challenge: m.Challenge, Nonce: m.Nonce, Resource: m.Resource, Details: m.Details, JKT: m.JKT,
-			AMR: authn.AMR(s.Proofs), ACR: authn.ACR(s.Proofs), AuthTime: session.AuthTime(s.Proofs).Unix(), Offline: slices.Contains(m.Scope, "offline_access"), Vendor: m.Vendor, Claims: m.Claims},
+			AMR: authn.AMR(s.Proofs), ACR: authn.ACR(s.Proofs), AuthTime: session.AuthTime(s.Proofs).Unix(), Offline: slices.Contains(m.Scope, "offline_access"), Vendor: m.Vendor, Claims: m.Claims, Org: m.Org},
 	}
 }
 
+// outsider is the answer to who asks for an organisation that the user is no
+// member of, or that is not there.
+var outsider = refuse("access_denied", "The user is no member of the organisation that was asked for.")
+
 // put stores a new grant, for as long.
 func (g *grant) put(ctx context.Context, tx *db.Tx, state string, life time.Duration) error {
+	if err := directory.ActsFor(ctx, tx, g.App, g.Org, g.User); err != nil {
+		return refused(err, outsider)
+	}
 	g.State, g.Created, g.Expires = state, tx.Now(), tx.Now().Add(life)
 	_, err := tx.Exec(ctx, `INSERT INTO grants (id, tenant_id, app_id, client_id, user_id, session_id, state, generation, body, rotated_at, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, 0, $9, $10)`,
@@ -105,13 +113,17 @@ func findGrant(ctx context.Context, q db.Q, id string) (grant, error) {
 }
 
 // alive returns errGrant if nothing may follow from the grant any more: it was
-// revoked or has run out, its user may not sign in, or its session has ended and
-// it was not made to outlive it (security R49, R50).
+// revoked or has run out, its user may not sign in or has left the organisation it
+// is for, or its session has ended and it was not made to outlive it (security R49,
+// R50).
 func (g grant) alive(ctx context.Context, q db.Q) error {
 	if g.State != activeState || !q.Now().Before(g.Expires) {
 		return errGrant
 	}
 	if err := directory.MaySignIn(ctx, q, g.Tenant, g.User); err != nil {
+		return refused(err, errGrant)
+	}
+	if err := directory.ActsFor(ctx, q, g.App, g.Org, g.User); err != nil {
 		return refused(err, errGrant)
 	}
 	if g.Offline {

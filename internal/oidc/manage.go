@@ -47,6 +47,9 @@ func (p *Provider) Introspect(ctx context.Context, caller apps.App, s string) (m
 		if err == nil {
 			err = directory.MaySignIn(ctx, p.Kit.DB, s.Tenant, s.User)
 		}
+		if err == nil {
+			err = directory.ActsFor(ctx, p.Kit.DB, caller.ID, directory.OrgID(text(claims, "org_id")), s.User)
+		}
 		if err != nil {
 			return nil, false, ignorable(err)
 		}
@@ -276,7 +279,7 @@ func (p *Provider) Metadata() []byte {
 		"introspection_endpoint_auth_signing_alg_values_supported": foreignAlgs, "revocation_endpoint_auth_signing_alg_values_supported": foreignAlgs,
 		"code_challenge_methods_supported": []string{"S256"}, "dpop_signing_alg_values_supported": foreignAlgs, "authorization_response_iss_parameter_supported": true,
 		"request_parameter_supported": true, "request_uri_parameter_supported": false, "request_object_signing_alg_values_supported": foreignAlgs, "claims_parameter_supported": false,
-		"claims_supported":     []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash", "email", "email_verified", "phone_number", "phone_number_verified", "address", "preferred_username", "name", "given_name", "family_name", "locale"},
+		"claims_supported":     []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "org_id", "at_hash", "email", "email_verified", "phone_number", "phone_number_verified", "address", "preferred_username", "name", "given_name", "family_name", "locale"},
 		"acr_values_supported": []string{"urn:watchword:aal1", "urn:watchword:aal2"}, "prompt_values_supported": []string{"none", "login", "consent", "select_account"},
 		"ui_locales_supported": message.Languages(), "display_values_supported": []string{"page"}, "claim_types_supported": []string{"normal"},
 		"require_pushed_authorization_requests": false, "backchannel_logout_supported": true, "backchannel_logout_session_supported": true, "tls_client_certificate_bound_access_tokens": true,

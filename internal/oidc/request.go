@@ -33,6 +33,7 @@ type Params struct {
 	LoginHint   string          `json:"login_hint,omitempty"`
 	User        string          `json:"user,omitempty"` // of id_token_hint
 	Locales     string          `json:"ui_locales,omitempty"`
+	Org         directory.OrgID `json:"org_id,omitempty"` // that somebody signs in for
 	Details     json.RawMessage `json:"authorization_details,omitempty"`
 	JKT         string          `json:"dpop_jkt,omitempty"`
 	// Claims are what the journey that signed in adds to the identity token.
@@ -128,6 +129,7 @@ func (p *Provider) fill(ctx context.Context, a *Ask, q url.Values) error {
 		return err
 	}
 	m.Nonce, m.LoginHint, m.Locales = clip(q.Get("nonce")), clip(q.Get("login_hint")), clip(q.Get("ui_locales"))
+	m.Org = directory.OrgID(clip(q.Get("org_id")))
 	m.Prompt, m.ACR, m.Resource, m.JKT = strings.Fields(q.Get("prompt")), strings.Fields(q.Get("acr_values")), q["resource"], q.Get("dpop_jkt")
 	var err error
 	if m.Scope, err = scopes(a.Client, q.Get("scope")); err != nil {
@@ -331,6 +333,9 @@ func (p *Provider) Needs(ctx context.Context, q db.Q, a Ask, held *Held) (Need, 
 	}
 	if err := directory.MaySignIn(ctx, q, s.Tenant, s.User); err != nil {
 		return Login, ignorable(err)
+	}
+	if err := directory.ActsFor(ctx, q, a.App.ID, m.Org, s.User); err != nil {
+		return Login, ignorable(err) // somebody else may be a member
 	}
 	if m.LoginHint != "" {
 		u, err := directory.Lookup(ctx, q, s.Tenant, m.LoginHint)

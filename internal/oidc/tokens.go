@@ -70,6 +70,9 @@ func (p *Provider) access(ctx context.Context, g grant, c apps.Client, resource 
 		"iss": p.Kit.URL, "sub": string(g.User), "aud": audience(resource, string(c.ID)), "client_id": string(c.ID), "scope": strings.Join(g.Scope, " "), "jti": "jti_" + rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(TokenLife).Unix(), "auth_time": g.AuthTime, "acr": g.ACR, "amr": g.AMR, "gid": g.ID, "sid": g.Session, "tid": string(g.Tenant), "app_id": string(g.App),
 	}
+	if g.Org != "" {
+		claims["org_id"] = string(g.Org)
+	}
 	if len(g.Details) > 0 {
 		claims["authorization_details"] = g.Details
 	}
@@ -125,6 +128,9 @@ func (p *Provider) identity(ctx context.Context, g grant, c apps.Client, beside 
 		"iss": p.Kit.URL, "sub": string(g.User), "aud": string(c.ID), "azp": string(c.ID), "iat": now.Unix(), "exp": now.Add(TokenLife).Unix(), "auth_time": g.AuthTime,
 		"acr": g.ACR, "amr": g.AMR, "sid": g.Session,
 	})
+	if g.Org != "" {
+		claims["org_id"] = string(g.Org)
+	}
 	if g.Nonce != "" {
 		claims["nonce"] = g.Nonce
 	}
@@ -230,6 +236,9 @@ func (p *Provider) UserInfo(ctx context.Context, b Bearer) (map[string]any, erro
 		contact(out, b.Scope, i)
 	}
 	out["sub"] = string(b.User)
+	if b.Org != "" {
+		out["org_id"] = string(b.Org)
+	}
 	return out, nil
 }
 

@@ -337,7 +337,7 @@ func TestReg_R72_NothingIsReflected(t *testing.T) {
 func TestReg_R82_ReservedClaims(t *testing.T) {
 	w := newWorld(t)
 	custom, mapped, drawn := map[string]any{"plan": "gold"}, map[string]string{"plan": "plan"}, map[string]any{"tier": "first"}
-	names := []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "acr", "amr", "auth_time", "sid", "nonce", "at_hash", "c_hash", "cnf", "client_id", "scope", "tid", "act", "authorization_details"}
+	names := []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "acr", "amr", "auth_time", "sid", "nonce", "at_hash", "c_hash", "cnf", "client_id", "scope", "tid", "act", "authorization_details", "org_id"}
 	for _, name := range names {
 		if !session.Reserved(name) {
 			t.Errorf("%s is not reserved", name)

@@ -42,6 +42,9 @@ func UserTokens(ctx context.Context, keys *token.Keys, issuer string, s Session,
 		"iss": issuer, "sub": string(s.User), "iat": now.Unix(), "exp": now.Add(AccessLife).Unix(), "tid": string(s.Tenant), "app_id": string(s.App), "sid": s.ID,
 		"amr": authn.AMR(s.Proofs), "acr": authn.ACR(s.Proofs), "auth_time": AuthTime(s.Proofs).Unix(),
 	}
+	if s.Org != "" {
+		who["org_id"] = string(s.Org)
+	}
 	access := merged(who, map[string]any{"aud": issuer, "client_id": string(s.Client), "jti": "jti_" + rand.Text()})
 	id := merged(extra, merged(who, map[string]any{"aud": string(s.Client), "azp": string(s.Client)}))
 	t := Tokens{Type: "Bearer", ExpiresIn: int(AccessLife / time.Second), Session: s.Bearer}
@@ -88,7 +91,7 @@ type Caller struct {
 
 // Authorize returns whom an access token speaks for. fault.Denied, without a
 // reason, for one that does not verify, whose session has ended, whose user may
-// not sign in, or whose client is gone.
+// not sign in or has left the organisation it is for, or whose client is gone.
 func Authorize(ctx context.Context, q db.Q, keys *token.Keys, issuer, jwt string) (Caller, error) {
 	refused := fault.New(fault.Denied, "The access token is missing or not valid.")
 	claims, err := keys.Verify(ctx, jwt, token.Want{Issuer: issuer, Typ: AccessType, Audience: issuer})
@@ -120,6 +123,9 @@ func Authorize(ctx context.Context, q db.Q, keys *token.Keys, issuer, jwt string
 		return Caller{}, hidden(err, refused)
 	}
 	if err := directory.MaySignIn(ctx, q, app.Tenant, s.User); err != nil {
+		return Caller{}, hidden(err, refused)
+	}
+	if err := directory.ActsFor(ctx, q, app.ID, directory.OrgID(text("org_id")), s.User); err != nil {
 		return Caller{}, hidden(err, refused)
 	}
 	c.User, c.Session, c.Proofs = s.User, s.ID, s.Proofs

@@ -42,7 +42,10 @@ type Session struct {
 	Created time.Time
 	Used    time.Time // to the minute
 	Expires time.Time
-	rev     int64
+	// Org is the organisation that the next tokens are for. The caller has checked
+	// that the user belongs to it (directory.ActsFor). It is not kept.
+	Org directory.OrgID
+	rev int64
 }
 
 func place(id string) string { return "sessions/" + id }

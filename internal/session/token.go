@@ -40,7 +40,7 @@ type Facts struct {
 
 // reserved are the claims that an author cannot set (mosaic-protocol 2.11,
 // security R82).
-var reserved = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "acr", "amr", "auth_time", "sid", "did", "pid", "pvid", "params", "ted", "tid", "cnf", "client_id", "scope", "nonce", "at_hash", "c_hash", "s_hash", "gid", "authorization_details", "act", "may_act", "app_id", "registered",
+var reserved = []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "acr", "amr", "auth_time", "sid", "did", "pid", "pvid", "params", "ted", "tid", "cnf", "client_id", "scope", "nonce", "at_hash", "c_hash", "s_hash", "gid", "authorization_details", "act", "may_act", "app_id", "org_id", "registered",
 	"approval_id", "approval_data", "approval_hash", "approval_receipt"}
 
 // Reserved reports whether a claim is ours alone to make.

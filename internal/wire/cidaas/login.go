@@ -228,6 +228,9 @@ func (d Door) nativeLogin(r *http.Request, in body) (any, error) {
 	if need == oidc.Consent {
 		return map[string]any{"viewtype": "consent", "track_id": f.request, "requestId": f.request}, nil
 	}
+	if word := reply.Values.Get("error"); word != "" {
+		return nil, &oidc.Error{Word: word, Text: reply.Values.Get("error_description")}
+	}
 	return map[string]any{"code": reply.Values.Get("code"), "viewtype": "login", "grant_type": "login"}, nil
 }
 

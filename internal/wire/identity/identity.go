@@ -162,6 +162,9 @@ func (d Door) signIn(ctx context.Context, x *backend.Exec, out backend.Out) (any
 		if err != nil {
 			return backend.Code(err, "session_not_found")
 		}
+		if s.Org, err = x.For(ctx, tx, s.User); err != nil {
+			return err
+		}
 		return directory.MaySignIn(ctx, tx, s.Tenant, s.User) // and no locks: that somebody else fails to guess ends no session
 	})
 	if s.Bearer == "" {

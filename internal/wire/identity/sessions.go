@@ -8,6 +8,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -148,8 +149,16 @@ type held struct {
 	SessionID string `json:"session_id"`
 }
 
+type resumed struct {
+	SessionID string `json:"session_id"`
+	OrgID     string `json:"org_id,omitempty"`
+}
+
+// Organisation is the one that the tokens are for.
+func (r resumed) Organisation() directory.OrgID { return directory.OrgID(r.OrgID) }
+
 // resume gives tokens for a session that is still alive.
-func resume(_ context.Context, _ *backend.Exec, in held) (backend.Out, error) {
+func resume(_ context.Context, _ *backend.Exec, in resumed) (backend.Out, error) {
 	return backend.Out{SessionID: in.SessionID, Resume: true}, nil
 }
 
