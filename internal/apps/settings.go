@@ -55,6 +55,12 @@ type ClientSettings struct {
 	Certificates []string `json:"certificates,omitempty" yaml:"certificates,omitempty"`
 	// Alg signs this client's identity tokens; empty: ES256, or RS256 for cidaas.
 	Alg string `json:"id_token_signed_response_alg,omitempty" yaml:"id_token_signed_response_alg,omitempty"`
+	// RequestAlg signs the requests that this client signs, AssertionAlg its
+	// assertions of who it is; empty: any of Algs.
+	RequestAlg   string `json:"request_object_signing_alg,omitempty" yaml:"request_object_signing_alg,omitempty"`
+	AssertionAlg string `json:"token_endpoint_auth_signing_alg,omitempty" yaml:"token_endpoint_auth_signing_alg,omitempty"`
+	// Profile is what the client keeps to as a whole: FAPI2, or nothing.
+	Profile string `json:"profile,omitempty" yaml:"profile,omitempty"`
 	// PAR, SignedRequest and DPoP refuse requests that were not pushed, not signed
 	// and tokens that are not bound to a key.
 	PAR           bool `json:"require_pushed_authorization_requests,omitempty" yaml:"require_pushed_authorization_requests,omitempty"`
@@ -107,6 +113,37 @@ const (
 // Grants are all of them.
 var Grants = []string{GrantCode, GrantRefresh, GrantClient, GrantDevice, GrantCIBA, GrantExchange}
 
+// FAPI2 is the profile of clients of the FAPI 2.0 Security Profile: they push their
+// requests, show a key instead of a secret, get tokens that are bound to a key, sign
+// with nothing weaker than the profile names, and return to exactly what is
+// registered.
+const FAPI2 = "fapi2"
+
+// Algs sign what clients send. None of them shares a secret. FAPIAlgs are those that
+// FAPI 2.0 leaves of them (5.4.1).
+var (
+	Algs     = []string{"ES256", "ES384", "EdDSA", "PS256", "RS256"}
+	FAPIAlgs = []string{"ES256", "EdDSA", "PS256"}
+)
+
+// FAPI reports whether the client keeps to the FAPI 2.0 Security Profile.
+func (c Client) FAPI() bool { return c.Settings.Profile == FAPI2 }
+
+// Signs reports whether the client may sign by an algorithm what it was given only
+// for; empty: no one in particular.
+func (c Client) Signs(alg, only string) bool {
+	known := Algs
+	if c.FAPI() {
+		known = FAPIAlgs
+	}
+	return slices.Contains(known, alg) && (only == "" || only == alg)
+}
+
+// MustPush reports whether the client's authorization requests have to be pushed
+// (RFC 9126), MustBind whether its tokens have to be bound to a key.
+func (c Client) MustPush() bool { return c.Settings.PAR || c.FAPI() }
+func (c Client) MustBind() bool { return c.Settings.DPoP || c.FAPI() }
+
 // MayGrant reports whether the client may ask for tokens that way.
 func (c Client) MayGrant(grant string) bool {
 	if len(c.Settings.Grants) > 0 {
@@ -155,7 +192,7 @@ func (s ClientSettings) May(permission string) bool {
 // address: exactly one that is registered, but for the port of a loopback one.
 func (c Client) Redirects(address string) bool {
 	return Returnable(address) && !strings.Contains(address, ":*") && slices.ContainsFunc(c.Settings.RedirectURIs, func(have string) bool {
-		return have == address || sameLoopback(have, address, c.Kind == Native)
+		return have == address || !c.FAPI() && sameLoopback(have, address, c.Kind == Native)
 	})
 }
 
@@ -284,6 +321,39 @@ func (c Client) check() error {
 	}
 	if s.Implicit && !s.Cidaas {
 		return fault.New(fault.Invalid, "Tokens in an address are for cidaas clients only.")
+	}
+	for name, alg := range map[string]string{"request_object_signing_alg": s.RequestAlg, "token_endpoint_auth_signing_alg": s.AssertionAlg} {
+		if alg != "" && !slices.Contains(Algs, alg) {
+			return fault.New(fault.Invalid, "%s is one of %s.", name, strings.Join(Algs, ", "))
+		}
+	}
+	return c.checkProfile()
+}
+
+// checkProfile returns fault.Invalid for settings that contradict the client's
+// profile.
+func (c Client) checkProfile() error {
+	s := c.Settings
+	switch {
+	case s.Profile == "":
+		return nil
+	case s.Profile != FAPI2:
+		return fault.New(fault.Invalid, "There is no profile called %q.", s.Profile)
+	case c.AuthMethod() != "private_key_jwt" && c.AuthMethod() != "self_signed_tls_client_auth":
+		return fault.New(fault.Invalid, "A client of FAPI 2.0 says who it is by private_key_jwt or self_signed_tls_client_auth.")
+	case c.IDAlg() == "RS256" || s.RequestAlg != "" && !slices.Contains(FAPIAlgs, s.RequestAlg) || s.AssertionAlg != "" && !slices.Contains(FAPIAlgs, s.AssertionAlg):
+		return fault.New(fault.Invalid, "FAPI 2.0 signs with %s.", strings.Join(FAPIAlgs, ", "))
+	case s.Cidaas:
+		return fault.New(fault.Invalid, "The cidaas SDKs do not keep to FAPI 2.0.")
+	case s.CIBA == "push":
+		return fault.New(fault.Invalid, "Tokens that are pushed are bound to no key, which FAPI 2.0 wants.")
+	case slices.Contains(s.Grants, GrantExchange):
+		return fault.New(fault.Invalid, "Tokens that are exchanged are bound to no key, which FAPI 2.0 wants.")
+	}
+	for _, address := range s.RedirectURIs {
+		if !web(address) {
+			return fault.New(fault.Invalid, "FAPI 2.0 returns to exactly one https address each, or http on this very machine: not to %q.", address)
+		}
 	}
 	return nil
 }

@@ -530,16 +530,22 @@ func agree(ctx context.Context, tx *db.Tx, user directory.UserID, a Ask) error {
 }
 
 // Push stores a pushed authorization request (RFC 9126) and returns the address
-// that stands for it, once.
-func (p *Provider) Push(ctx context.Context, c apps.Client, q url.Values) (string, error) {
+// that stands for it, once. The code that comes of it is bound to the key that the
+// client shows now (RFC 9449 10.1).
+func (p *Provider) Push(ctx context.Context, c apps.Client, q url.Values, k Key) (string, error) {
 	if q.Get("request_uri") != "" {
 		return "", refuse("invalid_request", "A pushed request carries no request_uri.")
 	}
 	if id := q.Get("client_id"); id != "" && id != string(c.ID) {
 		return "", refuse("invalid_request", "client_id is another client's.")
 	}
+	if k.JKT != "" {
+		if err := k.binds(c); err != nil {
+			return "", err
+		}
+	}
 	q.Set("client_id", string(c.ID))
-	if _, err := p.Read(ctx, q, Pushed); err != nil {
+	if _, err := p.read(ctx, q, Pushed, k.JKT); err != nil {
 		return "", err
 	}
 	handle := newHandle()
@@ -550,7 +556,7 @@ func (p *Provider) Push(ctx context.Context, c apps.Client, q url.Values) (strin
 		}
 	}
 	err := p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
-		r := record{Kind: kindPushed, Client: c.ID, Body: body{Form: form}}
+		r := record{Kind: kindPushed, Client: c.ID, Body: body{Form: form, JKT: k.JKT}}
 		return r.put(ctx, tx, handle, PushedLife)
 	})
 	return pushedURN + handle, err
@@ -558,14 +564,15 @@ func (p *Provider) Push(ctx context.Context, c apps.Client, q url.Values) (strin
 
 const pushedURN = "urn:ietf:params:oauth:request_uri:"
 
-// pushed takes a pushed request of a client, which is gone then.
-func (p *Provider) pushed(ctx context.Context, c apps.Client, at string) (url.Values, error) {
+// pushed takes a pushed request of a client, which is gone then, with the thumbprint
+// of the key that was shown with it.
+func (p *Provider) pushed(ctx context.Context, c apps.Client, at string) (url.Values, string, error) {
 	bad := refuse("invalid_request_uri", "The pushed request was used, has run out, or never was.")
 	handle, ok := strings.CutPrefix(at, pushedURN)
 	if !ok {
-		return nil, bad
+		return nil, "", bad
 	}
-	var form url.Values
+	var was body
 	err := p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		r, err := heldBy(ctx, tx, kindPushed, handle)
 		if err == nil && (r.Client != c.ID || r.State != open) {
@@ -574,13 +581,13 @@ func (p *Provider) pushed(ctx context.Context, c apps.Client, at string) (url.Va
 		if err != nil {
 			return err
 		}
-		form = r.Body.Form
+		was = r.Body
 		return spend(ctx, tx, &r)
 	})
 	if err != nil {
-		return nil, refused(err, bad)
+		return nil, "", refused(err, bad)
 	}
-	return form, nil
+	return was.Form, was.JKT, nil
 }
 
 func first(list ...string) string {

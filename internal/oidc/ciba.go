@@ -96,7 +96,7 @@ func (p *Provider) backchannelParams(ctx context.Context, c apps.Client, q url.V
 // is there, it is for an hour at most, and it counts once.
 func (p *Provider) signedBackchannel(ctx context.Context, c apps.Client, jws string) (url.Values, error) {
 	bad := refuse("invalid_request", "The signed request is not signed by this client, not for this server, not in its time, or was used.")
-	claims, err := p.byClient(ctx, c, jws)
+	claims, err := p.byClient(ctx, c, jws, c.Settings.RequestAlg)
 	if err != nil {
 		return nil, refused(err, bad)
 	}
@@ -258,7 +258,7 @@ func (p *Provider) whom(ctx context.Context, c apps.Client, app apps.App, q url.
 // the user in "sub_id" (RFC 9493: email, phone_number, or opaque for our own id)
 // or in "login_hint".
 func (p *Provider) byHintToken(ctx context.Context, c apps.Client, app apps.App, jws string) (directory.User, error) {
-	claims, err := p.byClient(ctx, c, jws)
+	claims, err := p.byClient(ctx, c, jws, "")
 	exp, ok := seconds(claims, "exp")
 	if err != nil || !p.forUs(claims["aud"]) {
 		return directory.User{}, refused(err, refuse("invalid_request", "login_hint_token is not signed by this client, or not for this server."))
@@ -338,7 +338,7 @@ func (b backchannel) pose(ctx context.Context, p *Provider) (Backchannel, error)
 
 // CollectCIBA gives a client the tokens of a backchannel request, once. What the
 // user approved is judged again now (security R25).
-func (p *Provider) CollectCIBA(ctx context.Context, c apps.Client, app apps.App, handle, jkt, x5t string) (Tokens, error) {
+func (p *Provider) CollectCIBA(ctx context.Context, c apps.Client, app apps.App, handle string, k Key) (Tokens, error) {
 	if c.Settings.CIBA == "push" {
 		return Tokens{}, refuse("unauthorized_client", "The tokens are pushed to this client.")
 	}
@@ -346,7 +346,7 @@ func (p *Provider) CollectCIBA(ctx context.Context, c apps.Client, app apps.App,
 	if err != nil {
 		return Tokens{}, err
 	}
-	g, err := p.harvest(ctx, r, c, app, jkt, x5t, func(*db.Tx, grant) error { return nil })
+	g, err := p.harvest(ctx, r, c, app, k, func(*db.Tx, grant) error { return nil })
 	if err != nil {
 		return Tokens{}, err
 	}
@@ -355,9 +355,9 @@ func (p *Provider) CollectCIBA(ctx context.Context, c apps.Client, app apps.App,
 
 // harvest spends a backchannel request whose challenge was approved. What also
 // does belongs to the same transaction.
-func (p *Provider) harvest(ctx context.Context, r record, c apps.Client, app apps.App, jkt, x5t string, also func(tx *db.Tx, g grant) error) (g grant, err error) {
-	if c.Settings.DPoP && jkt == "" {
-		return g, refuse("invalid_dpop_proof", "This client must bind its tokens to a key.")
+func (p *Provider) harvest(ctx context.Context, r record, c apps.Client, app apps.App, k Key, also func(tx *db.Tx, g grant) error) (g grant, err error) {
+	if err := k.binds(c); err != nil {
+		return g, err
 	}
 	err = p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		ch, err := authn.Recall[push.Request](ctx, tx, r.Waits)
@@ -394,7 +394,7 @@ func (p *Provider) harvest(ctx context.Context, r record, c apps.Client, app app
 			return err
 		}
 		g = newGrant(s, c, r.Body.Params)
-		g.JKT, g.X5T = jkt, x5t
+		g.JKT, g.X5T = k.JKT, k.X5T
 		if len(ch.Data.Approval) > 0 {
 			receipt := session.Receipt{ID: db.NewID("apv_"), Data: ch.Data.Approval, Hash: journey.ApprovalHash(ch.Data.Approval), Method: push.Kind, Credential: string(proof.Credential()), At: proof.At(), Evidence: push.Evidence(ch)}
 			if g.Receipt, err = receipt.Sign(ctx, p.Keys, p.Kit.URL, c.ID, app, []authn.Proof{proof}); err != nil {
@@ -446,7 +446,7 @@ func (p *Provider) Notify(ctx context.Context, d Decided) (*Notice, error) {
 	}
 	var g grant
 	if d.Grant == "" { // make it, and with it the job that carries its tokens out
-		g, err = p.harvest(ctx, r, c, app, "", "", func(tx *db.Tx, g grant) error {
+		g, err = p.harvest(ctx, r, c, app, Key{}, func(tx *db.Tx, g grant) error {
 			return jobs.Enqueue(ctx, tx, CIBAJob, Decided{Request: d.Request, Grant: g.ID}, tx.Now().Add(told))
 		})
 	} else {

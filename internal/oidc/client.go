@@ -67,7 +67,7 @@ func issuerOf(jws string) string {
 // assert checks a client assertion (RFC 7523 3): signed by the client's key, from
 // and about it, for us, for five minutes at most, and used once.
 func (p *Provider) assert(ctx context.Context, c apps.Client, jws string) error {
-	claims, err := p.byClient(ctx, c, jws)
+	claims, err := p.byClient(ctx, c, jws, c.Settings.AssertionAlg)
 	if err != nil {
 		return refused(err, errClient)
 	}
@@ -75,6 +75,9 @@ func (p *Provider) assert(ctx context.Context, c apps.Client, jws string) error 
 	exp, ok := seconds(claims, "exp")
 	jti := text(claims, "jti")
 	if !ok || jti == "" || text(claims, "iss") != string(c.ID) || text(claims, "sub") != string(c.ID) || !p.forUs(claims["aud"]) || !timely(claims, exp, now) {
+		return errClient
+	}
+	if c.FAPI() && text(claims, "aud") != p.Kit.URL { // FAPI 2.0 5.3.2.1: the issuer as a string, and no endpoint of it
 		return errClient
 	}
 	return p.Kit.DB.Move(ctx, func(tx *db.Tx) error {

@@ -139,7 +139,7 @@ func (p *Provider) Deny(ctx context.Context, d Pairing) error {
 
 // Collect gives a device that asks the tokens that somebody granted it, once.
 // Until then it is told to wait, and to slow down if it asks faster than told.
-func (p *Provider) Collect(ctx context.Context, c apps.Client, app apps.App, handle, jkt, x5t string, v Visitor) (Tokens, error) {
+func (p *Provider) Collect(ctx context.Context, c apps.Client, app apps.App, handle string, k Key, v Visitor) (Tokens, error) {
 	r, err := p.polled(ctx, kindDevice, c, handle)
 	if err != nil {
 		return Tokens{}, err
@@ -152,7 +152,7 @@ func (p *Provider) Collect(ctx context.Context, c apps.Client, app apps.App, han
 	case spent:
 		return Tokens{}, errGrant
 	}
-	return p.collect(ctx, &r, c, app, jkt, x5t, v)
+	return p.collect(ctx, &r, c, app, k, v)
 }
 
 // polled reads a request that its client asks about, and takes its turn.
@@ -186,9 +186,9 @@ func (p *Provider) polled(ctx context.Context, kind string, c apps.Client, handl
 }
 
 // collect spends a granted request and makes its tokens.
-func (p *Provider) collect(ctx context.Context, r *record, c apps.Client, app apps.App, jkt, x5t string, v Visitor) (Tokens, error) {
-	if c.Settings.DPoP && jkt == "" {
-		return Tokens{}, refuse("invalid_dpop_proof", "This client must bind its tokens to a key.")
+func (p *Provider) collect(ctx context.Context, r *record, c apps.Client, app apps.App, k Key, v Visitor) (Tokens, error) {
+	if err := k.binds(c); err != nil {
+		return Tokens{}, err
 	}
 	var g grant
 	err := p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
@@ -201,7 +201,7 @@ func (p *Provider) collect(ctx context.Context, r *record, c apps.Client, app ap
 			return err
 		}
 		g = newGrant(s, c, r.Body.Params)
-		g.JKT, g.X5T = jkt, x5t
+		g.JKT, g.X5T = k.JKT, k.X5T
 		if err := g.put(ctx, tx, activeState, RefreshLife); err != nil {
 			return err
 		}

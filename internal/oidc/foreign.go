@@ -22,9 +22,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// foreignAlgs sign what clients send. None of them shares a secret.
-var foreignAlgs = []string{"ES256", "ES384", "EdDSA", "PS256", "RS256"}
-
 const maxForeign = 16 << 10
 
 // foreign is a JWT that somebody else signed, not yet believed.
@@ -60,7 +57,7 @@ func parseForeign(jws string) (foreign, error) {
 	if err := json.Unmarshal(b, &f); err != nil {
 		return f, err
 	}
-	if !slices.Contains(foreignAlgs, f.Alg) {
+	if !slices.Contains(apps.Algs, f.Alg) {
 		return f, fmt.Errorf("algorithm %q", f.Alg)
 	}
 	return f, nil
@@ -89,11 +86,15 @@ func strong(key crypto.PublicKey) bool {
 	return false
 }
 
-// byClient returns the claims of a JWT that one of the client's keys signed.
-func (p *Provider) byClient(ctx context.Context, c apps.Client, jws string) (map[string]any, error) {
+// byClient returns the claims of a JWT that one of the client's keys signed, by the
+// algorithm that it has to be only, if that is said, and by one of its profile's.
+func (p *Provider) byClient(ctx context.Context, c apps.Client, jws, only string) (map[string]any, error) {
 	f, err := parseForeign(jws)
-	if err == nil && f.JWK != nil {
+	switch {
+	case err == nil && f.JWK != nil:
 		err = errors.New("a key in the header")
+	case err == nil && !c.Signs(f.Alg, only):
+		err = fmt.Errorf("algorithm %q of this client", f.Alg)
 	}
 	if err != nil {
 		return nil, errUnsigned.because(err)

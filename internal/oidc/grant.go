@@ -195,12 +195,15 @@ type Redemption struct {
 	Code, RedirectURI, Verifier string
 	Client                      apps.Client
 	Resource                    []string
-	JKT, X5T                    string // what the tokens shall be bound to
+	Key                         Key // what the tokens shall be bound to
 }
 
 // Redeem makes tokens of a code, once. A code that was used, or that another
 // client brings, takes the whole grant with it (RFC 6749 4.1.2, security R10).
 func (p *Provider) Redeem(ctx context.Context, r Redemption) (Tokens, error) {
+	if err := r.Key.binds(r.Client); err != nil {
+		return Tokens{}, err // before the code is spent: the client may come again
+	}
 	id, _, ok := dissect(p.Kit.DB, codeMark, r.Code)
 	if !ok {
 		return Tokens{}, errGrant
@@ -244,7 +247,7 @@ func (p *Provider) Redeem(ctx context.Context, r Redemption) (Tokens, error) {
 // bound are the terms, with what the tokens are bound to.
 func (g grant) bound(r Redemption) terms {
 	t := g.terms
-	t.JKT, t.X5T = r.JKT, r.X5T
+	t.JKT, t.X5T = r.Key.JKT, r.Key.X5T
 	return t
 }
 
@@ -264,7 +267,7 @@ func (g grant) fits(r Redemption) error {
 	case !g.Vendor:
 		return errGrant
 	}
-	if g.JKT != "" && g.JKT != r.JKT || r.Client.Settings.DPoP && r.JKT == "" {
+	if g.JKT != "" && g.JKT != r.Key.JKT {
 		return refuse("invalid_dpop_proof", "The code is bound to another key.")
 	}
 	return resources(r.Client, r.Resource)
@@ -275,13 +278,14 @@ type Refreshing struct {
 	Token, Scope string
 	Client       apps.Client
 	Resource     []string
-	JKT, X5T     string
+	Key          Key
 }
 
 // Refresh makes new tokens of a refresh token, which it replaces. The token that
 // was replaced last answers the same once more within Grace, for an answer that
 // got lost; later, or one older still, ends the family (RFC 9700 4.14). They are
-// for what the client may still ask for: what was taken from it is gone (R50).
+// for what the client may still ask for: what was taken from it is gone (R50). A
+// client of FAPI 2.0 keeps its token, of no use without its key (5.3.2.1).
 func (p *Provider) Refresh(ctx context.Context, r Refreshing) (Tokens, error) {
 	id, generation, ok := dissect(p.Kit.DB, refreshMark, r.Token)
 	if !ok {
@@ -290,6 +294,13 @@ func (p *Provider) Refresh(ctx context.Context, r Refreshing) (Tokens, error) {
 	if err := resources(r.Client, r.Resource); err != nil {
 		return Tokens{}, err
 	}
+	if err := r.Key.binds(r.Client); err != nil {
+		return Tokens{}, err
+	}
+	step := int64(1)
+	if r.Client.FAPI() {
+		step = 0
+	}
 	var g grant
 	var bad error
 	err := p.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
@@ -297,18 +308,18 @@ func (p *Provider) Refresh(ctx context.Context, r Refreshing) (Tokens, error) {
 		if g, err = findGrant(ctx, tx, id); err != nil {
 			return err
 		}
-		if g.Client != r.Client.ID || g.JKT != "" && g.JKT != r.JKT || g.X5T != "" && g.X5T != r.X5T {
+		if g.Client != r.Client.ID || g.JKT != "" && g.JKT != r.Key.JKT || g.X5T != "" && g.X5T != r.Key.X5T {
 			return errGrant
 		}
 		if err := g.alive(ctx, tx); err != nil {
 			return err
 		}
-		n, err := tx.Exec(ctx, `UPDATE grants SET generation = generation + 1, rotated_at = $1 WHERE id = $2 AND generation = $3 AND state = 'active'`, tx.Now(), id, generation)
+		n, err := tx.Exec(ctx, `UPDATE grants SET generation = generation + $1, rotated_at = $2 WHERE id = $3 AND generation = $4 AND state = 'active'`, step, tx.Now(), id, generation)
 		switch {
 		case err != nil:
 			return err
 		case n == 1:
-			g.Generation++
+			g.Generation += step
 			if tx.Now().Sub(g.Rotated) < time.Minute {
 				return nil
 			}

@@ -70,6 +70,11 @@ var repeated = []string{"resource", "audience"}
 // Read checks an authorization request that came in an address or a form. With
 // an error, Ask.Returnable says where the error may be told.
 func (p *Provider) Read(ctx context.Context, q url.Values, how How) (Ask, error) {
+	return p.read(ctx, q, how, "")
+}
+
+// read is Read for a request with which a key was shown.
+func (p *Provider) read(ctx context.Context, q url.Values, how How, jkt string) (Ask, error) {
 	var a Ask
 	pushed := how == Pushed
 	for name, list := range q {
@@ -86,11 +91,11 @@ func (p *Provider) Read(ctx context.Context, q url.Values, how How) (Ask, error)
 		if !strings.HasPrefix(at, pushedURN) {
 			return a.from(plain), refuse("request_uri_not_supported", "A request stands in a request, or is pushed; none is fetched.")
 		}
-		if q, err = p.pushed(ctx, a.Client, at); err != nil {
+		if q, jkt, err = p.pushed(ctx, a.Client, at); err != nil {
 			return a, err
 		}
 		pushed = true
-	} else if a.Client.Settings.PAR && !pushed {
+	} else if a.Client.MustPush() && !pushed {
 		return a, refuse("invalid_request", "This client must push its requests.")
 	}
 	if jws := q.Get("request"); jws != "" {
@@ -104,14 +109,29 @@ func (p *Provider) Read(ctx context.Context, q url.Values, how How) (Ask, error)
 		return a, refuse("unauthorized_client", "This client is not one of that vendor's SDKs.")
 	}
 	a.Params = Params{RedirectURI: q.Get("redirect_uri"), Type: q.Get("response_type"), Mode: q.Get("response_mode"), State: q.Get("state"), Vendor: how == Vendor}
-	if a.Params.RedirectURI == "" && len(a.Client.Settings.RedirectURIs) == 1 && !strings.Contains(q.Get("scope"), "openid") {
+	if a.Params.RedirectURI == "" && len(a.Client.Settings.RedirectURIs) == 1 && !a.Client.FAPI() && !strings.Contains(q.Get("scope"), "openid") {
 		a.Params.RedirectURI = a.Client.Settings.RedirectURIs[0]
 	}
 	if !a.Client.Redirects(a.Params.RedirectURI) {
 		return a, refuse("invalid_request", "The address to return to is not one of this client's.")
 	}
 	a.Returnable = true
-	return a, p.fill(ctx, &a, q)
+	if err := p.fill(ctx, &a, q); err != nil {
+		return a, err
+	}
+	return a, a.Params.bind(jkt)
+}
+
+// bind has the code be good with the key that was shown with the request only, which
+// is the one that the request names, if it names one (RFC 9449 10.1).
+func (m *Params) bind(jkt string) error {
+	if m.JKT != "" && jkt != "" && m.JKT != jkt {
+		return refuse("invalid_dpop_proof", "The proof is of another key than dpop_jkt.")
+	}
+	if jkt != "" {
+		m.JKT = jkt
+	}
+	return nil
 }
 
 // from is a with the address of plain parameters to return to, if it is one of the
@@ -128,7 +148,10 @@ func (p *Provider) fill(ctx context.Context, a *Ask, q url.Values) error {
 	if err := m.types(a.Client, q); err != nil {
 		return err
 	}
-	m.Nonce, m.LoginHint, m.Locales = clip(q.Get("nonce")), clip(q.Get("login_hint")), clip(q.Get("ui_locales"))
+	if m.Nonce = q.Get("nonce"); len(m.Nonce) > 512 { // it has to come back as it is
+		return refuse("invalid_request", "A nonce has at most 512 characters.")
+	}
+	m.LoginHint, m.Locales = clip(q.Get("login_hint")), clip(q.Get("ui_locales"))
 	m.Org = directory.OrgID(clip(q.Get("org_id")))
 	m.Prompt, m.ACR, m.Resource, m.JKT = strings.Fields(q.Get("prompt")), strings.Fields(q.Get("acr_values")), q["resource"], q.Get("dpop_jkt")
 	var err error
@@ -274,7 +297,7 @@ func (p *Provider) hinted(ctx context.Context, c apps.Client, jwt string) (strin
 // us. What stands outside it does not count.
 func (p *Provider) signed(ctx context.Context, c apps.Client, jws string) (url.Values, error) {
 	bad := refuse("invalid_request_object", "The request object is not signed by this client, or not for this server.")
-	claims, err := p.byClient(ctx, c, jws)
+	claims, err := p.byClient(ctx, c, jws, c.Settings.RequestAlg)
 	if err != nil {
 		return nil, refused(err, bad)
 	}

@@ -50,6 +50,7 @@ type record struct {
 type body struct {
 	Params  Params           `json:"params,omitzero"`
 	Form    url.Values       `json:"form,omitempty"` // of a pushed request, as it came
+	JKT     string           `json:"jkt,omitempty"`  // of the key that was shown with it
 	User    directory.UserID `json:"user,omitempty"`
 	Session string           `json:"session,omitempty"` // that granted it
 	Before  string           `json:"before,omitempty"`  // the session that steps up

@@ -169,9 +169,8 @@ type Bearer struct {
 }
 
 // Check returns whom an access token of ours speaks for, now: its grant lives.
-// jkt and x5t are the key and the certificate that came with it; a token that is
-// bound is good with these only. invalid_token otherwise.
-func (p *Provider) Check(ctx context.Context, jwt, jkt, x5t string) (Bearer, error) {
+// A token that is bound to a key is good with that only. invalid_token otherwise.
+func (p *Provider) Check(ctx context.Context, jwt string, k Key) (Bearer, error) {
 	bad := refuse("invalid_token", "The access token is missing or not valid.")
 	claims, err := p.Keys.Verify(ctx, jwt, token.Want{Issuer: p.Kit.URL, Typ: session.AccessType})
 	if err != nil {
@@ -185,10 +184,10 @@ func (p *Provider) Check(ctx context.Context, jwt, jkt, x5t string) (Bearer, err
 		return Bearer{}, refused(err, bad)
 	}
 	cnf, _ := claims["cnf"].(map[string]any)
-	if want := text(cnf, "jkt"); want != jkt {
+	if want := text(cnf, "jkt"); want != k.JKT {
 		return Bearer{}, bad
 	}
-	if want := text(cnf, "x5t#S256"); want != "" && want != x5t {
+	if want := text(cnf, "x5t#S256"); want != "" && want != k.X5T {
 		return Bearer{}, bad
 	}
 	g.Scope = strings.Fields(text(claims, "scope"))
@@ -264,26 +263,26 @@ func contact(out map[string]any, scope []string, i directory.Identifier) {
 }
 
 // ForClient signs a token of a client itself (RFC 6749 4.4).
-func (p *Provider) ForClient(ctx context.Context, c apps.Client, app apps.App, scope string, resource []string, jkt, x5t string) (Tokens, error) {
+func (p *Provider) ForClient(ctx context.Context, c apps.Client, app apps.App, scope string, resource []string, k Key) (Tokens, error) {
 	if !c.MayGrant(apps.GrantClient) || c.AuthMethod() == "none" {
 		return Tokens{}, refuse("unauthorized_client", "This client may not ask for tokens of its own.")
 	}
 	if err := resources(c, resource); err != nil {
 		return Tokens{}, err
 	}
-	if c.Settings.DPoP && jkt == "" {
-		return Tokens{}, refuse("invalid_dpop_proof", "This client must bind its tokens to a key.")
+	if err := k.binds(c); err != nil {
+		return Tokens{}, err
 	}
 	extra := map[string]any{}
 	if len(resource) > 0 {
 		extra["aud"] = audience(resource, "")
 	}
-	if cnf := (terms{JKT: jkt, X5T: x5t}).confirmation(); cnf != nil {
+	if cnf := (terms{JKT: k.JKT, X5T: k.X5T}).confirmation(); cnf != nil {
 		extra["cnf"] = cnf
 	}
 	s, err := session.ClientToken(ctx, p.Keys, p.Kit.URL, c, app, p.Kit.DB.Now(), scope, extra)
 	t := Tokens{Access: s.Access, Type: s.Type, ExpiresIn: s.ExpiresIn, Scope: s.Scope}
-	if jkt != "" {
+	if k.JKT != "" {
 		t.Type = "DPoP"
 	}
 	return t, err

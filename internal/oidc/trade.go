@@ -75,6 +75,9 @@ func (p *Provider) Trade(ctx context.Context, c apps.Client, app apps.App, code 
 	if c.AuthMethod() == "none" {
 		return session.Tokens{}, refuse("unauthorized_client", "Only a back end may trade the code of a journey.")
 	}
+	if c.MustBind() {
+		return session.Tokens{}, errUnbound
+	}
 	var s session.Session
 	err := p.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		j, ps, err := openCode(tx, journeyMark, code)

@@ -3,6 +3,7 @@ package server_test
 import (
 	"crypto/ecdsa"
 	"crypto/rand"
+	"encoding/base64"
 	"maps"
 	"net/http"
 	"net/url"
@@ -23,13 +24,17 @@ type signer struct {
 	party
 	key  *ecdsa.PrivateKey
 	dpop *ecdsa.PrivateKey // what its tokens are bound to; nil: nothing
+	cert []byte            // what a proxy says that it showed; nil: nothing
 }
 
 func (w *world) signer(t *testing.T, id string, s apps.ClientSettings) signer {
 	t.Helper()
 	key, set := newKey(t)
 	c := signer{party: w.party(t, id, ""), key: key}
-	s.Auth, s.JWKS, s.RedirectURIs = "private_key_jwt", set, []string{"http://127.0.0.1:*/callback"}
+	if s.Auth == "" {
+		s.Auth, s.JWKS = "private_key_jwt", set
+	}
+	s.RedirectURIs = []string{c.back}
 	w.client(t, apps.Client{ID: apps.ClientID(id), Name: "Bank", Kind: apps.Web, Settings: s}, "")
 	return c
 }
@@ -47,6 +52,10 @@ func (c signer) claims(more map[string]any) map[string]any {
 func (c signer) post(t testing.TB, path string, form url.Values) (int, map[string]any) {
 	t.Helper()
 	form = maps.Clone(form)
+	if c.cert != nil {
+		form.Set("client_id", c.id)
+		return c.send(t, "POST", path, "", form)
+	}
 	if form.Get("client_assertion") == "" {
 		form.Set("client_assertion", signs(t, c.key, nil, false, c.claims(map[string]any{"sub": c.id})))
 	}
@@ -66,6 +75,9 @@ func (c signer) send(t testing.TB, method, path, authorization string, form url.
 	}
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
+	}
+	if c.cert != nil {
+		r.Header.Set("Client-Cert", ":"+base64.StdEncoding.EncodeToString(c.cert)+":")
 	}
 	if c.dpop != nil {
 		claims := map[string]any{"jti": rand.Text(), "htm": method, "htu": c.w.URL + path, "iat": c.w.Now().Unix()}
@@ -334,7 +346,7 @@ func TestConformanceCIBA(t *testing.T) {
 // instead of a secret, tokens bound to a key.
 func fapi2(t *testing.T) signer {
 	w := newWorld(t)
-	c := w.signer(t, "fapi2", apps.ClientSettings{PAR: true, DPoP: true})
+	c := w.signer(t, "fapi2", apps.ClientSettings{Profile: apps.FAPI2})
 	c.dpop, _ = newKey(t)
 	return c
 }
@@ -431,7 +443,7 @@ func TestConformanceFAPI2(t *testing.T) {
 		}},
 		{name: name + "par-attempt-to-use-request_uri-for-different-client", check: func(t *testing.T) {
 			c := fapi2(t)
-			c.w.signer(t, "fapi2-2", apps.ClientSettings{PAR: true, DPoP: true})
+			c.w.signer(t, "fapi2-2", apps.ClientSettings{Profile: apps.FAPI2})
 			refusedHere(t, c.w.person(t).open(strings.Replace(c.pushed(t, nil), "client_id=fapi2&", "client_id=fapi2-2&", 1)))
 		}},
 		{name: name + "par-pushed-authorization-request-containing-request_uri", check: refusedPush(url.Values{"request_uri": {"urn:ietf:params:oauth:request_uri:x"}}, "invalid_request")},
@@ -452,7 +464,7 @@ func TestConformanceFAPI2(t *testing.T) {
 		}},
 		{name: name + "ensure-authorization-code-is-bound-to-client", check: func(t *testing.T) {
 			c := fapi2(t)
-			other := c.w.signer(t, "fapi2-2", apps.ClientSettings{PAR: true, DPoP: true})
+			other := c.w.signer(t, "fapi2-2", apps.ClientSettings{Profile: apps.FAPI2})
 			other.dpop, other.back = c.dpop, c.back
 			status, out := other.redeems(t, code(t, c), nil)
 			wants(t, status, out, "invalid_grant")

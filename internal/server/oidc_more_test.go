@@ -23,7 +23,13 @@ import (
 // signs makes a JWT by a client's key.
 func signs(t testing.TB, key *ecdsa.PrivateKey, header map[jose.HeaderKey]any, embed bool, claims map[string]any) string {
 	t.Helper()
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, &jose.SignerOptions{EmbedJWK: embed, ExtraHeaders: header})
+	return signsBy(t, jose.ES256, key, header, embed, claims)
+}
+
+// signsBy is signs by another algorithm.
+func signsBy(t testing.TB, alg jose.SignatureAlgorithm, key any, header map[jose.HeaderKey]any, embed bool, claims map[string]any) string {
+	t.Helper()
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, &jose.SignerOptions{EmbedJWK: embed, ExtraHeaders: header})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,12 +44,17 @@ func openLogged(t testing.TB, url string, log *slog.Logger) *world {
 // one does.
 func openWith(t testing.TB, url string, log *slog.Logger, outgoing *http.Client) *world {
 	t.Helper()
+	return openConfigured(t, server.Config{Database: url, Log: log, Outgoing: outgoing})
+}
+
+// openConfigured starts a server that is told more than where and when it is.
+func openConfigured(t testing.TB, c server.Config) *world {
+	t.Helper()
 	w := &world{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
 	h := httptest.NewUnstartedServer(nil)
 	w.URL = "http://" + h.Listener.Addr().String()
-	s, err := server.New(t.Context(), server.Config{
-		URL: w.URL, Database: url, MasterKey: make([]byte, 32), Dev: true, Log: log, Now: w.Now, RatePerAddress: -1, Outgoing: outgoing,
-	})
+	c.URL, c.MasterKey, c.Dev, c.Now, c.RatePerAddress = w.URL, make([]byte, 32), true, w.Now, -1
+	s, err := server.New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ const setupLife = 10 * time.Minute
 
 // user is whom the access token of a call speaks for.
 func (d Door) user(r *http.Request) (oidc.Bearer, error) {
-	b, err := d.Provider.Check(r.Context(), bearer(r), "", "")
+	b, err := d.Provider.Check(r.Context(), bearer(r), oidc.Key{})
 	if oidc.Refusal(err) != nil {
 		err = notSignedIn.because(err)
 	}

@@ -49,7 +49,7 @@ func (d Door) ofToken(ctx context.Context, r *http.Request, _ body) (apps.Client
 	if access == "" {
 		return "", nil
 	}
-	b, err := d.Provider.Check(ctx, access, "", "")
+	b, err := d.Provider.Check(ctx, access, oidc.Key{})
 	if oidc.Refusal(err) != nil {
 		return "", nil
 	}

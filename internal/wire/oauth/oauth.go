@@ -200,16 +200,19 @@ func (d Door) certificate(r *http.Request) string {
 	return base64.RawURLEncoding.EncodeToString(h[:])
 }
 
-// bound is the key that a request shows it holds, if it shows one.
-func (d Door) bound(r *http.Request, access string) (string, error) {
-	list := r.Header.Values("DPoP")
-	switch len(list) {
+// key is what a request shows that its sender holds, if it shows anything.
+func (d Door) key(r *http.Request, in call, access string) (oidc.Key, error) {
+	var k oidc.Key
+	var err error
+	switch list := r.Header.Values("DPoP"); len(list) {
 	case 0:
-		return "", nil
 	case 1:
-		return d.Provider.Proven(r.Context(), list[0], r.Method, d.Kit.URL+r.URL.Path, access)
+		k, err = d.Provider.Proven(r.Context(), list[0], r.Method, d.Kit.URL+r.URL.Path, access)
+	default:
+		err = &oidc.Error{Word: "invalid_dpop_proof", Text: "There is more than one DPoP proof."}
 	}
-	return "", &oidc.Error{Word: "invalid_dpop_proof", Text: "There is more than one DPoP proof."}
+	k.X5T = in.cred.Certificate
+	return k, err
 }
 
 func (d Door) client(ctx context.Context, in call) (apps.Client, apps.App, error) {

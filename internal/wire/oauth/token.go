@@ -27,27 +27,27 @@ func (d Door) token(r *http.Request, in call) (any, error) {
 			return nil, &oidc.Error{Word: "invalid_request", Text: "A parameter stands more than once."}
 		}
 	}
-	jkt, err := d.bound(r, "")
+	k, err := d.key(r, in, "")
 	if err != nil {
 		return nil, err
 	}
-	x5t, q := in.cred.Certificate, in.form
+	q := in.form
 	switch grant {
 	case apps.GrantCode:
 		if oidc.IsJourneyCode(q.Get("code")) {
 			return d.Provider.Trade(ctx, c, app, q.Get("code"))
 		}
-		return d.Provider.Redeem(ctx, oidc.Redemption{Code: q.Get("code"), RedirectURI: q.Get("redirect_uri"), Verifier: q.Get("code_verifier"), Client: c, Resource: q["resource"], JKT: jkt, X5T: x5t})
+		return d.Provider.Redeem(ctx, oidc.Redemption{Code: q.Get("code"), RedirectURI: q.Get("redirect_uri"), Verifier: q.Get("code_verifier"), Client: c, Resource: q["resource"], Key: k})
 	case apps.GrantRefresh:
-		return d.Provider.Refresh(ctx, oidc.Refreshing{Token: q.Get("refresh_token"), Scope: q.Get("scope"), Client: c, Resource: q["resource"], JKT: jkt, X5T: x5t})
+		return d.Provider.Refresh(ctx, oidc.Refreshing{Token: q.Get("refresh_token"), Scope: q.Get("scope"), Client: c, Resource: q["resource"], Key: k})
 	case apps.GrantDevice:
-		return d.Provider.Collect(ctx, c, app, q.Get("device_code"), jkt, x5t, d.visitor(r))
+		return d.Provider.Collect(ctx, c, app, q.Get("device_code"), k, d.visitor(r))
 	case apps.GrantCIBA:
-		return d.Provider.CollectCIBA(ctx, c, app, q.Get("auth_req_id"), jkt, x5t)
+		return d.Provider.CollectCIBA(ctx, c, app, q.Get("auth_req_id"), k)
 	case apps.GrantExchange:
 		return d.Provider.Exchange(ctx, c, app, q)
 	}
-	return d.Provider.ForClient(ctx, c, app, q.Get("scope"), q["resource"], jkt, x5t)
+	return d.Provider.ForClient(ctx, c, app, q.Get("scope"), q["resource"], k)
 }
 
 func known(grant string) bool {
@@ -64,12 +64,11 @@ func (d Door) push(r *http.Request, in call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if jkt, err := d.bound(r, ""); err != nil {
+	k, err := d.key(r, in, "")
+	if err != nil {
 		return nil, err
-	} else if jkt != "" {
-		in.form.Set("dpop_jkt", jkt)
 	}
-	at, err := d.Provider.Push(r.Context(), c, in.form)
+	at, err := d.Provider.Push(r.Context(), c, in.form, k)
 	return created{map[string]any{"request_uri": at, "expires_in": int(oidc.PushedLife.Seconds())}}, err
 }
 
@@ -152,14 +151,14 @@ func (d Door) userinfo(r *http.Request, in call) (any, error) {
 	default:
 		access = in.form.Get("access_token")
 	}
-	jkt := ""
+	k := oidc.Key{X5T: in.cred.Certificate}
 	if strings.EqualFold(kind, "DPoP") {
 		var err error
-		if jkt, err = d.bound(r, access); err != nil {
+		if k, err = d.key(r, in, access); err != nil {
 			return nil, err
 		}
 	}
-	b, err := d.Provider.Check(r.Context(), strings.TrimSpace(access), jkt, in.cred.Certificate)
+	b, err := d.Provider.Check(r.Context(), strings.TrimSpace(access), k)
 	if err != nil {
 		return nil, err
 	}
