@@ -273,7 +273,7 @@ func (p *Provider) decide(ctx context.Context, tx *db.Tx, r *record, ps []authn.
 			r.Body.Reason = unmet
 		}
 		return r.move(ctx, tx, denied)
-	case m.User != "" && m.User != string(ps[0].User()):
+	case !m.admits(ps[0].User()):
 		r.Body.Reason = "login_required"
 		return r.move(ctx, tx, denied)
 	case !authn.Reaches(authn.ACR(ps), m.ACR):
@@ -512,7 +512,8 @@ func (p *Provider) Begun(ctx context.Context, tx *db.Tx, handle string, id authn
 func (p *Provider) Party(handle string) string { return named(p.Kit.DB, handle) }
 
 func agree(ctx context.Context, tx *db.Tx, user directory.UserID, a Ask) error {
-	list := slices.Clone(a.Params.Scope)
+	wanted := a.Wanted()
+	list := slices.Clone(wanted)
 	var before string
 	err := tx.QueryRow(ctx, `SELECT scopes FROM consents WHERE user_id = $1 AND client_id = $2`, user, a.Client.ID).Scan(&before)
 	if err != nil && !fault.Is(db.None(err, "consent"), fault.NotFound) {
@@ -526,7 +527,7 @@ func agree(ctx context.Context, tx *db.Tx, user directory.UserID, a Ask) error {
 		return err
 	}
 	return audit.Record(ctx, tx, audit.Event{Tenant: string(a.App.Tenant), App: string(a.App.ID), Client: string(a.Client.ID), Type: "consent.given", Outcome: "success",
-		Actor: string(user), Target: string(user), Data: map[string]any{"scope": strings.Join(a.Params.Scope, " ")}})
+		Actor: string(user), Target: string(user), Data: map[string]any{"scope": strings.Join(wanted, " ")}})
 }
 
 // Push stores a pushed authorization request (RFC 9126) and returns the address

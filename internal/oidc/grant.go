@@ -60,6 +60,7 @@ type terms struct {
 	Offline     bool            `json:"offline,omitempty"` // outlives its session
 	Claims      map[string]any  `json:"claims,omitempty"`  // of the journey
 	Receipt     string          `json:"receipt,omitempty"` // of what was approved
+	Wish        Wish            `json:"wish,omitzero"`     // claims that were asked for by name
 	Vendor      bool            `json:"vendor,omitempty"`  // asked for through the cidaas door
 	Org         directory.OrgID `json:"org_id,omitempty"`  // that the user acts for
 }
@@ -76,7 +77,7 @@ func newGrant(s session.Session, c apps.Client, m Params) grant {
 	return grant{
 		ID: rand.Text(), Tenant: s.Tenant, App: s.App, Client: c.ID, User: s.User, Session: s.ID,
 		terms: terms{Scope: m.Scope, RedirectURI: m.RedirectURI, Challenge: m.Challenge, Nonce: m.Nonce, Resource: m.Resource, Details: m.Details, JKT: m.JKT,
-			AMR: authn.AMR(s.Proofs), ACR: authn.ACR(s.Proofs), AuthTime: session.AuthTime(s.Proofs).Unix(), Offline: slices.Contains(m.Scope, "offline_access"), Vendor: m.Vendor, Claims: m.Claims, Org: m.Org},
+			AMR: authn.AMR(s.Proofs), ACR: authn.ACR(s.Proofs), AuthTime: session.AuthTime(s.Proofs).Unix(), Offline: slices.Contains(m.Scope, "offline_access"), Vendor: m.Vendor, Claims: m.Claims, Org: m.Org, Wish: m.Wish},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -281,8 +282,8 @@ func (p *Provider) Metadata() []byte {
 		"introspection_endpoint_auth_methods_supported": auth, "revocation_endpoint_auth_methods_supported": auth,
 		"introspection_endpoint_auth_signing_alg_values_supported": apps.Algs, "revocation_endpoint_auth_signing_alg_values_supported": apps.Algs,
 		"code_challenge_methods_supported": []string{"S256"}, "dpop_signing_alg_values_supported": apps.Algs, "authorization_response_iss_parameter_supported": true,
-		"request_parameter_supported": true, "request_uri_parameter_supported": false, "request_object_signing_alg_values_supported": apps.Algs, "claims_parameter_supported": false,
-		"claims_supported":     []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "org_id", "at_hash", "email", "email_verified", "phone_number", "phone_number_verified", "address", "preferred_username", "name", "given_name", "family_name", "locale"},
+		"request_parameter_supported": true, "request_uri_parameter_supported": false, "request_object_signing_alg_values_supported": apps.Algs, "claims_parameter_supported": true,
+		"claims_supported":     append([]string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "org_id", "at_hash"}, slices.Sorted(maps.Keys(scopeOf))...),
 		"acr_values_supported": []string{"urn:watchword:aal1", "urn:watchword:aal2"}, "prompt_values_supported": []string{"none", "login", "consent", "select_account"},
 		"ui_locales_supported": message.Languages(), "display_values_supported": []string{"page"}, "claim_types_supported": []string{"normal"},
 		"require_pushed_authorization_requests": false, "backchannel_logout_supported": true, "backchannel_logout_session_supported": true, "tls_client_certificate_bound_access_tokens": true,

@@ -31,7 +31,9 @@ type Params struct {
 	Resource    []string        `json:"resource,omitempty"`
 	MaxAge      *int64          `json:"max_age,omitempty"` // seconds
 	LoginHint   string          `json:"login_hint,omitempty"`
-	User        string          `json:"user,omitempty"` // of id_token_hint
+	User        string          `json:"user,omitempty"`  // of id_token_hint
+	Users       []string        `json:"users,omitempty"` // that claims names
+	Wish        Wish            `json:"wish,omitzero"`
 	Locales     string          `json:"ui_locales,omitempty"`
 	Org         directory.OrgID `json:"org_id,omitempty"` // that somebody signs in for
 	Details     json.RawMessage `json:"authorization_details,omitempty"`
@@ -183,6 +185,9 @@ func (p *Provider) fill(ctx context.Context, a *Ask, q url.Values) error {
 		if m.User, err = p.hinted(ctx, a.Client, s); err != nil {
 			return err
 		}
+	}
+	if s := q.Get("claims"); s != "" {
+		return m.wish(a.Client, s)
 	}
 	return nil
 }
@@ -351,7 +356,7 @@ func (p *Provider) Needs(ctx context.Context, q db.Q, a Ask, held *Held) (Need, 
 	}
 	m := a.Params
 	s := held.Session
-	if m.User != "" && m.User != string(s.User) || m.MaxAge != nil && q.Now().Sub(held.At) > seconds64(*m.MaxAge) {
+	if !m.admits(s.User) || m.MaxAge != nil && q.Now().Sub(held.At) > seconds64(*m.MaxAge) {
 		return Login, nil
 	}
 	if err := directory.MaySignIn(ctx, q, s.Tenant, s.User); err != nil {
@@ -398,7 +403,7 @@ func (p *Provider) consent(ctx context.Context, q db.Q, a Ask, user directory.Us
 		}
 		return Consent, err
 	}
-	for _, s := range a.Params.Scope {
+	for _, s := range a.Wanted() {
 		if !slices.Contains(strings.Fields(given), s) {
 			return Consent, nil
 		}

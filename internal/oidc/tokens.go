@@ -117,12 +117,15 @@ func (p *Provider) identity(ctx context.Context, g grant, c apps.Client, beside 
 			claims[name] = v
 		}
 	}
-	if len(c.Settings.Claims) > 0 {
+	if len(c.Settings.Claims)+len(g.Wish.ID) > 0 {
 		u, err := directory.Find(ctx, p.Kit.DB, g.Tenant, g.User)
 		if err != nil {
 			return "", refused(err, errGrant)
 		}
 		custom(claims, c, u)
+		if err := wished(ctx, p.Kit.DB, claims, u, g.Wish.ID); err != nil {
+			return "", err
+		}
 	}
 	maps.Copy(claims, map[string]any{
 		"iss": p.Kit.URL, "sub": string(g.User), "aud": string(c.ID), "azp": string(c.ID), "iat": now.Unix(), "exp": now.Add(TokenLife).Unix(), "auth_time": g.AuthTime,
@@ -198,8 +201,8 @@ func (p *Provider) Check(ctx context.Context, jwt string, k Key) (Bearer, error)
 // resource is in that one's hands too, and says nothing here.
 func (b Bearer) Here() bool { return names(b.Claims["aud"], string(b.Client)) }
 
-// UserInfo is what the scopes of a token let its holder know (OpenID Connect
-// Core 5.4).
+// UserInfo is what the scopes of a token, and the claims that were asked for with it,
+// let its holder know (OpenID Connect Core 5.4, 5.5).
 func (p *Provider) UserInfo(ctx context.Context, b Bearer) (map[string]any, error) {
 	if !b.Here() {
 		return nil, refuse("invalid_token", "The access token is for somebody else.")
@@ -215,51 +218,18 @@ func (p *Provider) UserInfo(ctx context.Context, b Bearer) (map[string]any, erro
 	if err != nil {
 		return nil, refused(err, refuse("invalid_token", "The user is gone."))
 	}
-	ids, err := directory.Identifiers(ctx, p.Kit.DB, b.User)
+	out := map[string]any{}
+	custom(out, c, u)
+	about, err := facts(ctx, p.Kit.DB, u, b.Scope, b.Wish.Info)
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]any{}
-	custom(out, c, u)
-	if slices.Contains(b.Scope, "profile") {
-		for _, name := range []string{"name", "given_name", "family_name", "middle_name", "nickname", "picture", "website", "gender", "birthdate", "zoneinfo", "locale"} {
-			if v, ok := u.Custom[name].(string); ok {
-				out[name] = v
-			}
-		}
-	}
-	if m, ok := u.Custom["address"].(map[string]any); ok && slices.Contains(b.Scope, "address") {
-		out["address"] = m
-	}
-	for _, i := range ids {
-		contact(out, b.Scope, i)
-	}
+	maps.Copy(out, about)
 	out["sub"] = string(b.User)
 	if b.Org != "" {
 		out["org_id"] = string(b.Org)
 	}
 	return out, nil
-}
-
-// contact adds one identifier, the primary before others.
-func contact(out map[string]any, scope []string, i directory.Identifier) {
-	set := func(in, name, verified string) {
-		if _, has := out[name]; has && !i.Primary || !slices.Contains(scope, in) {
-			return
-		}
-		out[name] = i.Shown
-		if verified != "" {
-			out[verified] = !i.VerifiedAt.IsZero()
-		}
-	}
-	switch i.Kind {
-	case directory.Email:
-		set("email", "email", "email_verified")
-	case directory.Phone:
-		set("phone", "phone_number", "phone_number_verified")
-	case directory.Username:
-		set("profile", "preferred_username", "")
-	}
 }
 
 // ForClient signs a token of a client itself (RFC 6749 4.4).

@@ -311,8 +311,8 @@ var basicModules = []conformance{
 			t.Errorf("came back with %v", q)
 		}
 	}},
-	{name: "oidcc-claims-essential", check: func(t *testing.T, s *suite) { // claims_parameter_supported is false: it is ignored
-		_, out := s.signIn(t, url.Values{"scope": {"openid profile"}, "claims": {`{"userinfo":{"name":{"essential":true}}}`}})
+	{name: "oidcc-claims-essential", check: func(t *testing.T, s *suite) {
+		_, out := s.signIn(t, url.Values{"scope": {"openid"}, "claims": {`{"userinfo":{"name":{"essential":true}}}`}})
 		if _, info := s.userinfo(t, out["access_token"].(string)); info["name"] != "Ada Lovelace" {
 			t.Errorf("userinfo: %v", info)
 		}
@@ -406,7 +406,7 @@ var configModules = []conformance{
 		m := s.metadata(t)
 		if m["issuer"] != s.URL || !has(m, "response_types_supported", "code") || !has(m, "subject_types_supported", "public") || !has(m, "id_token_signing_alg_values_supported", "RS256", "ES256") ||
 			!has(m, "scopes_supported", "openid") || !has(m, "claims_supported", "sub", "iss", "auth_time", "acr", "name", "email") || !has(m, "token_endpoint_auth_methods_supported", "client_secret_basic", "private_key_jwt") ||
-			!has(m, "grant_types_supported", "authorization_code") || !has(m, "code_challenge_methods_supported", "S256") || m["request_uri_parameter_supported"] != false || m["claims_parameter_supported"] != false {
+			!has(m, "grant_types_supported", "authorization_code") || !has(m, "code_challenge_methods_supported", "S256") || m["request_uri_parameter_supported"] != false || m["claims_parameter_supported"] != true {
 			t.Errorf("metadata: %v", m)
 		}
 		for _, name := range []string{"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "end_session_endpoint", "revocation_endpoint", "introspection_endpoint", "pushed_authorization_request_endpoint", "backchannel_authentication_endpoint", "device_authorization_endpoint"} {

@@ -216,7 +216,7 @@ func asks(a oidc.Ask) string {
 
 func wants(a oidc.Ask) string {
 	var list []string
-	for _, s := range a.Params.Scope {
+	for _, s := range a.Wanted() {
 		if words[s] != "" {
 			list = append(list, words[s])
 		} else {
