@@ -34,6 +34,7 @@ func ClientForm() form.Form {
 		form.Boolean("require_pushed_authorization_requests", "Only pushed requests", form.Help("RFC 9126.")),
 		form.Boolean("require_signed_request_object", "Only signed requests", form.Help("RFC 9101.")),
 		form.Boolean("dpop_bound_access_tokens", "Only tokens bound to a key", form.Help("DPoP, RFC 9449.")),
+		form.Boolean("require_dpop_nonce", "Only DPoP proofs with a nonce of ours", form.Help("So that no proof was made before. The profile fapi2 has it.")),
 		form.Boolean("third_party", "Ask every user for consent"),
 		form.Object("claims", "More claims", form.Help("A name of the identity token, and the custom datum of the user that it shows.")),
 		form.Choice("backchannel_token_delivery_mode", "How a CIBA client learns of the end", []string{"poll", "ping", "push"}),

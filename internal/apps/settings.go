@@ -63,9 +63,11 @@ type ClientSettings struct {
 	Profile string `json:"profile,omitempty" yaml:"profile,omitempty"`
 	// PAR, SignedRequest and DPoP refuse requests that were not pushed, not signed
 	// and tokens that are not bound to a key.
+	// DPoPNonce wants a nonce of ours in every proof.
 	PAR           bool `json:"require_pushed_authorization_requests,omitempty" yaml:"require_pushed_authorization_requests,omitempty"`
 	SignedRequest bool `json:"require_signed_request_object,omitempty" yaml:"require_signed_request_object,omitempty"`
 	DPoP          bool `json:"dpop_bound_access_tokens,omitempty" yaml:"dpop_bound_access_tokens,omitempty"`
+	DPoPNonce     bool `json:"require_dpop_nonce,omitempty" yaml:"require_dpop_nonce,omitempty"`
 	// ThirdParty asks every user for consent.
 	ThirdParty bool `json:"third_party,omitempty" yaml:"third_party,omitempty"`
 	// Journey signs users in at the authorization endpoint; empty: sign_in.
@@ -140,9 +142,15 @@ func (c Client) Signs(alg, only string) bool {
 }
 
 // MustPush reports whether the client's authorization requests have to be pushed
-// (RFC 9126), MustBind whether its tokens have to be bound to a key.
+// (RFC 9126).
 func (c Client) MustPush() bool { return c.Settings.PAR || c.FAPI() }
+
+// MustBind reports whether the client's tokens have to be bound to a key.
 func (c Client) MustBind() bool { return c.Settings.DPoP || c.FAPI() }
+
+// MustBeFresh reports whether the client's DPoP proofs need a nonce of ours (RFC
+// 9449 8), so that none was made before.
+func (c Client) MustBeFresh() bool { return c.Settings.DPoPNonce || c.FAPI() }
 
 // MayGrant reports whether the client may ask for tokens that way.
 func (c Client) MayGrant(grant string) bool {

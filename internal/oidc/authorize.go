@@ -540,10 +540,8 @@ func (p *Provider) Push(ctx context.Context, c apps.Client, q url.Values, k Key)
 	if id := q.Get("client_id"); id != "" && id != string(c.ID) {
 		return "", refuse("invalid_request", "client_id is another client's.")
 	}
-	if k.JKT != "" {
-		if err := k.binds(c); err != nil {
-			return "", err
-		}
+	if err := k.proves(c); err != nil {
+		return "", err
 	}
 	q.Set("client_id", string(c.ID))
 	if _, err := p.read(ctx, q, Pushed, k.JKT); err != nil {

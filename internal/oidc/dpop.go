@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
+	"strconv"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -17,6 +19,8 @@ type Key struct {
 	JKT string // thumbprint of the proof's key (RFC 7638); "" without a proof
 	X5T string // SHA-256 of the certificate, base64url; "" without one
 	alg string // that signed the proof
+
+	fresh bool // the proof has a nonce of ours that is still good
 }
 
 // binds returns nil if the tokens of a client may be bound to what it showed, or to
@@ -25,10 +29,46 @@ func (k Key) binds(c apps.Client) error {
 	switch {
 	case c.Settings.DPoP && k.JKT == "", c.MustBind() && k.JKT == "" && k.X5T == "":
 		return refuse("invalid_dpop_proof", "This client must bind its tokens to a key.")
+	}
+	return k.proves(c)
+}
+
+// proves returns nil if the proof that a client showed, if it did, is one that it
+// may show.
+func (k Key) proves(c apps.Client) error {
+	switch {
 	case k.JKT != "" && !c.Signs(k.alg, ""):
 		return refuse("invalid_dpop_proof", "This client may not sign by %s.", k.alg)
+	case k.JKT != "" && c.MustBeFresh() && !k.fresh:
+		return errNonce
 	}
 	return nil
+}
+
+// errNonce asks for another proof, with the nonce that comes along (RFC 9449 8, 9).
+var errNonce = refuse("use_dpop_nonce", "The DPoP proof needs the nonce that came with this answer.")
+
+// nonceLife is for how long one nonce is handed out. It is good for as long again.
+const nonceLife = time.Minute
+
+// Nonce is what DPoP proofs carry from now on, so that they were not made before. No
+// node keeps it: all make the same of the time and their key.
+func (p *Provider) Nonce() string { return p.nonce(0) }
+
+// nonce is the one of so many turns from now.
+func (p *Provider) nonce(turns int64) string {
+	slot := p.Kit.DB.Now().UnixMilli()/nonceLife.Milliseconds() + turns
+	return p.Kit.DB.Vault().Hash("dpop_nonce", strconv.FormatInt(slot, 10))[:32]
+}
+
+// current reports whether a nonce is that of now, of the turn before, or of the next
+// one, which a node whose clock is ahead hands out already.
+func (p *Provider) current(nonce string) bool {
+	good := 0
+	for turn := int64(-1); turn <= 1; turn++ {
+		good |= subtle.ConstantTimeCompare([]byte(nonce), []byte(p.nonce(turn)))
+	}
+	return good == 1
 }
 
 // errUnbound is the answer to a client whose tokens must be bound to a key, where
@@ -36,7 +76,8 @@ func (k Key) binds(c apps.Client) error {
 var errUnbound = refuse("unauthorized_client", "Tokens of this kind are bound to no key, and this client's must be.")
 
 // Proven checks a proof of possession (RFC 9449 4.3) for one request and returns
-// its key. access is the token that came with it, if one did. A proof counts once.
+// its key. access is the token that came with it, if one did. A proof counts once. A
+// nonce that it carries must be one of ours, and good, whether one is wanted or not.
 func (p *Provider) Proven(ctx context.Context, proof, method, address, access string) (Key, error) {
 	bad := refuse("invalid_dpop_proof", "The DPoP proof is missing, not for this request, too old, or was used.")
 	f, err := parseForeign(proof)
@@ -62,6 +103,10 @@ func (p *Provider) Proven(ctx context.Context, proof, method, address, access st
 			return Key{}, bad
 		}
 	}
+	nonce, has := claims["nonce"]
+	if said, _ := nonce.(string); has && !p.current(said) {
+		return Key{}, errNonce
+	}
 	thumb, err := f.JWK.Thumbprint(crypto.SHA256)
 	if err != nil {
 		return Key{}, bad.because(err)
@@ -74,7 +119,7 @@ func (p *Provider) Proven(ctx context.Context, proof, method, address, access st
 		}
 		return err
 	})
-	return Key{JKT: jkt, alg: f.Alg}, err
+	return Key{JKT: jkt, alg: f.Alg, fresh: has}, err
 }
 
 // proofAge is how far the clock of who made a proof may be off.

@@ -169,6 +169,7 @@ func custom(claims map[string]any, c apps.Client, u directory.User) {
 type Bearer struct {
 	grant
 	Claims map[string]any
+	key    Key // that came with it
 }
 
 // Check returns whom an access token of ours speaks for, now: its grant lives.
@@ -194,7 +195,7 @@ func (p *Provider) Check(ctx context.Context, jwt string, k Key) (Bearer, error)
 		return Bearer{}, bad
 	}
 	g.Scope = strings.Fields(text(claims, "scope"))
-	return Bearer{g, claims}, nil
+	return Bearer{g, claims, k}, nil
 }
 
 // Here reports whether the token was made for this server. One for another
@@ -213,6 +214,9 @@ func (p *Provider) UserInfo(ctx context.Context, b Bearer) (map[string]any, erro
 	c, _, err := apps.FindClient(ctx, p.Kit.DB, b.Client)
 	if err != nil {
 		return nil, refused(err, refuse("invalid_token", "The client is gone."))
+	}
+	if err := b.key.proves(c); err != nil {
+		return nil, err
 	}
 	u, err := directory.Find(ctx, p.Kit.DB, b.Tenant, b.User)
 	if err != nil {

@@ -25,6 +25,8 @@ type signer struct {
 	key  *ecdsa.PrivateKey
 	dpop *ecdsa.PrivateKey // what its tokens are bound to; nil: nothing
 	cert []byte            // what a proxy says that it showed; nil: nothing
+	with func() any        // the nonce of its proofs; nil: the newest
+	gave *http.Response    // if there, the last answer
 }
 
 func (w *world) signer(t *testing.T, id string, s apps.ClientSettings) signer {
@@ -84,11 +86,20 @@ func (c signer) send(t testing.TB, method, path, authorization string, form url.
 		if _, access, ok := strings.Cut(authorization, " "); ok {
 			claims["ath"] = challenge(access)
 		}
+		claims["nonce"] = c.w.OIDC.Nonce()
+		if c.with != nil {
+			if claims["nonce"] = c.with(); claims["nonce"] == nil {
+				delete(claims, "nonce")
+			}
+		}
 		r.Header.Set("DPoP", signs(t, c.dpop, map[jose.HeaderKey]any{"typ": "dpop+jwt"}, true, claims))
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if c.gave != nil {
+		*c.gave = *resp
 	}
 	return decoded(t, resp)
 }

@@ -348,7 +348,7 @@ func algorithms(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("DPoP", signsBy(t, alg, keys[alg], map[jose.HeaderKey]any{"typ": "dpop+jwt"}, true, map[string]any{"jti": rand.Text(), "htm": "POST", "htu": c.w.URL + "/oidc/par", "iat": c.w.Now().Unix()}))
+		r.Header.Set("DPoP", signsBy(t, alg, keys[alg], map[jose.HeaderKey]any{"typ": "dpop+jwt"}, true, map[string]any{"jti": rand.Text(), "htm": "POST", "htu": c.w.URL + "/oidc/par", "iat": c.w.Now().Unix(), "nonce": c.w.OIDC.Nonce()}))
 		resp, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)

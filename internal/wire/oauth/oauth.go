@@ -61,7 +61,13 @@ func Routes(mux *http.ServeMux, d Door) {
 	mux.Handle("POST /session/end_session", d.page(d.leave))
 	mux.Handle("POST /session/end_session/confirmed", guard.Handler(d.page(d.confirmed)))
 	for path, fn := range map[string]endpoint{
-		"/oidc/token": d.token, "/cis/oidc/token": d.token, "/token-srv/token": d.token, "/oidc/par": d.push, "/oidc/device_authorization": d.deviceCode, "/authz-srv/device/authz": d.deviceCode,
+		"/oidc/token": d.token, "/cis/oidc/token": d.token, "/token-srv/token": d.token, "/oidc/par": d.push,
+	} {
+		mux.HandleFunc("POST "+path, d.offering(d.serve(fn)))
+		mux.HandleFunc("OPTIONS "+path, preflight)
+	}
+	for path, fn := range map[string]endpoint{
+		"/oidc/device_authorization": d.deviceCode, "/authz-srv/device/authz": d.deviceCode,
 		"/oidc/bc-authorize": d.backchannel, "/authz-srv/ciba": d.backchannel, "/oidc/introspect": d.introspect, "/token-srv/introspect": d.introspectVendor,
 		"/oidc/revoke": d.revoke, "/token-srv/revoke": d.revoke,
 	} {
@@ -69,8 +75,8 @@ func Routes(mux *http.ServeMux, d Door) {
 		mux.HandleFunc("OPTIONS "+path, preflight)
 	}
 	for _, path := range []string{"/userinfo", "/users-srv/userinfo"} {
-		mux.HandleFunc("GET "+path, d.serve(d.userinfo))
-		mux.HandleFunc("POST "+path, d.serve(d.userinfo))
+		mux.HandleFunc("GET "+path, d.offering(d.serve(d.userinfo)))
+		mux.HandleFunc("POST "+path, d.offering(d.serve(d.userinfo)))
 		mux.HandleFunc("OPTIONS "+path, preflight)
 	}
 	// What the cidaas SDK asks by GET: a device's code, and the page where it is typed.
@@ -84,6 +90,15 @@ func Routes(mux *http.ServeMux, d Door) {
 	})
 	mux.HandleFunc("OPTIONS /.well-known/openid-configuration", preflight)
 	mux.HandleFunc("OPTIONS /.well-known/jwks.json", preflight)
+}
+
+// offering hands out the nonce that DPoP proofs may carry, and those of some clients
+// must (RFC 9449 8.1), with whatever is answered.
+func (d Door) offering(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("DPoP-Nonce", d.Provider.Nonce())
+		h(w, r)
+	}
 }
 
 // endpoint answers a request of a client; nil is an empty answer.
@@ -244,10 +259,10 @@ func refuse(w http.ResponseWriter, r *http.Request, err error, in call) {
 			status = http.StatusForbidden
 			w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope"`)
 		}
-	case "invalid_dpop_proof":
+	case "invalid_dpop_proof", "use_dpop_nonce":
 		if strings.HasSuffix(in.path, "userinfo") {
 			status = http.StatusUnauthorized
-			w.Header().Set("WWW-Authenticate", `DPoP error="invalid_dpop_proof"`)
+			w.Header().Set("WWW-Authenticate", `DPoP error="`+e.Word+`"`)
 		}
 	}
 	web.Write(w, status, map[string]any{"error": e.Word, "error_description": e.Text}, e.Wait)
@@ -257,7 +272,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error, in call) {
 func shared(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Origin") != "" {
 		web.Readable(w, "*", false)
-		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
+		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, DPoP-Nonce")
 	}
 }
 
