@@ -1,12 +1,15 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -94,7 +97,7 @@ func (p *Provider) Proven(ctx context.Context, proof, method, address, access st
 	now := p.Kit.DB.Now()
 	at, ok := seconds(claims, "iat")
 	jti := text(claims, "jti")
-	if !ok || at.After(now.Add(proofAge)) || now.Sub(at) > proofAge || jti == "" || len(jti) > 256 || text(claims, "htm") != method || text(claims, "htu") != address {
+	if !ok || at.After(now.Add(proofAge)) || now.Sub(at) > proofAge || jti == "" || len(jti) > 256 || text(claims, "htm") != method || !sameAddress(text(claims, "htu"), address) {
 		return Key{}, bad
 	}
 	if access != "" {
@@ -120,6 +123,30 @@ func (p *Provider) Proven(ctx context.Context, proof, method, address, access st
 		return err
 	})
 	return Key{JKT: jkt, alg: f.Alg, fresh: has}, err
+}
+
+// sameAddress reports whether an address is ours, in whatever spelling, leaving out
+// query and fragment (RFC 9449 4.3, RFC 3986 6.2.2, 6.2.3).
+func sameAddress(said, ours string) bool {
+	s, err := url.Parse(said)
+	if err != nil || s.User != nil || s.Host == "" || s.Opaque != "" {
+		return false
+	}
+	o, err := url.Parse(ours)
+	return err == nil && s.Scheme == o.Scheme && hostOf(s) == hostOf(o) && cmp.Or(s.Path, "/") == cmp.Or(o.Path, "/")
+}
+
+// hostOf is the host of an address in lower case, without the port that its scheme
+// has anyway.
+func hostOf(u *url.URL) string {
+	host := strings.ToLower(u.Host)
+	switch u.Scheme {
+	case "https":
+		return strings.TrimSuffix(host, ":443")
+	case "http":
+		return strings.TrimSuffix(host, ":80")
+	}
+	return host
 }
 
 // proofAge is how far the clock of who made a proof may be off.

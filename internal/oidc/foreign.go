@@ -33,6 +33,10 @@ type foreign struct {
 	raw string
 }
 
+// readsOtherwise are members of a header that would change how a JWS is to be read,
+// or say where its key comes from. Others are ignored (RFC 7515 4).
+var readsOtherwise = []string{"crit", "b64", "jku", "x5u", "x5c", "x5t", "x5t#S256", "enc", "zip", "epk", "p2s", "p2c"}
+
 // parseForeign reads the header of a compact JWS: an algorithm that we know, and
 // no member that would change how it is to be read.
 func parseForeign(jws string) (foreign, error) {
@@ -49,8 +53,8 @@ func parseForeign(jws string) (foreign, error) {
 	if err := json.Unmarshal(b, &names); err != nil {
 		return f, err
 	}
-	for name := range names {
-		if !slices.Contains([]string{"alg", "typ", "kid", "jwk", "cty"}, name) {
+	for _, name := range readsOtherwise {
+		if names[name] != nil {
 			return f, fmt.Errorf("header member %q", name)
 		}
 	}

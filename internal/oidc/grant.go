@@ -295,9 +295,6 @@ func (p *Provider) Refresh(ctx context.Context, r Refreshing) (Tokens, error) {
 	if err := resources(r.Client, r.Resource); err != nil {
 		return Tokens{}, err
 	}
-	if err := r.Key.binds(r.Client); err != nil {
-		return Tokens{}, err
-	}
 	step := int64(1)
 	if r.Client.FAPI() {
 		step = 0
@@ -311,6 +308,9 @@ func (p *Provider) Refresh(ctx context.Context, r Refreshing) (Tokens, error) {
 		}
 		if g.Client != r.Client.ID || g.JKT != "" && g.JKT != r.Key.JKT || g.X5T != "" && g.X5T != r.Key.X5T {
 			return errGrant
+		}
+		if err := r.Key.binds(r.Client); err != nil {
+			return err
 		}
 		if err := g.alive(ctx, tx); err != nil {
 			return err

@@ -99,7 +99,7 @@ func TestFAPI2(t *testing.T) {
 				t.Fatalf("%d %v", status, out)
 			}
 			status, out = bare.post(t, "/oidc/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {out["refresh_token"].(string)}})
-			wants(t, status, out, "invalid_dpop_proof")
+			wants(t, status, out, "invalid_grant")
 			status, out = bare.post(t, "/oidc/token", url.Values{"grant_type": {"client_credentials"}})
 			wants(t, status, out, "invalid_dpop_proof", "unauthorized_client")
 		}},

@@ -164,6 +164,25 @@ func TestDPoP(t *testing.T) {
 		t.Fatalf("%d %v", status, tokens)
 	}
 	refresh := url.Values{"grant_type": {"refresh_token"}, "client_id": {c.id}, "refresh_token": {tokens["refresh_token"].(string)}}
+	port := strings.TrimPrefix(w.URL, "http://127.0.0.1")
+	for htu, want := range map[string]int{
+		w.URL + "/userinfo?a=1#b": 200, "HTTP://127.0.0.1" + port + "/userinfo": 200, w.URL + "/userinfo?": 200,
+		w.URL + "/userinfo/": 401, "http://127.0.0.1/userinfo": 401, "http://127.0.0.1:80/userinfo": 401, "https://127.0.0.1" + port + "/userinfo": 401, "http://x@127.0.0.1" + port + "/userinfo": 401,
+		"http://127.0.0.1.evil.example" + port + "/userinfo": 401, w.URL + "/USERINFO": 401, w.URL: 401, "/userinfo": 401, "": 401, "http:": 401,
+	} {
+		access := tokens["access_token"].(string)
+		if status, _ := send("GET", "/userinfo", "DPoP "+access, nil, proof(key, "GET", "/userinfo", map[string]any{"htu": htu, "ath": challenge(access)})); status != want {
+			t.Errorf("for %q: %d", htu, status)
+		}
+	}
+	for what, header := range map[string]map[jose.HeaderKey]any{"more in the header": {"tx_id": 7}, "where its key is": {"jku": "https://evil.example"}, "a certificate": {"x5c": []string{"x"}}} {
+		header["typ"] = "dpop+jwt"
+		access := tokens["access_token"].(string)
+		claims := map[string]any{"jti": rand.Text(), "htm": "GET", "htu": w.URL + "/userinfo", "iat": w.Now().Unix(), "ath": challenge(access), "more": true}
+		if status, _ := send("GET", "/userinfo", "DPoP "+access, nil, signs(t, key, header, true, claims)); (status == 200) != (what == "more in the header") {
+			t.Errorf("%s: %d", what, status)
+		}
+	}
 	for what, list := range map[string][]string{
 		"a proof that was used": {once}, "another key": {proof(other, "POST", "/oidc/token", nil)}, "another address": {proof(key, "POST", "/userinfo", nil)}, "another method": {proof(key, "GET", "/oidc/token", nil)},
 		"an old one": {proof(key, "POST", "/oidc/token", map[string]any{"iat": w.Now().Add(-2 * time.Minute).Unix()})}, "two": {proof(key, "POST", "/oidc/token", nil), proof(key, "POST", "/oidc/token", nil)}, "none": nil,
