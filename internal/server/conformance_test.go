@@ -18,8 +18,9 @@ import (
 
 // A mirror of the modules of the OpenID Foundation's conformance suite, by their
 // names, each doing what its module checks. It is no certification: the suite was
-// not run here, and the names are as we know them. Its clients send PKCE
-// throughout, which this provider always wants.
+// not run here. The names were compared with the suite's sources (the test plans and
+// @PublishTestModule of a mirror, November 2026). Its clients send PKCE throughout,
+// which this provider always wants.
 
 // conformance is one of the suite's.
 type conformance struct {
