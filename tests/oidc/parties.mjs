@@ -21,8 +21,8 @@ export async function signerKeys() {
 
 const insecure = { execute: [client.allowInsecureRequests] };
 
-/** Where browsers come back to; got resolves with each address, in turn. */
-async function callback() {
+/** Where browsers come back to, at any port if none is said; got resolves with each address, in turn. */
+async function callback(port = 0) {
   const waiting = [];
   const came = [];
   const s = createServer((req, res) => {
@@ -38,7 +38,7 @@ async function callback() {
       else came.push(what);
     });
   });
-  await new Promise((resolve) => { s.listen(0, '127.0.0.1', resolve); });
+  await new Promise((resolve) => { s.listen(port, '127.0.0.1', resolve); });
   return {
     uri: `http://127.0.0.1:${s.address().port}/callback`,
     got: () => (came.length ? Promise.resolve(came.shift()) : new Promise((resolve, reject) => {
@@ -123,6 +123,61 @@ export const parties = {
     const page = await context.newPage();
     const plain = client.buildAuthorizationUrl(config, { redirect_uri: back.uri, scope: 'openid' });
     assert.equal((await page.goto(plain.href)).status(), 400, 'a request that was not pushed');
+    back.stop();
+  },
+  async 'FAPI 2.0 with openid-client: nonces, single claims, a refresh token that stays'(context, w, signer) {
+    const back = await callback(new URL(w.back).port);
+    const config = await client.discovery(new URL(w.base), 'fapi', { dpop_bound_access_tokens: true }, client.PrivateKeyJwt({ key: signer.key, kid: signer.kid }), insecure);
+    const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'));
+    const build = (c, parameters) => client.buildAuthorizationUrlWithPAR(c, parameters, { DPoP });
+    const { came, checks } = await flow(context, w, config, back, { scope: 'openid offline_access', claims: JSON.stringify({ id_token: { email: null }, userinfo: { preferred_username: { essential: true } } }) }, build);
+    assert.equal(came.url.searchParams.get('iss'), w.base);
+    const tokens = await client.authorizationCodeGrant(config, came.url, checks, undefined, { DPoP });
+    assert.equal(tokens.token_type, 'dpop');
+    assert.equal(tokens.claims().email, w.facts.user.email);
+    const info = await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub, { DPoP });
+    assert.deepEqual(Object.keys(info).sort(), ['preferred_username', 'sub']);
+    const fresh = await client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP });
+    assert.equal(fresh.refresh_token, tokens.refresh_token);
+    const other = client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'));
+    await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP: other }), (e) => e.error === 'invalid_grant');
+    await assert.rejects(client.buildAuthorizationUrlWithPAR(config, { redirect_uri: 'http://127.0.0.1:9/callback', scope: 'openid' }, { DPoP }), (e) => e.error === 'invalid_request');
+    back.stop();
+  },
+  async 'FAPI 2.0 with oauth4webapi: asked for a nonce at each endpoint'(context, w, signer) {
+    const back = await callback(new URL(w.back).port);
+    const issuer = new URL(w.base);
+    const options = { [oauth.allowInsecureRequests]: true };
+    const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, options));
+    const c = { client_id: 'fapi' };
+    const auth = oauth.PrivateKeyJwt({ key: signer.key, kid: signer.kid });
+    const keys = await oauth.generateKeyPair('ES256');
+    let asked = 0;
+    /** Makes a request by a handle that knows no nonce yet, and again when that is what it lacks. */
+    const twice = async (send) => {
+      const DPoP = oauth.DPoP(c, keys);
+      try {
+        return await send({ DPoP, ...options });
+      } catch (e) {
+        if (!oauth.isDPoPNonceError(e)) throw e;
+        asked += 1;
+        return send({ DPoP, ...options });
+      }
+    };
+    const verifier = oauth.generateRandomCodeVerifier();
+    const parameters = new URLSearchParams({ redirect_uri: w.back, response_type: 'code', scope: 'openid email offline_access', state: 's', code_challenge: await oauth.calculatePKCECodeChallenge(verifier), code_challenge_method: 'S256' });
+    const pushed = await twice(async (o) => oauth.processPushedAuthorizationResponse(as, c, await oauth.pushedAuthorizationRequest(as, c, auth, parameters, o)));
+    const page = await context.newPage();
+    await page.goto(`${as.authorization_endpoint}?${new URLSearchParams({ client_id: 'fapi', request_uri: pushed.request_uri })}`);
+    await passes(page, w);
+    const params = oauth.validateAuthResponse(as, c, (await back.got()).url, 's');
+    const tokens = await twice(async (o) => oauth.processAuthorizationCodeResponse(as, c, await oauth.authorizationCodeGrantRequest(as, c, auth, params, w.back, verifier, o)));
+    const { sub } = oauth.getValidatedIdTokenClaims(tokens);
+    const info = await twice(async (o) => oauth.processUserInfoResponse(as, c, sub, await oauth.userInfoRequest(as, c, tokens.access_token, o)));
+    assert.equal(info.email, w.facts.user.email);
+    const fresh = await twice(async (o) => oauth.processRefreshTokenResponse(as, c, await oauth.refreshTokenGrantRequest(as, c, auth, tokens.refresh_token, o)));
+    assert.ok(fresh.access_token);
+    assert.equal(asked, 4);
     back.stop();
   },
   async 'oauth4webapi, checking every signature'(context, w) {

@@ -44,13 +44,14 @@ clients:
 `;
 
 /** Clients of the demo application for what relying parties do; keys are a client's own, public. */
-const parties = (keys, site) => JSON.stringify({
+const parties = (keys, site, back) => JSON.stringify({
   id: 'demo', name: 'Northwind Coffee', audience: 'b2c', clients: [
     { id: 'party', name: 'Party', kind: 'backend', secret_file: 'party.secret', redirect_uris: ['http://127.0.0.1:*/callback'], post_logout_redirect_uris: ['http://127.0.0.1:*/bye'].map((u) => u.replace(':*', ':9')),
       grants: ['authorization_code', 'refresh_token', 'client_credentials', 'urn:openid:params:grant-type:ciba', 'urn:ietf:params:oauth:grant-type:token-exchange'],
       resources: ['https://api.example/'], authorization_details_types: ['payment'], permissions: ['users:read'] },
     { id: 'signer', name: 'Signer', kind: 'web', redirect_uris: ['http://127.0.0.1:*/callback'], token_endpoint_auth_method: 'private_key_jwt', jwks: JSON.stringify(keys),
       grants: ['authorization_code', 'refresh_token', 'client_credentials'], require_pushed_authorization_requests: true, require_signed_request_object: true, dpop_bound_access_tokens: true },
+    { id: 'fapi', name: 'Bank', kind: 'web', profile: 'fapi2', redirect_uris: [back], token_endpoint_auth_method: 'private_key_jwt', jwks: JSON.stringify(keys) },
     { id: 'tv', name: 'Living room TV', kind: 'native', grants: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'] },
     { id: 'shopfront', name: 'Shop front', kind: 'web', cidaas: true, login_uri: `${site}/login`, redirect_uris: ['http://localhost:*/callback'], post_logout_redirect_uris: [`${site}/bye`], origins: [site] },
     { id: 'own-page', name: 'Own page', kind: 'web', loopback_origins: true, redirect_uris: ['http://127.0.0.1:*/callback'], login_uri: 'http://127.0.0.1:9/login', journey: 'sso_page' },
@@ -66,7 +67,7 @@ export function freePort() {
 
 /**
  * @param {{bin: string, postgres?: string, origins: string[], keys: object, site: string}} _ origins are those of the client shop-web, keys the key set of the client signer, site where the client shopfront has its pages
- * @returns {Promise<{base: string, facts: any, secret: string, phone: Function, stop: Function}>}
+ * @returns {Promise<{base: string, facts: any, secret: string, back: string, phone: Function, stop: Function}>} back is where the client fapi returns to
  */
 export async function start({ bin, postgres, origins, keys, site }) {
   const dir = mkdtempSync(join(tmpdir(), 'watchword-sdk-'));
@@ -80,7 +81,8 @@ export async function start({ bin, postgres, origins, keys, site }) {
   writeFileSync(join(config, 'apps/shop.yaml'), shop(origins));
   const secret = randomBytes(24).toString('hex');
   writeFileSync(join(config, 'party.secret'), secret);
-  writeFileSync(join(config, 'apps/demo.yaml'), parties(keys, site));
+  const back = `http://127.0.0.1:${await freePort()}/callback`;
+  writeFileSync(join(config, 'apps/demo.yaml'), parties(keys, site, back));
   cpSync(join(root, 'examples/journeys'), join(config, 'journeys'), { recursive: true });
   const name = `sdk_${process.pid}_${Date.now()}`;
   if (postgres) sql(postgres, `CREATE DATABASE ${name}`);
@@ -116,7 +118,7 @@ export async function start({ bin, postgres, origins, keys, site }) {
     rmSync(dir, { recursive: true, force: true });
     if (code !== 0) throw new Error(`the server ended with ${code} when it was asked to stop`);
   };
-  return { base: facts.base, facts, secret, phone, stop };
+  return { base: facts.base, facts, secret, back, phone, stop };
 }
 
 const sql = (url, text) => execFileSync('psql', [`${url}/postgres`, '-qc', text]);
