@@ -175,7 +175,12 @@ func Attempt(ctx context.Context, tx *db.Tx, s Subject, judge func() (Credential
 			return s, "", err
 		}
 		if out { // judge might spend something; what it would read is read
-			if _, err := Credentials[struct{}](ctx, tx, s); err != nil {
+			if IsNobody(s.User) { // has nothing to spend, so that all of it is read
+				_, err = judge()
+			} else {
+				_, err = Credentials[struct{}](ctx, tx, s)
+			}
+			if fault.Is(err, fault.Internal) || fault.Is(err, fault.Unavailable) {
 				return s, "", err
 			}
 			return s, "", Wrong

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -21,11 +22,20 @@ func NobodyID(q db.Q, typed string) directory.UserID {
 	return directory.UserID(strangerMark + q.Vault().Hash("stranger", directory.NameKey(typed)))
 }
 
+// IsNobody reports whether an id is one that NobodyID made.
+func IsNobody(id directory.UserID) bool { return strings.HasPrefix(string(id), strangerMark) }
+
 // Stranger is Attempt for a name that belongs to nobody: charged under a keyed hash
 // of the name, locked after as many tries as anybody, and never right. It is the
 // same code, so that it takes as long (security R30).
 func Stranger(ctx context.Context, tx *db.Tx, kind Kind, tenant apps.TenantID, app apps.ID, typed string) error {
-	_, err := Attempt(ctx, tx, Subject{Kind: kind, Tenant: tenant, App: app, User: NobodyID(tx, typed)}, func() (CredentialID, error) { return "", Wrong })
+	s := Subject{Kind: kind, Tenant: tenant, App: app, User: NobodyID(tx, typed)}
+	_, err := Attempt(ctx, tx, s, func() (CredentialID, error) {
+		if _, err := Credentials[struct{}](ctx, tx, s); err != nil {
+			return "", err
+		}
+		return "", Wrong
+	})
 	return err
 }
 

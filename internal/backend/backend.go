@@ -266,6 +266,20 @@ func (x *Exec) Find(ctx context.Context, q db.Q, c Common) (directory.User, erro
 	return u, Code(err, "user_not_found")
 }
 
+// Nobody reads, for a name that is nobody's, what is read of a user before something
+// is sent to them, so that both take as long (security R30).
+func (x *Exec) Nobody(ctx context.Context, q db.Q, typed string) error {
+	id := authn.NobodyID(q, typed)
+	if _, err := directory.Find(ctx, q, x.App.Tenant, id); err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if err := directory.MaySignIn(ctx, q, x.App.Tenant, id); err != nil && !fault.Is(err, fault.Denied) {
+		return err
+	}
+	_, err := directory.Identifiers(ctx, q, id)
+	return err
+}
+
 // UserIn returns the user whom the route names, who must be of the caller's
 // tenant; "me" is the user of the token. fault.NotFound otherwise.
 func (x *Exec) UserIn(ctx context.Context, q db.Q, wildcard string) (directory.User, error) {

@@ -48,6 +48,7 @@ type Q interface {
 // concurrent use.
 type DB struct {
 	commits     atomic.Int64 // see Commits
+	statements  atomic.Int64 // see Statements
 	counting    sync.Mutex
 	counts      map[string]int64 // see Counts
 	read, write *sql.DB
@@ -109,11 +110,13 @@ func (d *DB) Ping(ctx context.Context) error {
 
 // Query reads outside of any transaction: it sees what is committed.
 func (d *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	d.statements.Add(1)
 	return d.read.QueryContext(ctx, query, encode(args)...)
 }
 
 // QueryRow is Query for one row; its error comes from Scan. See also None.
 func (d *DB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	d.statements.Add(1)
 	return d.read.QueryRowContext(ctx, query, encode(args)...)
 }
 

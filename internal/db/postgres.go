@@ -133,7 +133,7 @@ func (d *DB) oncePostgres(caller context.Context, fn func(tx *Tx) error, _ bool,
 		return late(caller, ctx, err)
 	}
 	defer sqltx.Rollback()
-	t := &Tx{handle: sqltx, ctx: ctx, vault: d.vault, now: d.Now()}
+	t := &Tx{handle: sqltx, ctx: ctx, vault: d.vault, ran: &d.statements, now: d.Now()}
 	err = fn(t)
 	t.tidy()
 	if err = t.verdict(err); err != nil {

@@ -161,7 +161,7 @@ func (d *DB) onceSQLite(ctx context.Context, fn func(tx *Tx) error, alone bool, 
 		w.pass(true)
 		return err
 	}
-	t := &Tx{handle: w.conn, ctx: context.Background(), vault: d.vault, now: d.Now()}
+	t := &Tx{handle: w.conn, ctx: context.Background(), vault: d.vault, ran: &d.statements, now: d.Now()}
 	returned := false
 	defer func() {
 		if !returned { // fn panicked or ended its goroutine

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -32,6 +33,7 @@ type Tx struct {
 	}
 	ctx    context.Context // of the transaction: a caller who leaves does not break it half-way
 	vault  *secret.Vault
+	ran    *atomic.Int64 // see DB.Statements
 	now    time.Time
 	topics []string // for every node
 	here   []string // for this node
@@ -57,6 +59,7 @@ func (t *Tx) Count(name string) { t.counts = append(t.counts, name) }
 // Exec runs a statement and returns how many rows it changed. ctx does not
 // cancel it: a transaction runs to its end or not at all.
 func (t *Tx) Exec(_ context.Context, query string, args ...any) (int64, error) {
+	t.ran.Add(1)
 	res, err := t.handle.ExecContext(t.ctx, query, encode(args)...)
 	if err != nil {
 		return 0, t.note(err)
@@ -66,6 +69,7 @@ func (t *Tx) Exec(_ context.Context, query string, args ...any) (int64, error) {
 
 // Query reads inside the transaction. Rows left open are closed with it.
 func (t *Tx) Query(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+	t.ran.Add(1)
 	rows, err := t.handle.QueryContext(t.ctx, query, encode(args)...)
 	if err != nil {
 		return nil, t.note(err)
@@ -76,6 +80,7 @@ func (t *Tx) Query(_ context.Context, query string, args ...any) (*sql.Rows, err
 
 // QueryRow is Query for one row; its error comes from Scan.
 func (t *Tx) QueryRow(_ context.Context, query string, args ...any) *sql.Row {
+	t.ran.Add(1)
 	row := t.handle.QueryRowContext(t.ctx, query, encode(args)...)
 	if t.note(row.Err()) == nil {
 		t.row = append(t.row, row)
@@ -235,3 +240,8 @@ func (d *DB) Counts() map[string]int64 {
 
 // Commits is how many transactions this handle has committed.
 func (d *DB) Commits() int64 { return d.commits.Load() }
+
+// Statements is how many statements this handle has run for its callers, those of
+// transactions that ran again or left no trace included. Two requests that must not
+// be told apart run as many.
+func (d *DB) Statements() int64 { return d.statements.Load() }

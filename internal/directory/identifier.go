@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -141,26 +142,74 @@ func Identifiers(ctx context.Context, q db.Q, user UserID) ([]Identifier, error)
 	return out, rows.Err()
 }
 
+// lookups are what something typed may be, in the order in which it is tried.
+var lookups = []IdentifierKind{Email, Phone, Username, External}
+
 // Lookup returns the user of a tenant who goes by what somebody typed, trying
 // it as a user id, an e-mail address, a phone number, a username and an external
 // id, in that order. fault.NotFound if nobody does; what cannot be a name of
-// any kind is nobody's.
+// any kind is nobody's. It reads the same, however it is found and if it is not
+// (security R30).
 func Lookup(ctx context.Context, q db.Q, tenant apps.TenantID, typed string) (User, error) {
+	none := fault.New(fault.NotFound, "no such user")
+	found := User{}
 	if strings.HasPrefix(typed, "usr_") {
-		if u, err := Find(ctx, q, tenant, UserID(typed)); !fault.Is(err, fault.NotFound) {
-			return u, err
+		u, err := Find(ctx, q, tenant, UserID(typed))
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return User{}, err
+		}
+		if err == nil {
+			found = u
 		}
 	}
-	for _, kind := range []IdentifierKind{Email, Phone, Username, External} {
-		value, err := Normalise(kind, typed)
-		if err != nil {
-			continue
-		}
-		if u, err := LookupKind(ctx, q, tenant, kind, value); !fault.Is(err, fault.NotFound) {
-			return u, err
+	var or []string
+	args := []any{tenant}
+	for _, kind := range lookups {
+		if value, err := Normalise(kind, typed); err == nil {
+			args = append(args, kind, value)
+			or = append(or, "i.kind = $"+strconv.Itoa(len(args)-1)+" AND i.value = $"+strconv.Itoa(len(args)))
 		}
 	}
-	return User{}, fault.New(fault.NotFound, "no such user")
+	if len(or) == 0 {
+		return found, orNone(found, none)
+	}
+	all, err := byNames(ctx, q, tenant, strings.Join(or, " OR "), args)
+	if err != nil {
+		return User{}, err
+	}
+	for _, kind := range lookups {
+		if u, has := all[kind]; has && found.ID == "" {
+			found = u
+		}
+	}
+	return found, orNone(found, none)
+}
+
+func orNone(u User, none *fault.Error) error {
+	if u.ID == "" {
+		return none
+	}
+	return nil
+}
+
+// byNames reads the users of a tenant who have one of these names, by its kind.
+func byNames(ctx context.Context, q db.Q, tenant apps.TenantID, or string, args []any) (map[IdentifierKind]User, error) {
+	rows, err := q.Query(ctx, `SELECT i.kind, u.id, u.status, u.external_id, u.custom, u.created_at, u.rev FROM identifiers i JOIN users u ON u.id = i.user_id
+		WHERE i.tenant_id = $1 AND (`+or+`)`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[IdentifierKind]User{}
+	for rows.Next() {
+		var kind IdentifierKind
+		u := User{Tenant: tenant}
+		if err := rows.Scan(&kind, &u.ID, &u.Status, &u.ExternalID, db.JSON(&u.Custom), db.Time(&u.CreatedAt), &u.rev); err != nil {
+			return nil, err
+		}
+		out[kind] = u
+	}
+	return out, rows.Err()
 }
 
 // LookupKind is Lookup for one kind; value is normalised first.

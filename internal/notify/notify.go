@@ -65,7 +65,8 @@ type Message struct {
 	TargetID string            `json:"target_id"`
 	// Vendor is set for a phone that reads another protocol's payload.
 	Vendor *Vendor `json:"vendor,omitempty"`
-	Echo   bool    `json:"echo,omitempty"` // queued even for a target of kind none: a capture wants to see it
+	Echo   bool    `json:"echo,omitempty"`   // queued even for a target of kind none: a capture wants to see it
+	Nobody bool    `json:"nobody,omitempty"` // it goes nowhere: queueing it takes as long as for somebody
 }
 
 // Vendor is what a phone with a cidaas SDK is told (cidaas-protocol 3): ids, all
@@ -105,7 +106,7 @@ func SendPush(ctx context.Context, tx *db.Tx, m Message) error {
 	if m.Target.Kind == None && !m.Echo {
 		return nil
 	}
-	if err := m.check(); err != nil {
+	if err := m.check(); err != nil && !m.Nobody {
 		return err
 	}
 	return jobs.Enqueue(ctx, tx, jobPush, queued{m, tx.Now()}, m.Expires)
@@ -198,7 +199,7 @@ func (n *Notifier) Serve(w *jobs.Worker) {
 // deliver makes one attempt and tells whoever must know.
 func (n *Notifier) deliver(ctx context.Context, q queued) error {
 	m := q.Message
-	if !m.Expires.After(n.db.Now()) {
+	if m.Nobody || !m.Expires.After(n.db.Now()) {
 		return nil
 	}
 	if m.Vendor != nil {

@@ -565,52 +565,32 @@ func TestCidaasDecoys(t *testing.T) {
 	}
 }
 
-// TestCidaasTiming compares, in interleaved pairs, how long the answers for somebody
-// and for nobody take (R30). It needs a quiet machine: WATCHWORD_TIMING=1.
+// TestCidaasTiming compares how long the answers for somebody and for nobody take, in
+// interleaved pairs (R30): what else the machine does falls on both. A difference
+// counts that three batches show, one like the other. TestCidaasCosts is the guard
+// that no clock disturbs; this one sees what statements do not show. On a quiet
+// machine WATCHWORD_TIMING=1 looks closer.
 func TestCidaasTiming(t *testing.T) {
-	if os.Getenv("WATCHWORD_TIMING") == "" {
-		t.Skip("WATCHWORD_TIMING=1 on a quiet machine")
+	pairs, apart := 40, tellable
+	if os.Getenv("WATCHWORD_TIMING") != "" {
+		pairs, apart = 400, 1.05
 	}
 	w := newWorld(t)
 	v := w.vendor(t)
 	v.enrolled()
-	request := v.request()
-	call := func(path string, in map[string]any) time.Duration {
-		b, _ := json.Marshal(in)
-		began := time.Now()
-		r, err := http.Post(w.URL+path, "application/json", bytes.NewReader(b))
-		took := time.Since(began)
-		if err != nil || r.StatusCode >= 500 {
-			t.Fatal(err, r)
-		}
-		r.Body.Close()
-		return took
-	}
 	for name, path := range map[string]string{"list": "/verification-srv/public/graph/user/setup", "PUSH": "/verification-srv/v2/authenticate/initiate/PUSH", "EMAIL": "/verification-srv/v2/authenticate/initiate/EMAIL",
 		"PASSWORD": "/verification-srv/v2/authenticate/initiate/PASSWORD", "FIDO2": "/verification-srv/v2/authenticate/initiate/FIDO2"} {
-		var took [2][]time.Duration
-		for i := range 300 {
-			if i%4 == 0 {
-				w.Pass(16 * time.Minute) // limits count alike, and are no part of this
-				request = v.request()
-			}
-			for side := range 2 {
-				who := [2]string{"ada@example.org", "nobody@example.org"}[(side+i)%2]
-				d := call(path, map[string]any{"usage_type": "INITIAL_AUTHENTICATION", "request_id": request, "identifier": who})
-				took[(side+i)%2] = append(took[(side+i)%2], d)
-			}
-			for range 4 {
-				if _, err := w.Kit.Jobs.RunOne(t.Context()); err != nil {
-					t.Fatal(err)
-				}
+		var ratios []float64
+		for len(ratios) < 3 {
+			ratio := v.apart(path, pairs)
+			ratios = append(ratios, ratio)
+			if ratio < apart && ratio > 1/apart {
+				break
 			}
 		}
-		slices.Sort(took[0])
-		slices.Sort(took[1])
-		ratio := float64(took[0][150]) / float64(took[1][150])
-		t.Logf("%s: ada %v, nobody %v, ratio %.3f", name, took[0][150], took[1][150], ratio)
-		if ratio < 0.9 || ratio > 1.1 {
-			t.Errorf("%s: the medians differ by %.0f %%", name, (ratio-1)*100)
+		t.Logf("%s: %d pairs, ratio %.3f", name, pairs, ratios)
+		if len(ratios) == 3 && (slices.Min(ratios) >= apart || slices.Max(ratios) <= 1/apart) {
+			t.Errorf("%s: somebody takes %.3f times as long as nobody", name, ratios)
 		}
 	}
 }
@@ -669,4 +649,24 @@ func TestCidaasPushBombing(t *testing.T) {
 	if code, out := begin(v.request(), ada); code != 200 || !rings() {
 		t.Errorf("after the pause: %d %v", code, out)
 	}
+}
+
+// apart is how many times longer somebody takes than nobody, by the medians.
+func (v vendor) apart(path string, pairs int) float64 {
+	v.t.Helper()
+	var took [2][]time.Duration
+	var request string
+	for i := range pairs - pairs%8 {
+		if i%4 == 0 {
+			v.w.Pass(16 * time.Minute) // limits count alike, and are no part of this
+			request = v.request()
+		}
+		for side := range 2 {
+			at := (side + i + i/4) % 2 // either is as often the first after a pause, a new request, and the jobs
+			who := [2]string{"ada@example.org", "nob@example.org"}[at]
+			took[at] = append(took[at], v.timed(path, map[string]any{"usage_type": "INITIAL_AUTHENTICATION", "request_id": request, "identifier": who}))
+		}
+		v.w.drained(v.t)
+	}
+	return float64(middle(took[0])) / float64(middle(took[1]))
 }

@@ -18,6 +18,7 @@ import (
 
 func init() {
 	backend.Register(backend.Call[sendBody]{Route: "POST /v1/auth/otp/send", Title: "Send a code", Needs: "auth:execute", Run: sendCall})
+	backend.Register(backend.Call[nobodyBody]{Route: "POST /inside/otp/nobody", Title: "Send nobody a code", Who: backend.Inside, Run: sendNobody})
 	backend.Register(backend.Call[authBody]{Route: "POST /v1/auth/otp/authenticate", Title: "Authenticate by a code", Needs: "auth:execute", Run: authCall})
 }
 
@@ -107,6 +108,26 @@ func sendCall(ctx context.Context, x *backend.Exec, in sendBody) (backend.Out, e
 	return backend.Out{Body: body}, err
 }
 
+type nobodyBody struct {
+	Channel string `json:"channel"`
+	Name    string `json:"name"` // that is nobody's
+}
+
+// sendNobody does for a name that is nobody's what sendCall does for a user, for
+// another door that must not tell (security R30). Nothing is sent.
+func sendNobody(ctx context.Context, x *backend.Exec, in nobodyBody) (backend.Out, error) {
+	kind, ok := channels[in.Channel]
+	if !ok {
+		return backend.Out{}, fault.New(fault.Invalid, "The channel is email, sms or direct.")
+	}
+	return backend.Out{}, x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		if err := x.Nobody(ctx, tx, in.Name); err != nil {
+			return err
+		}
+		return Nobody(ctx, tx, x.Subject(kind, ""), in.Name, Note{App: x.App, Client: x.Client, Name: message.LoginCode})
+	})
+}
+
 func address(ctx context.Context, q db.Q, u directory.UserID, kind authn.Kind) (string, error) {
 	want, word := directory.Email, "user_email_address_missing"
 	if kind == SMS {
@@ -156,8 +177,11 @@ func authCall(ctx context.Context, x *backend.Exec, in authBody) (backend.Out, e
 	var approved map[string]any
 	p, err := x.Attempt(ctx, func(tx *db.Tx) (p authn.Proof, err error) {
 		u, err := x.Find(ctx, tx, in.Common)
+		if fault.Is(err, fault.NotFound) { // judged like anybody's, and never right (security R30)
+			u.ID, err = authn.NobodyID(tx, in.Identifier), nil
+		}
 		if err != nil {
-			return authn.Proof{}, authn.Unknown(ctx, tx, err, kind, x.App.Tenant, x.App.ID, in.Identifier)
+			return authn.Proof{}, err
 		}
 		p, d, err := verify(ctx, tx, x.Subject(kind, u.ID), Typed{Code: in.Code, Client: x.Client, Request: in.Request})
 		if approved = d.Approval; err == nil {

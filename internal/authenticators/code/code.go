@@ -199,7 +199,10 @@ func toll(ctx context.Context, tx *db.Tx, s authn.Subject, set settings, to stri
 	if number {
 		return notify.Toll(ctx, tx, string(s.Tenant), to, set.Countries)
 	}
-	return limit.Take(ctx, tx, "code/to/"+string(s.Tenant)+"/"+to, 20, time.Hour)
+	if err := limit.Take(ctx, tx, "code/to/"+string(s.Tenant)+"/"+to, 20, time.Hour); err != nil || s.Kind != SMS {
+		return err
+	}
+	return limit.Take(ctx, tx, "code/prefix/"+string(s.Tenant)+"/"+string(s.User), 200, time.Hour) // what is no number costs what one does
 }
 
 // Expired is the answer to a right code that came too late. It is not charged.

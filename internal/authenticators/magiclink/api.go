@@ -18,6 +18,7 @@ func init() {
 	backend.Register(backend.Call[sendBody]{Route: "POST /v1/auth/link/email/send", Title: "Send a link", Needs: "auth:execute", Run: sendCall})
 	backend.Register(backend.Call[carriedBody]{Route: "POST /v1/auth/links/email", Title: "Send a link that leads to your page, with a code for /v1/token", Needs: "auth:execute", Run: sendCarried})
 	backend.Register(backend.Call[insideBody]{Route: "POST /inside/link/email", Title: "Send a link that asks for a number", Who: backend.Inside, Run: sendInside})
+	backend.Register(backend.Call[nobodyBody]{Route: "POST /inside/link/nobody", Title: "Send nobody a link that asks for a number", Who: backend.Inside, Run: sendNobody})
 	backend.Register(backend.Call[authenticateBody]{Route: "POST /v1/auth/link/email/authenticate", Title: "Authenticate by a link", Needs: "auth:execute", Run: authenticate})
 }
 
@@ -143,6 +144,25 @@ func sendInside(ctx context.Context, x *backend.Exec, in insideBody) (backend.Ou
 			return err
 		}
 		sent, err = Send(ctx, tx, x.Subject(Kind, u.ID), Note{App: x.App, Base: x.Kit.URL, To: to, Number: in.Number}, false)
+		return err
+	})
+	return backend.Out{Body: map[string]any{"challenge": string(sent.Challenge.ID)}}, err
+}
+
+type nobodyBody struct {
+	Name   string `json:"name"` // that is nobody's
+	Number string `json:"number"`
+}
+
+// sendNobody does for a name that is nobody's what sendInside does for a user (security
+// R30): the challenge that is named in the answer waits, and nobody has its link.
+func sendNobody(ctx context.Context, x *backend.Exec, in nobodyBody) (backend.Out, error) {
+	var sent Sent
+	err := x.Kit.DB.Move(ctx, func(tx *db.Tx) error {
+		err := x.Nobody(ctx, tx, in.Name)
+		if err == nil {
+			sent, err = send(ctx, tx, x.Subject(Kind, authn.NobodyID(tx, in.Name)), Note{App: x.App, Base: x.Kit.URL, To: in.Name, Number: in.Number}, false, true)
+		}
 		return err
 	})
 	return backend.Out{Body: map[string]any{"challenge": string(sent.Challenge.ID)}}, err

@@ -107,6 +107,10 @@ func Own(d directory.Device) Medium {
 	return Medium{ID: string(d.ID), Name: d.DisplayName(), device: d}
 }
 
+// Nobody is a phone without a key that nobody has: a decoy's. To ask it is as much
+// work as to ask one (security R30). The zero Medium is like that for phones of ours.
+func Nobody() Medium { return Medium{phone: &Carried{}} }
+
 // Unsigned reports that the phone has no key: what it says is one factor.
 func (m Medium) Unsigned() bool { return m.phone != nil }
 

@@ -165,7 +165,7 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 		life = a.Life
 	}
 	c, fresh, err := authn.Pose(ctx, tx, authn.Opening{Subject: a.Subject, Once: a.Once, Slot: slot, Life: life}, req)
-	if err != nil || !fresh || req.Decoy || req.Here {
+	if err != nil || !fresh || req.Here {
 		return c, err
 	}
 	return c, tell(ctx, tx, c, a, cmp.Or(a.Title, set.Title), cmp.Or(a.Body, set.Body))
@@ -188,17 +188,22 @@ func (set settings) slow(ctx context.Context, q db.Q, s authn.Subject) error {
 	return nil
 }
 
-// tell sends the message: an opaque id and words that name nobody (P6, R92).
+// tell sends the message: an opaque id and words that name nobody (P6, R92). That of
+// a decoy goes nowhere, and is as much work (security R30).
 func tell(ctx context.Context, tx *db.Tx, c Challenge, a Asked, title, body string) error {
-	m := notify.Message{Tenant: string(c.Subject.Tenant), App: string(c.Subject.App), Device: a.To.ID, RequestID: string(c.ID), Title: title, Body: body, Expires: c.Expires, Echo: a.Echo}
+	m := notify.Message{Tenant: string(c.Subject.Tenant), App: string(c.Subject.App), Device: a.To.ID, RequestID: string(c.ID), Title: title, Body: body, Expires: c.Expires, Echo: a.Echo, Nobody: c.Data.Decoy}
 	if a.To.Unsigned() {
 		return a.To.tell(ctx, tx, c, m)
 	}
-	tx.Signal(deviceTopic(a.To.device.KeyID))
 	targets, err := directory.Targets(ctx, tx, a.To.device.ID)
 	if err != nil {
 		return err
 	}
+	if c.Data.Decoy {
+		m.Target.Kind = notify.WebPush // most phones of ours have one
+		return notify.SendPush(ctx, tx, m)
+	}
+	tx.Signal(deviceTopic(a.To.device.KeyID))
 	for _, t := range targets {
 		m.TargetID, m.Target = t.ID, notify.Target{Kind: t.Kind, Address: t.Address, AppIdentifier: t.AppIdentifier}
 		if err := notify.SendPush(ctx, tx, m); err != nil {

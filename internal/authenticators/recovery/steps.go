@@ -6,6 +6,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/journey"
 )
@@ -115,8 +116,11 @@ func authenticateCall(ctx context.Context, x *backend.Exec, in codeBody) (backen
 	left := 0
 	p, err := x.Attempt(ctx, func(tx *db.Tx) (p authn.Proof, err error) {
 		u, err := x.Find(ctx, tx, in.Common)
+		if fault.Is(err, fault.NotFound) { // who has nothing: judged by the same code (security R30)
+			u.ID, err = authn.NobodyID(tx, in.Identifier), nil
+		}
 		if err != nil {
-			return p, authn.Unknown(ctx, tx, err, Kind, x.App.Tenant, x.App.ID, in.Identifier)
+			return p, err
 		}
 		p, left, err = Verify(ctx, tx, x.Subject(Kind, u.ID), in.Code)
 		return p, err

@@ -124,8 +124,11 @@ func authenticate(ctx context.Context, x *backend.Exec, in codeBody) (backend.Ou
 func judged(ctx context.Context, x *backend.Exec, c backend.Common, judge func(tx *db.Tx, s authn.Subject) (authn.Proof, error)) (authn.Proof, error) {
 	return x.Attempt(ctx, func(tx *db.Tx) (authn.Proof, error) {
 		u, err := x.Find(ctx, tx, c)
+		if fault.Is(err, fault.NotFound) { // who has nothing: judged by the same code (security R30)
+			u.ID, err = authn.NobodyID(tx, c.Identifier), nil
+		}
 		if err != nil {
-			return authn.Proof{}, authn.Unknown(ctx, tx, err, Kind, x.App.Tenant, x.App.ID, c.Identifier)
+			return authn.Proof{}, err
 		}
 		return judge(tx, x.Subject(Kind, u.ID))
 	})

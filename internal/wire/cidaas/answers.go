@@ -151,8 +151,9 @@ func webSafe(v any) {
 	}
 }
 
-// SendJob sends what a flow by message sends. It is queued for anybody, so that
-// the answer takes as long for nobody, and drops what is nobody's.
+// SendJob sends what a flow by message sends. It is queued for anybody, and does as
+// much for anybody, so that neither the answer nor what is asked next takes longer
+// for somebody (security R30). What is nobody's goes nowhere.
 const SendJob = "cidaas.send"
 
 // Order is what it is given.
@@ -161,7 +162,8 @@ type Order struct {
 	Kind    authn.Kind        `json:"kind"`
 	App     apps.ID           `json:"app"`
 	Client  apps.ClientID     `json:"client"`
-	User    directory.UserID  `json:"user"`
+	User    directory.UserID  `json:"user"` // "" for nobody
+	Name    string            `json:"name"` // that nobody is judged by
 	Number  string            `json:"number,omitempty"`
 	Address string            `json:"address"`
 	Agent   string            `json:"agent"`
@@ -173,16 +175,13 @@ func (d Door) order(ctx context.Context, tx *db.Tx, b begun, ch authn.Challenge[
 	if err := limit.Take(ctx, tx, key, 5, 15*time.Minute); err != nil {
 		return err
 	}
-	o := Order{Flow: ch.ID, Kind: b.m.Kind, App: b.ask.App.ID, Client: b.ask.Client.ID, User: b.user, Number: b.flow.Number, Address: b.from, Agent: b.agent}
+	o := Order{Flow: ch.ID, Kind: b.m.Kind, App: b.ask.App.ID, Client: b.ask.Client.ID, User: b.user, Name: clip(stranger(b.typed)), Number: b.flow.Number, Address: b.from, Agent: b.agent}
 	return jobs.Enqueue(ctx, tx, SendJob, o, ch.Expires)
 }
 
 // Deliver sends it. What cannot be sent is not: who waits for it was told what
 // anybody is told.
 func (d Door) Deliver(ctx context.Context, o Order) error {
-	if o.User == "" {
-		return nil
-	}
 	app, err := apps.Find(ctx, d.Kit.DB, o.App)
 	if err != nil {
 		return jobs.Drop(err)
@@ -192,7 +191,7 @@ func (d Door) Deliver(ctx context.Context, o Order) error {
 		m = mailedLink
 	}
 	x := &backend.Exec{Kit: d.Kit, App: app, Client: o.Client, Address: o.Address, Agent: o.Agent}
-	out, err := m.call(ctx, x, m.begin, o.User, map[string]any{"number": o.Number})
+	out, err := m.send(ctx, x, o)
 	if f := fault.Of(err); err != nil && f.Code != fault.Internal && f.Code != fault.Unavailable {
 		return jobs.Drop(err)
 	}
@@ -209,6 +208,14 @@ func (d Door) Deliver(ctx context.Context, o Order) error {
 		ch.Data.Ref = link
 		return authn.Move(ctx, tx, &ch, ch.State)
 	})
+}
+
+// send has a message sent to whom an order is for, or does as much for nobody.
+func (m method) send(ctx context.Context, x *backend.Exec, o Order) (backend.Out, error) {
+	if o.User != "" {
+		return m.call(ctx, x, m.begin, o.User, map[string]any{"number": o.Number})
+	}
+	return backend.Do(ctx, m.nobody, x, map[string]any{"channel": m.extra["channel"], "name": o.Name, "number": o.Number})
 }
 
 // perform judges an answer (cidaas-protocol 2.8).

