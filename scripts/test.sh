@@ -61,6 +61,8 @@ node tests/browser/types.spec.mjs
 node tests/browser/lib.spec.mjs
 node tests/browser/playground.spec.mjs
 node tests/browser/authenticator.spec.mjs
+node tests/qr/qr.spec.mjs
+node tests/browser/scan.spec.mjs
 
 step "the hosted pages in Chromium"
 node tests/browser/hosted.spec.mjs

@@ -36,7 +36,8 @@ type asset struct {
 
 // authenticatorFiles are the files of the phone app by path, as they are served:
 // without the comments, which are for whoever reads the source, and with a worker
-// that knows the hash of all of them.
+// that knows the hash of all of them, and which of them read QR codes: only some
+// browsers want those.
 func authenticatorFiles(files fs.FS) (map[string]asset, error) {
 	out := map[string]asset{}
 	err := fs.WalkDir(files, "authenticator", func(name string, d fs.DirEntry, err error) error {
@@ -56,9 +57,13 @@ func authenticatorFiles(files fs.FS) (map[string]asset, error) {
 	if err != nil {
 		return nil, err
 	}
-	shell, h := []string{}, sha256.New()
+	shell, reader, h := []string{}, []string{}, sha256.New()
 	for _, name := range sorted(out) {
 		h.Write(out[name].body)
+		if strings.Contains(name, "/qr/") {
+			reader = append(reader, name)
+			continue
+		}
 		if base := path.Base(name); base != "sw.js" && base != "index.html" && !strings.Contains(name, "/lang/") && !strings.HasPrefix(base, "icon-") {
 			shell = append(shell, name)
 		}
@@ -69,7 +74,7 @@ func authenticatorFiles(files fs.FS) (map[string]asset, error) {
 	}
 	shell = append(shell, "/authenticator/", "/authenticator/icon-192.png", "/authenticator/lang/en.json")
 	version := "watchword-" + hex.EncodeToString(h.Sum(nil))[:16]
-	worker := fmt.Sprintf("self.SHELL = %s;\n%s", db.Text(map[string]any{"version": version, "files": shell}), out["/authenticator/sw.js"].body)
+	worker := fmt.Sprintf("self.SHELL = %s;\n%s", db.Text(map[string]any{"version": version, "files": shell, "reader": reader}), out["/authenticator/sw.js"].body)
 	out["/authenticator/sw.js"] = made("sw.js", []byte(worker))
 	out["/authenticator/"] = out["/authenticator/index.html"]
 	delete(out, "/authenticator/index.html")

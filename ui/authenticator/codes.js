@@ -3,7 +3,7 @@
 import { NoSecret, answerAt, codeAt, grouped, parse } from './totp.js';
 import { Cancelled, complain, dialog, field, sure } from './ask.js';
 import { h, icon, t } from './dom.js';
-import { canScan, scan } from './scan.js';
+import { invitation, scan } from './enrol.js';
 import * as store from './store.js';
 
 /** @typedef {import('./app.js').App} App */
@@ -84,10 +84,13 @@ async function remove(app, e) {
   }
 }
 
+/** What is wrong with a QR code for a code. @param {string} text @returns {string | Promise<string>} */
+const judge = (text) => (invitation(text) ? t('scan.account') : parse(text).then(() => '', () => t('scan.foreign')));
+
 /** @param {App} app */
 function append(app) {
   dialog(t('codes.add'), (/** @type {(e: Entry) => void} */ done) => {
-    const secret = h('input', { name: 'secret', autocomplete: 'off', autocapitalize: 'characters', spellcheck: 'false', autofocus: !canScan, maxlength: 1000 });
+    const secret = h('input', { name: 'secret', autocomplete: 'off', autocapitalize: 'characters', spellcheck: 'false', maxlength: 1000 });
     const name = h('input', { name: 'issuer', autocomplete: 'off', maxlength: 60 });
     const take = (/** @type {string} */ text) => parse(text).then((e) => {
       if (!e.issuer) e.issuer = name.value.trim();
@@ -97,7 +100,7 @@ function append(app) {
       complain(secret, t('codes.bad'));
     });
     return [
-      canScan && h('button', { type: 'button', class: 'button primary wide', autofocus: true, onclick: () => scan().then(take, quietly) }, t('scan.go')),
+      h('button', { type: 'button', class: 'button primary wide', autofocus: true, onclick: () => scan(judge).then(take, quietly) }, t('scan.go')),
       h('form', { class: 'stack', onsubmit: (/** @type {Event} */ ev) => { ev.preventDefault(); take(secret.value); } }, field(t('codes.secret'), secret, t('codes.secrethelp')), field(t('codes.name'), name), h('button', { class: 'button' }, t('codes.keep'))),
     ];
   }).then(async (e) => {

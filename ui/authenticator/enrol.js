@@ -8,7 +8,6 @@ import { Cancelled, complain, field, makeOwner } from './ask.js';
 import { h, icon, t, tile } from './dom.js';
 import { travel } from './journey.js';
 import { NotOwner } from '/lib/owner.js';
-import { canScan, scan } from './scan.js';
 
 /** @typedef {import('./app.js').App} App */
 /** @typedef {{client: string, invite: string}} Link */
@@ -80,28 +79,42 @@ async function enrol(app, link, name) {
   }
 }
 
+/** Scans a code; what does that is loaded when it is first wanted. @param {(text: string) => string | Promise<string>} judge  what is wrong with one, or '' */
+export const scan = async (judge) => (await import('./scan.js').catch(() => { throw new Cancelled(); })).scan(judge);
+
+/** The invitation in a link, and whose it is; null for any other text. @param {string} text @returns {Link & {home: URL} | null} */
+export function invitation(text) {
+  if (!URL.canParse(text.trim())) return null;
+  const home = new URL(text.trim());
+  const said = new URLSearchParams(home.hash.slice(1));
+  const [client, invite] = [said.get('client'), said.get('invite')];
+  return client && invite ? { client, invite, home } : null;
+}
+
+/** @param {{home: URL}} said */
+const misplaced = ({ home }) => (home.origin === location.origin ? '' : t('add.elsewhere', { host: home.host }));
+
+/** What is wrong with a QR code for an account. @param {string} text */
+function judge(text) {
+  const said = invitation(text);
+  return said ? misplaced(said) : t(/^otpauth:/i.test(text) ? 'scan.code' : 'scan.foreign');
+}
+
 /** @param {App} app @param {string} client */
 function choose(app, client) {
   const link = h('input', { name: 'link', type: 'url', autocomplete: 'off', placeholder: `${location.origin}/authenticator/#…`, maxlength: 500 });
   const take = (/** @type {string} */ text) => {
-    let said = new URLSearchParams();
-    try {
-      const u = new URL(text.trim());
-      if (u.origin !== location.origin) return complain(link, t('add.elsewhere', { host: u.host }));
-      said = new URLSearchParams(u.hash.slice(1));
-    } catch {
-      // what is no address holds no invitation
-    }
-    if (complain(link, said.get('client') && said.get('invite') ? '' : t('add.nolink'))) return;
-    app.go('add', { client: said.get('client'), invite: said.get('invite') }, true);
+    const said = invitation(text);
+    if (complain(link, said ? misplaced(said) : t('add.nolink')) || !said) return;
+    app.go('add', { client: said.client, invite: said.invite }, true);
   };
   return [
     h('p', {}, t('add.how')),
-    canScan && h('button', { type: 'button', class: 'button primary wide', onclick: () => scan().then(take, (err) => { if (!(err instanceof Cancelled)) throw err; }) }, t('scan.go')),
+    h('button', { type: 'button', class: 'button primary wide', onclick: () => scan(judge).then(take, (err) => { if (!(err instanceof Cancelled)) throw err; }) }, t('scan.go')),
     h('form', { class: 'stack', novalidate: true, onsubmit: (/** @type {Event} */ e) => { e.preventDefault(); take(link.value); } }, field(t('add.link'), link, t('add.linkhelp')), h('button', { class: 'button wide' }, t('add.uselink'))),
     client ? byMail(app, client) : null,
     hints(),
-  ].filter((e) => e !== null && e !== false);
+  ].filter((e) => e !== null);
 }
 
 /** Setting up without a link, by the journey that the server has for it. @param {App} app @param {string} client */

@@ -1,6 +1,5 @@
 // What was answered on this phone, and what can be shown for it.
 
-import { decode, verify } from '/lib/jwt.js';
 import { dialog } from './ask.js';
 import { h, icon, t, when } from './dom.js';
 import { deal } from './requests.js';
@@ -37,6 +36,7 @@ function show(p) {
 
 /** Whether the server signed just what this history says. @param {Past} p */
 async function holds(p) {
+  const { decode, verify } = await import('/lib/jwt.js');
   const keys = await (await fetch('/.well-known/jwks.json')).json();
   if (!(await verify(p.receipt, keys))) return false;
   const { claims } = decode(p.receipt);

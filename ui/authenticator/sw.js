@@ -4,13 +4,14 @@
 
 /** @type {any} */
 const worker = self;
-/** @type {{version: string, files: string[]}} */
-const { version, files } = worker.SHELL;
+/** @type {{version: string, files: string[], reader: string[]}} */
+const { version, files, reader } = worker.SHELL;
 
 worker.addEventListener('install', (/** @type {any} */ e) => {
   e.waitUntil((async () => {
     const cache = await caches.open(version);
-    await cache.addAll(files.map((f) => new Request(f, { cache: 'reload' })));
+    const wanted = 'BarcodeDetector' in worker ? files : [...files, ...reader];
+    await cache.addAll(wanted.map((f) => new Request(f, { cache: 'reload' })));
     await worker.skipWaiting();
   })());
 });
@@ -24,14 +25,14 @@ worker.addEventListener('activate', (/** @type {any} */ e) => {
 
 worker.addEventListener('fetch', (/** @type {any} */ e) => {
   const url = new URL(e.request.url);
-  const words = url.pathname.startsWith('/authenticator/lang/'); // each once it was asked for
-  if (e.request.method !== 'GET' || url.origin !== location.origin || !(words || files.includes(url.pathname))) return;
+  const later = url.pathname.startsWith('/authenticator/lang/') || reader.includes(url.pathname); // each once it was asked for
+  if (e.request.method !== 'GET' || url.origin !== location.origin || !(later || files.includes(url.pathname))) return;
   e.respondWith((async () => {
     const cache = await caches.open(version);
     const have = await cache.match(url.pathname);
     if (have) return have;
     const fresh = await fetch(e.request);
-    if (words && fresh.ok) await cache.put(url.pathname, fresh.clone());
+    if (later && fresh.ok) await cache.put(url.pathname, fresh.clone());
     return fresh;
   })());
 });

@@ -4,7 +4,6 @@
 
 import { base64, base64url, fromBase64url, hex, nonce, utf8 } from './bytes.js';
 import { der } from './keys.js';
-import { N, bytes, point } from './p256.js';
 
 /**
  * @typedef {object} Owner what the phone keeps of it
@@ -101,6 +100,7 @@ export async function signPIN(owner, pin, challenge) {
 /** The key that a PIN makes: right or wrong, there always is one. @param {Owner} owner @param {string} pin */
 async function pinKey({ salt, pepper }, pin) {
   if (!salt || !pepper) throw new Error('this owner has no PIN');
+  const { N, bytes, point } = await import('./p256.js');
   const typed = await crypto.subtle.sign('HMAC', pepper, utf8(pin));
   const base = await crypto.subtle.importKey('raw', typed, 'PBKDF2', false, ['deriveBits']);
   const wide = await crypto.subtle.deriveBits({ name: 'PBKDF2', hash: 'SHA-256', salt, iterations: ROUNDS }, base, 384);
