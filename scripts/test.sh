@@ -63,6 +63,7 @@ node tests/browser/playground.spec.mjs
 node tests/browser/authenticator.spec.mjs
 node tests/qr/qr.spec.mjs
 node tests/browser/scan.spec.mjs
+node tests/browser/webpush.spec.mjs
 
 step "the hosted pages in Chromium"
 node tests/browser/hosted.spec.mjs

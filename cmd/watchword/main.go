@@ -247,6 +247,8 @@ type devCmd struct {
 	serving
 	JSON      bool `name:"json" help:"Print the facts as one JSON object."`
 	PushLimit int  `help:"Push requests per user in 10 minutes." default:"30" env:"WATCHWORD_PUSH_LIMIT"`
+
+	PushService string `help:"A push service whose Web Push is sent and not captured, as host:port; it may be on this machine." placeholder:"HOST:PORT" env:"WATCHWORD_PUSH_SERVICE"`
 }
 
 // Run serves a development server on loopback, and on nothing else.
@@ -258,7 +260,7 @@ func (c *devCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg.Dev, cfg.RatePerAddress, cfg.HeldPerAddress = true, -1, 20_000 // everybody is loopback here
+	cfg.Dev, cfg.Live, cfg.RatePerAddress, cfg.HeldPerAddress = true, c.PushService, -1, 20_000 // everybody is loopback here
 	s, err := server.New(ctx, cfg)
 	if err != nil {
 		return err

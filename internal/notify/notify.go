@@ -18,6 +18,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -63,6 +64,11 @@ type Message struct {
 	Expires  time.Time         `json:"expires"` // nobody wants it afterwards
 	Target   Target            `json:"target"`
 	TargetID string            `json:"target_id"`
+	// Slot, where it is set, names what there is at most one of at a time: in a
+	// browser, a later message takes the place of an earlier one. Opaque.
+	Slot string `json:"slot,omitempty"`
+	// Over says that the request has ended: whatever shows it may stop. For Web Push only.
+	Over bool `json:"over,omitempty"`
 	// Vendor is set for a phone that reads another protocol's payload.
 	Vendor *Vendor `json:"vendor,omitempty"`
 	Echo   bool    `json:"echo,omitempty"`   // queued even for a target of kind none: a capture wants to see it
@@ -135,8 +141,10 @@ type Options struct {
 	Subject string
 	// Base is where this server is reached, for phones that know several.
 	Base string
-	// Capture, when set, takes every message instead of its provider.
+	// Capture, when set, takes every message instead of its provider, but for Web
+	// Push to Live, a host:port: that is sent. For development.
 	Capture *Capture
+	Live    string
 	// Gone forgets a target that its provider called gone, if address is still
 	// what it holds. It may be called twice.
 	Gone func(ctx context.Context, tx *db.Tx, targetID, address string) error
@@ -205,7 +213,7 @@ func (n *Notifier) deliver(ctx context.Context, q queued) error {
 	if m.Vendor != nil {
 		m.Vendor.base = n.opts.Base
 	}
-	if n.opts.Capture != nil {
+	if n.opts.Capture != nil && !n.live(m) {
 		n.opts.Capture.push(m, n.db.Now())
 		n.told(m.Target.Kind, "captured")
 		return nil
@@ -229,6 +237,16 @@ func (n *Notifier) deliver(ctx context.Context, q queued) error {
 		return jobs.Retry(a.after+jitter(max(a.after/2, time.Second)), err)
 	}
 	return err // the queue waits longer each time, with jitter, until m.Expires
+}
+
+// live reports whether m goes to the one push service that is called although
+// messages are captured.
+func (n *Notifier) live(m Message) bool {
+	if n.opts.Live == "" || m.Target.Kind != WebPush {
+		return false
+	}
+	sub, err := parseSubscription(m.Target.Address)
+	return err == nil && net.JoinHostPort(sub.endpoint.Hostname(), cmp.Or(sub.endpoint.Port(), "443")) == n.opts.Live
 }
 
 // attempt sends q once, in at most sendTime.
@@ -300,8 +318,10 @@ func (m Message) check() error {
 	switch {
 	case m.Target.Kind != APNs && m.Target.Kind != FCM && m.Target.Kind != WebPush && !(m.Target.Kind == None && m.Echo):
 		return fmt.Errorf("notify: a message to a target of kind %q", m.Target.Kind)
-	case !opaque(m.RequestID):
+	case !opaque(m.RequestID) || m.Slot != "" && !opaque(m.Slot):
 		return errors.New("notify: a message whose request id is not opaque")
+	case m.Over && m.Target.Kind != WebPush:
+		return fmt.Errorf("notify: the end of a request to a target of kind %q", m.Target.Kind)
 	case len(m.Data) > maxData:
 		return errors.New("notify: a message with too much data")
 	}
@@ -322,7 +342,7 @@ func (m Message) check() error {
 }
 
 // reserved are the keys that we, or FCM, use.
-var reserved = map[string]bool{"payload": true, "auth_req_id": true, "title": true, "body": true, "from": true, "message_type": true,
+var reserved = map[string]bool{"slot": true, "over": true, "payload": true, "auth_req_id": true, "title": true, "body": true, "from": true, "message_type": true,
 	"notification": true, "collapse_key": true, "gcm": true, "google": true}
 
 // data is what FCM and Web Push carry. The id comes under every name that a

@@ -976,6 +976,66 @@ func TestTestSaysWhatTheProviderSays(t *testing.T) {
 	check(t, w, notify.WebPush, true, "keys work")
 }
 
+// A browser shows one notification of an account at a time, and takes it away when
+// the request ends. The service sees the same topic, and no ids.
+func TestWebPushReplacesAndEnds(t *testing.T) {
+	d, peer, sub := webDesk(t)
+	for _, id := range []string{"req-1", "req-2"} {
+		m := d.message(id, webTarget(sub))
+		m.Slot = "slot_of_somebody"
+		d.send(t, m)
+	}
+	m := d.message("req-2", webTarget(sub))
+	m.Slot, m.Over = "slot_of_somebody", true
+	d.send(t, m)
+	quiet(t, &peer.Peer)
+	got := peer.Received()
+	if len(got) != 3 {
+		t.Fatalf("%d of 3 messages arrived; log: %s", len(got), d.log)
+	}
+	for i, r := range got {
+		if topic := r.Header.Get("Topic"); topic != got[0].Header.Get("Topic") || strings.Contains(topic, "somebody") {
+			t.Errorf("message %d has the topic %q", i, topic)
+		}
+		var read map[string]string
+		if err := json.Unmarshal([]byte(browser(t, sub, r).Text), &read); err != nil {
+			t.Fatal(err)
+		}
+		if read["slot"] != "slot_of_somebody" || (read["over"] == "yes") != (i == 2) {
+			t.Errorf("message %d says %v", i, read)
+		}
+	}
+	m.Target = fcmTarget()
+	if err := d.DB.Tx(t.Context(), func(tx *db.Tx) error { return notify.SendPush(t.Context(), tx, m) }); err == nil {
+		t.Error("a phone that knows no ends was to be told of one")
+	}
+	m.Target, m.Slot = webTarget(sub), "ada@example.org"
+	if err := d.DB.Tx(t.Context(), func(tx *db.Tx) error { return notify.SendPush(t.Context(), tx, m) }); err == nil {
+		t.Error("an address was queued as a slot")
+	}
+}
+
+// One push service may be called while everything else is captured.
+func TestCaptureLeavesOneServiceLive(t *testing.T) {
+	capture := &notify.Capture{}
+	var d *desk
+	now := func() time.Time { return d.Now() }
+	peer, other := notifytest.NewWebPush(t, now), notifytest.NewWebPush(t, now)
+	d = newDesk(t, notify.Options{Capture: capture, Live: strings.TrimPrefix(peer.URL, "https://")}, &peer.Peer, &other.Peer)
+	sub, foreign := peer.Subscribe(t, d.vapid(t)), other.Subscribe(t, d.vapid(t))
+	d.send(t, d.message("req-1", webTarget(sub)))
+	d.send(t, d.message("req-2", webTarget(foreign)))
+	d.send(t, d.message("req-3", apnsTarget()))
+	if a, b := len(peer.Received()), len(other.Received()); a != 1 || b != 0 {
+		t.Errorf("%d and %d messages were sent, want 1 and 0; log: %s", a, b, d.log)
+	}
+	var caught []string
+	for _, m := range capture.List("push", "", "") {
+		caught = append(caught, m.Data["auth_req_id"])
+	}
+	equal(t, "captured", caught, []string{"req-2", "req-3"})
+}
+
 func TestCaptureTakesEverything(t *testing.T) {
 	capture := &notify.Capture{}
 	d := newDesk(t, notify.Options{Capture: capture})

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -149,7 +150,7 @@ func (w *webPush) send(ctx context.Context, ps []Provider, m Message) answer {
 	if err != nil {
 		return answer{verdict: misconfigured, said: err.Error()}
 	}
-	body, err := encrypt(sub, []byte(db.Text(m.data())))
+	body, err := encrypt(sub, []byte(db.Text(m.browsed())))
 	if err != nil {
 		return answer{verdict: misconfigured, said: err.Error()}
 	}
@@ -162,7 +163,7 @@ func (w *webPush) send(ctx context.Context, ps []Provider, m Message) answer {
 	req.Header.Set("Content-Encoding", "aes128gcm")
 	req.Header.Set("TTL", strconv.Itoa(m.ttl(w.now())))
 	req.Header.Set("Urgency", "high")
-	req.Header.Set("Topic", collapse(m.RequestID)) // RFC 8030 5.4: 32 characters of base64url
+	req.Header.Set("Topic", collapse(cmp.Or(m.Slot, m.RequestID))) // RFC 8030 5.4: 32 characters of base64url
 	r, err := do(w.client, req)
 	if err != nil {
 		a := failed(err)
@@ -174,6 +175,19 @@ func (w *webPush) send(ctx context.Context, ps []Provider, m Message) answer {
 	out := r.judge(w.now(), words(string(r.body), jwt, sub.endpoint.String(), sub.endpoint.RequestURI(), path.Base(sub.endpoint.Path)))
 	if r.status == http.StatusNotFound || r.status == http.StatusGone {
 		out.verdict = gone
+	}
+	return out
+}
+
+// browsed is data with what a browser needs besides, to show one notification at
+// a time and to take it away.
+func (m Message) browsed() map[string]string {
+	out := m.data()
+	if m.Slot != "" {
+		out["slot"] = m.Slot
+	}
+	if m.Over {
+		out["over"] = "yes"
 	}
 	return out
 }

@@ -198,6 +198,55 @@ func TestPushChannels(t *testing.T) {
 	}
 }
 
+// TestCalledOffEndsInBrowsers: a browser that shows a request hears that it was
+// called off, and the next one takes its place; the apps of other SDKs hear nothing
+// that they would not understand.
+func TestCalledOffEndsInBrowsers(t *testing.T) {
+	s := newShop(t)
+	vapid, err := notify.VAPID(t.Context(), s.Kit.DB, "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub := s.web.Subscribe(t, vapid)
+	s.phone(t, "browser@example.org", simulator.PushConfig{Type: "webpush", Token: sub.JSON, App: "https://shop.example"})
+	s.phone(t, "android@example.org", simulator.PushConfig{Type: "Fcm", Token: "fcm-registration-token:APA91b", App: "org.example.android"})
+	cancel := func(email string, peer *notifytest.Peer, n int) {
+		b, _ := s.ask(t, email)
+		received(t, peer, n)
+		if _, err := b.Submit(t.Context(), "cancel", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel("android@example.org", &s.fcm.Peer, 1)
+	cancel("browser@example.org", &s.web.Peer, 1)
+	received(t, &s.web.Peer, 2)
+	cancel("android@example.org", &s.fcm.Peer, 2)
+	cancel("browser@example.org", &s.web.Peer, 3)
+	received(t, &s.web.Peer, 4)
+	var said []struct{ RequestID, Slot, Over string }
+	for _, m := range s.web.Received() {
+		var one struct{ RequestID, Slot, Over string }
+		if err := json.Unmarshal(decrypted(t, sub, m.Body), &one); err != nil {
+			t.Fatal(err)
+		}
+		said = append(said, one)
+	}
+	if len(said) != 4 || said[0].Over+said[2].Over != "" || said[1].Over != "yes" || said[3].Over != "yes" {
+		t.Fatalf("the browser heard %+v", said)
+	}
+	if said[0].RequestID != said[1].RequestID || said[2].RequestID != said[3].RequestID || said[0].RequestID == said[2].RequestID {
+		t.Errorf("the ends are not of their requests: %+v", said)
+	}
+	for _, one := range said {
+		if one.Slot == "" || one.Slot != said[0].Slot {
+			t.Errorf("the next does not take the place of the last: %+v", said)
+		}
+	}
+	if n := len(s.fcm.Received()); n != 2 {
+		t.Errorf("Android heard %d messages, want 2", n)
+	}
+}
+
 func apnsID(t *testing.T, m notifytest.Received) string {
 	t.Helper()
 	var doc struct {

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -69,6 +70,7 @@ type Config struct {
 	MasterKey []byte         // 32 bytes
 	Trusted   []netip.Prefix // proxies whose X-Forwarded-For counts
 	Dev       bool           // capture messages, serve the playground
+	Live      string         // in development: host:port of a push service that is called nevertheless
 	Log       *slog.Logger
 	Now       func() time.Time
 
@@ -177,18 +179,29 @@ func (s *Server) provider() {
 // messages wires what carries push messages out.
 func (s *Server) messages() {
 	o := notify.Options{
-		Client: s.outgoing(), Subject: s.config.URL, Base: s.config.URL, Gone: directory.DropTarget, Endpoints: s.config.Providers,
+		Client: s.outgoing(), Subject: contact(s.config.URL), Base: s.config.URL, Gone: directory.DropTarget, Endpoints: s.config.Providers,
 		Sent: func(kind, outcome string) { s.meters.pushes.WithLabelValues(kind, outcome).Inc() },
 		Trouble: func(ctx context.Context, request, _ string) error {
 			return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return push.Fail(ctx, tx, authn.ChallengeID(request)) })
 		},
 	}
 	if s.Dev != nil {
-		o.Capture = s.Dev.Inbox
+		o.Capture, o.Live = s.Dev.Inbox, s.config.Live
+		if o.Live != "" {
+			o.Client = web.Egress(web.EgressOptions{Allow: []string{o.Live}})
+		}
 	}
 	s.notifier = notify.New(s.Kit.DB, o)
 	s.notifier.Serve(s.Kit.Jobs)
 	s.hooks().Serve(s.Kit.Jobs)
+}
+
+// contact is whom a push service may write to about this server (RFC 8292 2.1).
+func contact(url string) string {
+	if strings.HasPrefix(url, "https://") {
+		return url
+	}
+	return "mailto:postmaster@localhost" // plain http is spoken in development only
 }
 
 // housekeeping deletes what has run out and seals the audit record, on one node

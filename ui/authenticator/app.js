@@ -6,9 +6,10 @@ import '/lib/tile.js';
 import { available } from '/lib/keys.js';
 import { find, pause } from '/lib/page.js';
 import { NetworkError, Refused, call } from './api.js';
-import { h, icon, speak, t } from './dom.js';
+import { h, icon, language, speak, t } from './dom.js';
 import { codes } from './codes.js';
 import { add } from './enrol.js';
+import { able, reach } from './notice.js';
 import { past } from './past.js';
 import { home, request } from './requests.js';
 import { account, settings } from './settings.js';
@@ -35,12 +36,15 @@ export class App {
   answered = new Set();
   note = ''; // what became of something, for the screen that is drawn next
   busy = false; // its owner is answering: nothing moves under their finger
+  silent = false; // its owner wants no notifications
 
   /** @type {Name} */
   #at = 'home';
   /** @type {any} */
   #about = null;
   #hangUp = new AbortController();
+  /** What a notification was touched for, and the accounts that said whether they have it. @type {{id: string, heard: Set<string>} | null} */
+  #wanted = null;
   #screen = find(document, '#screen');
   #tabs = find(document, '#tabs');
 
@@ -51,20 +55,25 @@ export class App {
   async start() {
     let link = this.#link();
     await speak(await store.setting('language'));
+    await store.set('spoken', language); // for the worker
+    this.silent = await store.setting('silent') === true;
     this.accounts = await store.accounts();
     this.#drawTabs();
     addEventListener('popstate', (e) => this.#arrive(e.state?.name ?? 'home', e.state?.about));
     addEventListener('hashchange', () => {
       const came = this.#link();
       if (came) this.go('add', came, true);
+      else this.listen();
     });
     document.addEventListener('visibilitychange', () => this.listen());
+    navigator.serviceWorker?.addEventListener('message', (e) => this.#told(e.data));
     for (const kind of ['online', 'offline']) addEventListener(kind, () => this.listen());
     // A link may have come while the above was awaited, when nobody listened yet.
     link = this.#link() ?? link;
     if (link) this.go('add', link, true);
     else this.#arrive('home');
     this.listen();
+    this.#reached();
     fetch('config.json').then((r) => r.json()).then((c) => { this.client = c.client ?? ''; if (this.#at === 'add') this.refresh(); }, () => {});
   }
 
@@ -73,6 +82,8 @@ export class App {
     if (!location.hash) return null;
     const said = new URLSearchParams(location.hash.slice(1));
     history.replaceState({ name: 'home' }, '', location.pathname);
+    const request = said.get('request');
+    if (request) this.#want(request);
     const client = said.get('client');
     return client ? { client, invite: said.get('invite') ?? '' } : null;
   }
@@ -144,6 +155,16 @@ export class App {
     await store.keepAccount(a);
     this.accounts = await store.accounts();
     this.listen();
+    this.#reached();
+  }
+
+  /** The server learns where this phone is reached, if its owner allowed that. */
+  #reached() {
+    if (!able || this.silent || Notification.permission !== 'granted') return;
+    navigator.serviceWorker.ready.then((w) => reach(w.pushManager)).then(async (news) => {
+      this.accounts = await store.accounts();
+      if (news && this.#at === 'settings') this.refresh(); // which say whether it is on
+    }).catch(() => {});
   }
 
   /** @param {Kept} a */
@@ -172,14 +193,14 @@ export class App {
   async #ask(a, signal) {
     const phone = await this.speaker(a);
     const wait = this.accounts.length > MANY ? 0 : HOLD;
-    while (!signal.aborted) {
+    for (let first = true; !signal.aborted; first = false) { // the first answer is not waited for: what is shown may be over
       try {
-        const some = (this.waiting.get(a.id) ?? []).length > 0;
+        const some = first || (this.waiting.get(a.id) ?? []).length > 0;
         const said = await call(phone, 'requests', { wait: some ? 0 : wait }, { signal });
         this.ahead = said.now - Date.now();
         this.#connected(true);
         this.#heard(a, said.requests);
-        if (some || said.requests.length || !wait) await pause(wait ? 1500 : 4000, signal);
+        if (some && !first || said.requests.length || !wait) await pause(wait ? 1500 : 4000, signal);
       } catch (err) {
         if (signal.aborted) return;
         if (err instanceof Refused && err.status === 403) return void this.#unknown(a, err);
@@ -213,13 +234,52 @@ export class App {
     this.#trouble(yes ? '' : t('trouble.offline'));
   }
 
+  /** A notification came, or was touched. @param {{asks?: string, open?: string}} said by the worker */
+  #told({ open }) {
+    if (open) this.#want(open);
+    this.listen();
+  }
+
+  /** @param {string} id */
+  #want(id) {
+    this.#wanted = { id, heard: new Set() };
+  }
+
+  /** Goes where a notification leads: to its request, or to where it says that there is none any more. @param {Kept} a @param {Shown[]} list */
+  #follow(a, list) {
+    const wanted = this.#wanted;
+    if (!wanted || this.busy) return false;
+    const shown = list.find((r) => r.id === wanted.id && !this.answered.has(r.id));
+    wanted.heard.add(a.id);
+    if (!shown && this.accounts.some((b) => !b.gone && !wanted.heard.has(b.id))) return false;
+    this.#wanted = null;
+    if (!shown) this.go('home', t('request.over'), true);
+    else if (this.#at !== 'request' || this.#about?.shown.id !== shown.id) this.go('request', { account: a, shown }, this.#at === 'request');
+    return true;
+  }
+
+  /** Takes notifications away that have nothing to say any more: their request is on the screen, or over. */
+  async #tidy() {
+    if (!able || this.accounts.some((a) => !a.gone && !this.waiting.has(a.id))) return;
+    const open = this.requests().map((w) => w.shown.id);
+    const here = this.#at === 'request' && this.#about?.shown.id;
+    const worker = await navigator.serviceWorker.getRegistration();
+    for (const n of await worker?.getNotifications() ?? []) if (!open.includes(n.data?.id) || n.data.id === here) n.close();
+  }
+
   /** @param {Kept} a @param {Shown[]} list */
   #heard(a, list) {
+    this.#moved(a, list);
+    this.#tidy();
+  }
+
+  /** @param {Kept} a @param {Shown[]} list */
+  #moved(a, list) {
     const before = this.waiting.get(a.id) ?? [];
     this.waiting.set(a.id, list);
     const fresh = list.find((r) => !before.some((b) => b.id === r.id) && !this.answered.has(r.id));
     const same = before.map((r) => r.id).join() === list.map((r) => r.id).join();
-    if (same || this.busy) return;
+    if (this.#follow(a, list) || same || this.busy) return;
     if (this.#at === 'request' && !list.some((r) => r.id === this.#about?.shown.id) && this.#about?.account.id === a.id) return this.go('home', t('request.over'), true);
     if (fresh && (this.#at === 'home' || this.#at === 'past')) {
       this.say(t('request.said', { app: fresh.app_name, browser: fresh.browser, place: fresh.place }));
@@ -235,7 +295,7 @@ function keepShell() {
   if (!('serviceWorker' in navigator)) return;
   const url = 'sw.js';
   const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy('watchword', { createScriptURL: (/** @type {string} */ s) => { if (s !== url) throw new TypeError(s); return s; } });
-  navigator.serviceWorker.register(policy ? policy.createScriptURL(url) : url).catch(() => {}); // the app works without
+  navigator.serviceWorker.register(policy ? policy.createScriptURL(url) : url, { type: 'module' }).catch(() => {}); // the app works without
 }
 
 const app = new App();

@@ -1,12 +1,12 @@
 // How the phone's owner looks after it: notifications, language, and for each
 // account its keys, its other phones and its end.
 
-import { base64url, fromBase64url } from '/lib/bytes.js';
 import { biometricKey, forget } from '/lib/keys.js';
 import { NetworkError, Refused, call } from './api.js';
 import { Cancelled, confirm, dialog, makeOwner, sure } from './ask.js';
 import { h, icon, language, languages, speak, t, when } from './dom.js';
 import { hints } from './enrol.js';
+import { able, reach, silence } from './notice.js';
 import { NotOwner, platform } from '/lib/owner.js';
 import { parse } from './totp.js';
 import * as store from './store.js';
@@ -18,6 +18,7 @@ import * as store from './store.js';
 export function settings(app) {
   const choice = h('select', { id: 'language', onchange: async () => {
     await store.set('language', choice.value);
+    await store.set('spoken', choice.value);
     await speak(choice.value);
     app.refresh();
   } }, Object.entries(languages).map(([id, name]) => h('option', { value: id, lang: id, selected: id === language }, name)));
@@ -34,35 +35,42 @@ export function settings(app) {
 
 // Notifications.
 
-const pushes = 'serviceWorker' in navigator && 'PushManager' in globalThis && 'Notification' in globalThis;
-
 /** Offers notifications where they are not on; says so where they cannot be. @param {App} app @param {boolean} [always] */
 export function notices(app, always) {
-  const able = pushes && app.accounts.some((a) => a.about.push);
-  if (!able) return always ? h('section', {}, h('h2', {}, t('notice.title')), h('p', {}, t('notice.none'))) : null;
-  const on = Notification.permission === 'granted';
-  if (!always && Notification.permission !== 'default') return null;
-  const words = h('p', { role: 'status' }, on ? t('notice.on') : Notification.permission === 'denied' ? t('notice.denied') : t('notice.text'));
+  const can = able && app.accounts.some((a) => a.about.push);
+  if (!can) return always ? h('section', {}, h('h2', {}, t('notice.title')), h('p', {}, t('notice.none'))) : null;
+  if (!always && (Notification.permission !== 'default' || app.silent)) return null;
+  const denied = Notification.permission === 'denied';
+  const on = !denied && !app.silent && Notification.permission === 'granted' && app.accounts.some((a) => a.told);
+  const words = h('p', { role: 'status' }, denied ? t('notice.denied') : on ? t('notice.on') : t('notice.text'));
   const button = h('button', { type: 'button', class: 'button wide', onclick: async () => {
     button.disabled = true;
-    words.textContent = await subscribe(app).then(() => t('notice.on'), () => t('notice.failed'));
-    button.disabled = false;
-  } }, t('notice.go'));
-  return h('section', { class: always ? '' : 'note' }, h('h2', {}, t('notice.title')), words, Notification.permission !== 'denied' && button);
+    await (on ? turnOff(app) : turnOn(app)).then(() => app.refresh(), () => {
+      words.textContent = t(Notification.permission === 'denied' ? 'notice.denied' : 'notice.failed');
+      button.disabled = false;
+    });
+  } }, on ? t('notice.off') : t('notice.go'));
+  return h('section', { class: always ? '' : 'note' }, h('h2', {}, t('notice.title')), words, !denied && button);
 }
 
 /** @param {App} app */
-async function subscribe(app) {
+async function turnOn(app) {
   if (await Notification.requestPermission() !== 'granted') throw new Error('denied');
-  const worker = await navigator.serviceWorker.ready;
-  for (const a of app.accounts) {
-    if (!a.about.push || a.gone) continue;
-    const have = await worker.pushManager.getSubscription();
-    const same = have?.options.applicationServerKey && base64url(have.options.applicationServerKey) === a.about.push;
-    if (have && !same) await have.unsubscribe();
-    const s = same && have ? have : await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: fromBase64url(a.about.push) });
-    await call(await app.speaker(a), 'subscribe', { subscription: JSON.stringify(s) });
-  }
+  await reach((await navigator.serviceWorker.ready).pushManager);
+  await quiet(app, false);
+}
+
+/** @param {App} app */
+async function turnOff(app) {
+  await silence((await navigator.serviceWorker.ready).pushManager);
+  await quiet(app, true);
+}
+
+/** @param {App} app @param {boolean} yes */
+async function quiet(app, yes) {
+  await store.set('silent', yes);
+  app.silent = yes;
+  app.accounts = await store.accounts();
 }
 
 // One account.

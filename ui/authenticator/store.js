@@ -15,6 +15,7 @@ import { biometricKey, forget, load, names, save } from '/lib/keys.js';
  * @property {import('./api.js').Account} about  what the server said last
  * @property {string} [next]  name of the key that replaces it, while the server was not heard
  * @property {boolean} [gone]  the server does not know this phone any more
+ * @property {{endpoint: string, at: number}} [told]  where the server was told that this phone is reached, and when (ms)
  */
 
 /**

@@ -148,7 +148,7 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 	if who == "" {
 		who = "?" + a.Name
 	}
-	slot := "push/" + string(a.Subject.App) + "/" + tx.Vault().Hash("push_slot", who)
+	slot := "push/" + string(a.Subject.App) + "/" + slotOf(tx, who)
 	if err := limit.Take(ctx, tx, slot, set.Limit, 10*time.Minute); err != nil {
 		return Challenge{}, err
 	}
@@ -191,7 +191,8 @@ func (set settings) slow(ctx context.Context, q db.Q, s authn.Subject) error {
 // tell sends the message: an opaque id and words that name nobody (P6, R92). That of
 // a decoy goes nowhere, and is as much work (security R30).
 func tell(ctx context.Context, tx *db.Tx, c Challenge, a Asked, title, body string) error {
-	m := notify.Message{Tenant: string(c.Subject.Tenant), App: string(c.Subject.App), Device: a.To.ID, RequestID: string(c.ID), Title: title, Body: body, Expires: c.Expires, Echo: a.Echo, Nobody: c.Data.Decoy}
+	m := message(tx, c)
+	m.Title, m.Body, m.Echo = title, body, a.Echo
 	if a.To.Unsigned() {
 		return a.To.tell(ctx, tx, c, m)
 	}
@@ -205,6 +206,35 @@ func tell(ctx context.Context, tx *db.Tx, c Challenge, a Asked, title, body stri
 	}
 	tx.Signal(deviceTopic(a.To.device.KeyID))
 	for _, t := range targets {
+		m.TargetID, m.Target = t.ID, notify.Target{Kind: t.Kind, Address: t.Address, AppIdentifier: t.AppIdentifier}
+		if err := notify.SendPush(ctx, tx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// message is what every message about a request has in common.
+func message(q db.Q, c Challenge) notify.Message {
+	return notify.Message{Tenant: string(c.Subject.Tenant), App: string(c.Subject.App), Device: string(c.Data.Device), RequestID: string(c.ID), Expires: c.Expires, Nobody: c.Data.Decoy,
+		Slot: slotOf(q, string(c.Subject.App)+"/"+string(c.Subject.User))}
+}
+
+func slotOf(q db.Q, who string) string { return q.Vault().Hash("push_slot", who) }
+
+// withdraw tells browsers that a request they show has ended. Other phones hear it
+// when they come to answer.
+func withdraw(ctx context.Context, tx *db.Tx, c Challenge) error {
+	targets, err := directory.Targets(ctx, tx, c.Data.Device)
+	if err != nil {
+		return err
+	}
+	m := message(tx, c)
+	m.Title, m.Over = "This request has ended.", true
+	for _, t := range targets {
+		if t.Kind != notify.WebPush {
+			continue
+		}
 		m.TargetID, m.Target = t.ID, notify.Target{Kind: t.Kind, Address: t.Address, AppIdentifier: t.AppIdentifier}
 		if err := notify.SendPush(ctx, tx, m); err != nil {
 			return err
@@ -302,15 +332,18 @@ func purpose(r Request) string {
 	return ForLogin
 }
 
-// Cancel ends an open request from the browser's side; one that is decided
-// already stays so.
+// Cancel ends an open request from the browser's side, and a phone that shows it in
+// a browser stops; one that is decided already stays so.
 func Cancel(ctx context.Context, tx *db.Tx, id authn.ChallengeID) error {
 	c, err := authn.Recall[Request](ctx, tx, id)
 	if err != nil || !c.State.Open() {
 		return err
 	}
 	c.Data.Reason = "cancelled"
-	return authn.Move(ctx, tx, &c, authn.Cancelled)
+	if err := authn.Move(ctx, tx, &c, authn.Cancelled); err != nil || c.Data.Decoy || c.Data.Here {
+		return err
+	}
+	return withdraw(ctx, tx, c)
 }
 
 // Enter judges the number that was typed or chosen on the phone. The right one

@@ -1,0 +1,51 @@
+// Where this phone is reached while the app is closed: one push subscription of the
+// browser, of which the server of each account is told. The app's worker does the
+// same when the browser changes it.
+
+import { base64url, fromBase64url } from '/lib/bytes.js';
+import { call } from './api.js';
+import * as store from './store.js';
+
+/** @typedef {import('./store.js').Kept} Kept */
+
+const AGAIN = 24 * 60 * 60 * 1000; // ms after which a server is told once more: it may have given up on it
+
+/** Whether this browser can be told anything while the app is closed. */
+export const able = 'serviceWorker' in navigator && 'PushManager' in globalThis && 'Notification' in globalThis;
+
+/**
+ * Sees to it that the servers know where this phone is reached. A browser has one
+ * subscription, for one key: accounts with another than the first are not told.
+ * @param {PushManager} browser
+ * @returns {Promise<boolean>} whether one was told
+ */
+export async function reach(browser) {
+  const all = (await store.accounts()).filter((a) => a.about.push && !a.gone);
+  const key = all[0]?.about.push;
+  if (!key) return false;
+  let news = false;
+  const have = await browser.getSubscription();
+  const same = have?.options.applicationServerKey && base64url(have.options.applicationServerKey) === key;
+  if (have && !same) await have.unsubscribe();
+  const s = same && have ? have : await browser.subscribe({ userVisibleOnly: true, applicationServerKey: fromBase64url(key) });
+  for (const a of all) {
+    const fresh = a.told?.endpoint === s.endpoint && Date.now() - a.told.at < AGAIN;
+    if (a.about.push !== key || fresh) continue;
+    await tell(a, JSON.stringify(s), { endpoint: s.endpoint, at: Date.now() });
+    news = true;
+  }
+  return news;
+}
+
+/** Ends it. @param {PushManager} browser */
+export async function silence(browser) {
+  for (const a of await store.accounts()) if (a.told && !a.gone) await tell(a, '', undefined);
+  await (await browser.getSubscription())?.unsubscribe();
+}
+
+/** @param {Kept} a @param {string} subscription @param {Kept['told']} told */
+async function tell(a, subscription, told) {
+  await call({ client: a.client, key: await store.keyOf(a) }, 'subscribe', { subscription });
+  const now = (await store.accounts()).find((have) => have.id === a.id);
+  if (now) await store.keepAccount({ ...now, told }); // it may have changed, or gone, meanwhile
+}
