@@ -169,7 +169,7 @@ const scenarios = {
     await page.waitForSelector('dialog input[name=pin]');
     await good(page, 'enter-pin');
     await enterPIN(page, '909090');
-    await page.waitForFunction(() => document.querySelector('#f-pin-problem')?.textContent);
+    await page.waitForSelector('#f-pin-problem >> text=That did not match. Try again.');
     await enterPIN(page);
     await said(page, 'Approved.');
     const end = await ends(web);
@@ -288,7 +288,7 @@ const scenarios = {
     await page.fill('#number', web.number);
     await page.context().setOffline(true);
     await page.click('.request button.primary');
-    await page.waitForSelector('#answer-problem >> text=The server did not hear');
+    await page.waitForSelector('#answer-problem >> text=The server cannot be reached');
     await page.context().setOffline(false);
     await page.click('.request button.primary');
     await said(page, 'Approved.');
@@ -360,6 +360,34 @@ const scenarios = {
       await good(page, `account-${kind}`);
       await leave(page);
     }
+  },
+
+  async 'on an iPhone the app comes first; where the browser installs it, a button does'(browser, w) {
+    const user = await somebody(w);
+    const link = await invitation(w, user);
+    const apple = await phone(browser, w, { userAgent: 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1' });
+    await apple.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: w.local });
+    await apple.goto(link);
+    await apple.waitForSelector('text=On an iPhone, put the app on the home screen first');
+    await good(apple, 'invited-iphone');
+    await apple.click('button >> text=Copy the link');
+    await apple.waitForSelector('button >> text=Copied.');
+    assert.equal(await apple.evaluate(() => navigator.clipboard.readText()), link, 'the link is good in the installed app');
+    await leave(apple);
+
+    const page = await phone(browser, w);
+    await page.goto(`${w.local}/authenticator/`);
+    await page.click('nav >> text=Settings');
+    assert.ok(!await page.isVisible('button >> text=Install'));
+    await page.evaluate(() => {
+      const e = new Event('beforeinstallprompt', { cancelable: true });
+      e.prompt = () => { window.prompted = e.defaultPrevented; };
+      dispatchEvent(e);
+    });
+    await page.click('button >> text=Install');
+    assert.equal(await page.evaluate(() => window.prompted), true);
+    assert.ok(!await page.isVisible('button >> text=Install'), 'it is asked once');
+    await leave(page);
   },
 
   async 'by keyboard alone'(browser, w) {

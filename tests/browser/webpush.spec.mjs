@@ -218,7 +218,7 @@ const scenarios = {
     await page.click('text=Dieses Telefon einrichten');
     await said(page, 'Dieses Telefon antwortet jetzt');
     await page.click('nav >> text=Einstellungen');
-    await page.waitForSelector('text=Benachrichtigungen sind an.');
+    await page.waitForSelector('text=Benachrichtigungen sind eingeschaltet.');
     await deliverable(page);
     await page.goto('about:blank');
     const before = service.received.length;

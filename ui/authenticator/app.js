@@ -11,7 +11,7 @@ import { codes } from './codes.js';
 import { add } from './enrol.js';
 import { able, reach } from './notice.js';
 import { past } from './past.js';
-import { home, request } from './requests.js';
+import { home, place, request } from './requests.js';
 import { account, settings } from './settings.js';
 import * as store from './store.js';
 
@@ -282,7 +282,7 @@ export class App {
     if (this.#follow(a, list) || same || this.busy) return;
     if (this.#at === 'request' && !list.some((r) => r.id === this.#about?.shown.id) && this.#about?.account.id === a.id) return this.go('home', t('request.over'), true);
     if (fresh && (this.#at === 'home' || this.#at === 'past')) {
-      this.say(t('request.said', { app: fresh.app_name, browser: fresh.browser, place: fresh.place }));
+      this.say(t('request.said', { app: fresh.app_name, browser: fresh.browser, place: place(fresh.place) }));
       return this.go('request', { account: a, shown: fresh });
     }
     if (this.#at === 'home') this.refresh();

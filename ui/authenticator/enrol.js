@@ -58,7 +58,7 @@ function invited(app, link) {
       busy(form);
       if (said) complain(name, said);
     }
-  } }, h('p', {}, t('add.invited')), field(t('add.name'), name, t('add.namehelp')), h('p', { class: 'hint', 'data-progress': true, role: 'status' }), h('button', { class: 'button primary wide', autofocus: true }, t('add.go')));
+  } }, apple() && !installed() && first(link), h('p', {}, t('add.invited')), field(t('add.name'), name, t('add.namehelp')), h('p', { class: 'hint', 'data-progress': true, role: 'status' }), h('button', { class: 'button primary wide', autofocus: true }, t('add.go')));
   return [form];
 }
 
@@ -157,10 +157,30 @@ async function register(app, client) {
   }
 }
 
+const installed = () => matchMedia('(display-mode: standalone)').matches;
+const apple = () => /iPhone|iPad/.test(navigator.userAgent) || /Mac/.test(navigator.userAgent) && navigator.maxTouchPoints > 1;
+
+/** What the browser lets us do: install the app. @type {any} */
+let offer = null;
+addEventListener('beforeinstallprompt', (e) => {
+  e.preventDefault();
+  offer = e;
+});
+
+/** Where the installed app has keys of its own, it must be there before a link is used. @param {Link} link */
+function first({ client, invite }) {
+  const copy = h('button', { type: 'button', class: 'button wide', onclick: () => navigator.clipboard?.writeText(`${location.origin}/authenticator/#${new URLSearchParams({ client, invite })}`).then(() => { copy.textContent = t('copied'); }, () => {}) }, t('install.copy'));
+  return h('aside', { class: 'note' }, h('h2', {}, t('install.title')), h('p', {}, t('install.first')), copy);
+}
+
 /** How the app comes to the home screen, by what this browser is. */
 export function hints() {
-  if (matchMedia('(display-mode: standalone)').matches) return null;
-  const apple = /iPhone|iPad/.test(navigator.userAgent);
-  const android = /Android/.test(navigator.userAgent);
-  return h('aside', { class: 'note' }, h('h2', {}, t('install.title')), h('p', {}, apple ? t('install.ios') : android ? t('install.android') : t('install.other')));
+  if (installed()) return null;
+  const go = h('button', { type: 'button', class: 'button wide', hidden: !offer, onclick: () => {
+    go.hidden = true; // it may be asked once
+    offer?.prompt();
+    offer = null;
+  } }, t('install.go'));
+  addEventListener('beforeinstallprompt', () => { go.hidden = false; }, { once: true });
+  return h('aside', { class: 'note' }, h('h2', {}, t('install.title')), h('p', {}, apple() ? t('install.ios') : /Android/.test(navigator.userAgent) ? t('install.android') : t('install.other')), go);
 }

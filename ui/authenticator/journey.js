@@ -32,7 +32,7 @@ export async function travel(who, run) {
     if (run.prompt.poll && !run.prompt.fields?.length && !run.problem) {
       run = await waitOut(who, run, session);
     } else {
-      const said = await answer(who, run.prompt, run.problem?.message ?? '', tries);
+      const said = await answer(who, run.prompt, run.problem?.error === 'wrong' ? t('owner.wrong') : run.problem?.message ?? '', tries);
       run = await go(who, run, session, said);
     }
     session = run.session || session;

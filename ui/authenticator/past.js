@@ -2,7 +2,7 @@
 
 import { dialog } from './ask.js';
 import { h, icon, t, when } from './dom.js';
-import { deal } from './requests.js';
+import { deal, place } from './requests.js';
 import * as store from './store.js';
 
 /** @typedef {import('./store.js').Past} Past */
@@ -27,7 +27,7 @@ function show(p) {
   const { request: r } = p;
   dialog(t(`past.${p.how}`), () => [
     Object.keys(r.approval_data).length > 0 && deal(r.approval_data),
-    h('dl', { class: 'facts' }, fact(t('fact.app'), r.app_name), fact(t('fact.where'), r.place), fact(t('fact.with'), r.browser), fact(t('fact.when'), when(p.at))),
+    h('dl', { class: 'facts' }, fact(t('fact.app'), r.app_name), fact(t('fact.where'), place(r.place)), fact(t('fact.with'), r.browser), fact(t('fact.when'), when(p.at))),
     checked,
     p.receipt && h('button', { type: 'button', class: 'button wide', onclick: () => navigator.clipboard?.writeText(p.receipt).then(() => { checked.textContent = t('copied'); }) }, t('receipt.copy')),
   ]).catch(() => {});

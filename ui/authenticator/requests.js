@@ -60,7 +60,7 @@ export function request(app, w) {
       h('h1', { tabindex: '-1' }, t(words(shown).question)),
       h('p', { class: 'who' }, shown.app_name, h('small', {}, w.account.about.label)),
       pay && deal(shown.approval_data),
-      h('dl', { class: 'facts' }, fact(t('fact.where'), shown.place), fact(t('fact.with'), shown.browser), fact(t('fact.when'), when(shown.at)), shown.client_name !== shown.app_name && fact(t('fact.client'), shown.client_name)),
+      h('dl', { class: 'facts' }, fact(t('fact.where'), place(shown.place)), fact(t('fact.with'), shown.browser), fact(t('fact.when'), when(shown.at)), shown.client_name !== shown.app_name && fact(t('fact.client'), shown.client_name)),
       number.view,
       h('p', { class: 'problem', id: 'answer-problem', role: 'alert' }),
       h('div', { class: 'pair' },
@@ -78,6 +78,9 @@ const LOGIN = { kind: 'request.in', question: 'request.inq', done: 'done.in' };
 
 /** @param {{purpose: string}} shown */
 const words = (shown) => PURPOSES[shown.purpose] ?? LOGIN;
+
+/** Where it comes from, in the language of the app where the server has words for it. @param {string} said */
+export const place = (said) => (({ 'this computer': t('place.here'), 'local network': t('place.near') })[said] ?? said);
 
 /** @param {string} name @param {string} value */
 const fact = (name, value) => h('div', {}, h('dt', {}, name), h('dd', {}, value));

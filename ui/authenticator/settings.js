@@ -111,7 +111,7 @@ export function account(app, id) {
   if (a.owner.kind === 'pin') platform().then((can) => { finger.hidden = !can || !a.about.owners.biometric; });
   return /** @type {Node[]} */ ([
     h('header', { class: 'top' }, h('button', { type: 'button', class: 'round', 'aria-label': t('back'), onclick: () => app.back() }, icon('back'))),
-    h('h1', { tabindex: '-1' }, a.about.app), h('p', { class: 'who' }, a.about.label),
+    h('h1', { tabindex: '-1' }, a.about.app), h('p', { class: 'who' }, a.about.label.split('@').flatMap((part, i) => (i ? ['@', h('wbr'), part] : [part]))),
     a.gone && h('p', { class: 'note bad' }, t('account.gone'), ' ', t('account.gonetext')),
     !a.gone && h('section', { class: 'stack' }, h('p', {}, a.owner.kind === 'pin' ? t('account.haspin') : t('account.hasfinger')), owner, finger,
       button(t('account.offline'), () => act(t('account.offlinedone'), () => offlineCode(app, a))),
