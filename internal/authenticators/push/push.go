@@ -231,6 +231,10 @@ func withdraw(ctx context.Context, tx *db.Tx, c Challenge) error {
 	}
 	m := message(tx, c)
 	m.Title, m.Over = "This request has ended.", true
+	if c.Data.Decoy {
+		m.Target.Kind = notify.WebPush // as much work as for somebody
+		return notify.SendPush(ctx, tx, m)
+	}
 	for _, t := range targets {
 		if t.Kind != notify.WebPush {
 			continue
