@@ -54,7 +54,9 @@ type Door struct {
 
 	Notifier *notify.Notifier
 	Hooks    webhook.Sender
-	Preview  func(w http.ResponseWriter, r *http.Request, app apps.App, page string) // nil: there is none
+	// Preview draws a page as an application's users would see it with a branding,
+	// whose style sheet stands at an address; nil: there is none.
+	Preview func(w http.ResponseWriter, r *http.Request, app apps.App, b apps.Branding, page, style string)
 
 	Engine  *journey.Engine
 	Samples func(g journey.Graph, client apps.ClientID, base string) ([]CodeSample, error)

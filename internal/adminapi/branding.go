@@ -3,7 +3,10 @@ package adminapi
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"image/png"
+	"net/url"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -142,11 +145,43 @@ func (c *Call) setLogo(ctx context.Context, app string, m IfMatch, dark bool, pi
 
 type previewIn struct {
 	InApp
-	Page string `query:"page" enum:"sign_in,waiting,error" default:"sign_in"`
-	Lang string `query:"lang" maxLength:"10"`
+	Page  string `query:"page" enum:"sign_in,waiting,error,style" default:"sign_in"`
+	Lang  string `query:"lang" maxLength:"10"`
+	Draft string `query:"draft" maxLength:"8000" doc:"What is not stored yet: a branding without pictures, as JSON in base64url. What of it cannot be set is not shown."`
 }
 
-// previewBranding is the real hosted page, for a frame of the console.
+// over lays a draft over what is stored. What of it could not be set stays as it
+// was: half a colour is typed before a whole one.
+func over(b apps.Branding, draft string) (apps.Branding, error) {
+	if draft == "" {
+		return b, nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(draft)
+	var d apps.Branding
+	if err == nil {
+		err = json.Unmarshal(text, &d)
+	}
+	if err != nil {
+		return b, fault.New(fault.Invalid, "The draft cannot be read.").Because(err)
+	}
+	for _, lay := range []func(b *apps.Branding){
+		func(b *apps.Branding) { b.Signal = d.Signal },
+		func(b *apps.Branding) { b.SignalDark = d.SignalDark },
+		func(b *apps.Branding) { b.Texts = d.Texts },
+		func(b *apps.Branding) { b.Privacy = d.Privacy },
+		func(b *apps.Branding) { b.Terms = d.Terms },
+		func(b *apps.Branding) { b.Support = d.Support },
+	} {
+		next := b
+		if lay(&next); next.Check() == nil {
+			b = next
+		}
+	}
+	return b, nil
+}
+
+// previewBranding is the real hosted page, for a frame of the console, and the
+// style sheet that it asks for while its colours are not stored.
 func previewBranding(ctx context.Context, c *Call, in *previewIn) (*huma.StreamResponse, error) {
 	a, err := c.app(ctx, c.Kit.DB, in.App)
 	if err != nil {
@@ -155,8 +190,16 @@ func previewBranding(ctx context.Context, c *Call, in *previewIn) (*huma.StreamR
 	if c.Preview == nil {
 		return nil, fault.New(fault.NotFound, "There is no preview.")
 	}
+	b, err := apps.FindBranding(ctx, c.Kit.DB, a.ID)
+	if err == nil {
+		b, err = over(b, in.Draft)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return &huma.StreamResponse{Body: func(h huma.Context) {
 		r, w := humago.Unwrap(h)
-		c.Preview(w, r, a, in.Page)
+		style := url.Values{"page": {"style"}, "draft": {in.Draft}}
+		c.Preview(w, r, a, b, in.Page, r.URL.Path+"?"+style.Encode())
 	}}, nil
 }

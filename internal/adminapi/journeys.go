@@ -409,7 +409,9 @@ type publishedOut struct {
 	Version int64 `json:"version"`
 }
 
-func publishDraft(ctx context.Context, c *Call, in *publishIn) (*body[publishedOut], error) {
+// publishDraft answers with the tag of the draft as it is then, so that whoever
+// draws on need not read it again.
+func publishDraft(ctx context.Context, c *Call, in *publishIn) (*tagged[publishedOut], error) {
 	mark, err := in.mark()
 	if err != nil {
 		return nil, err
@@ -427,10 +429,13 @@ func publishDraft(ctx context.Context, c *Call, in *publishIn) (*body[publishedO
 	var version int64
 	err = c.write(ctx, func(tx *db.Tx) (string, error) {
 		var err error
-		version, err = journey.PublishDraft(ctx, tx, c.tenant(), in.ID, mark, string(c.Who.User), in.Body.Note)
+		if version, err = journey.PublishDraft(ctx, tx, c.tenant(), in.ID, mark, string(c.Who.User), in.Body.Note); err != nil {
+			return "", err
+		}
+		d, err = journey.FindDraft(ctx, tx, c.tenant(), in.ID)
 		return in.ID, err
 	})
-	return answer(publishedOut{version}), stale(err)
+	return &tagged[publishedOut]{markTag(d.Mark), publishedOut{version}}, stale(err)
 }
 
 // publishable refuses a graph with problems, each with its place.

@@ -6,6 +6,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
 )
 
 // Organisation is a customer of a B2B application.
@@ -187,6 +188,39 @@ func listMembers(ctx context.Context, c *Call, in *membersIn) (*list[Member], er
 		out.Body.Items = append(out.Body.Items, Member{string(m.User), names[m.User], m.Role})
 	}
 	return out, err
+}
+
+// Candidate is a user who is, or could be, a member.
+type Candidate struct {
+	UserID string `json:"user_id"`
+	Name   string `json:"name"`
+	Role   string `json:"role" enum:",member,admin" doc:"Empty: not a member."`
+}
+
+type candidatesIn struct {
+	InOrganisation
+	Q string `query:"q" required:"true" minLength:"3" maxLength:"320" doc:"The beginning of a name or id: who adds members knows whom they look for."`
+}
+
+func listCandidates(ctx context.Context, c *Call, in *candidatesIn) (*list[Candidate], error) {
+	o, err := c.organisation(ctx, c.Kit.DB, in.InOrganisation)
+	if err != nil {
+		return nil, err
+	}
+	found, err := directory.Search(ctx, c.Kit.DB, c.tenant(), directory.Query{Prefix: in.Q, Limit: 10})
+	if err != nil {
+		return nil, err
+	}
+	var out []Candidate
+	for _, f := range found {
+		u := userOf(f.User, f.Identifiers)
+		role, err := directory.Membership(ctx, c.Kit.DB, apps.ID(in.App), o.ID, f.User.ID)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+		out = append(out, Candidate{u.ID, u.Name, role})
+	}
+	return items(out), nil
 }
 
 // InMember names a member of an organisation.

@@ -196,14 +196,23 @@ func (c *Call) nextSteps(ctx context.Context, s Snippet) ([]NextStep, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []NextStep{
-		{"passkey", "Add a passkey", "The link that let you in works once. A passkey lets you in from now on.", "/console/operate/passkeys", len(keys.Body.Items) > 0},
-		{"client", "Add an application with a web client", "A client is what your pages sign people in with.", "/console/apps", s.ClientID != ""},
-		{"redirect", "Say where sign-ins return to", "A browser returns only to addresses that a client names.", "/console/apps", s.RedirectURI != ""},
-		{"journey", "Publish a journey", "It says who may sign in, and how.", "/console/journeys", len(js) > 0},
-		{"mail", "Connect a mail server", "Codes and links are mailed by it.", "/console/operate/providers", len(mail) > 0 || c.Kit.Dev},
-		{"second", "Invite a second owner", "So that a lost passkey locks nobody out.", "/console/operate/administrators", slices.ContainsFunc(admins, func(a administrator.Administrator) bool {
+	out := []NextStep{}
+	for _, step := range []struct {
+		needs string // a route without which the step is not theirs
+		NextStep
+	}{
+		{"POST /me/passkeys", NextStep{"passkey", "Add a passkey", "The link that let you in works once. A passkey lets you in from now on.", "/console/operate/passkeys", len(keys.Body.Items) > 0}},
+		{"POST /apps", NextStep{"client", "Add an application with a web client", "A client is what your pages sign people in with.", "/console/apps", s.ClientID != ""}},
+		{"POST /apps", NextStep{"redirect", "Say where sign-ins return to", "A browser returns only to addresses that a client names.", "/console/apps", s.RedirectURI != ""}},
+		{"POST /journeys", NextStep{"journey", "Publish a journey", "It says who may sign in, and how.", "/console/journeys", len(js) > 0}},
+		{"PUT /providers/{kind}/{name}", NextStep{"mail", "Connect a mail server", "Codes and links are mailed by it.", "/console/operate/providers", len(mail) > 0 || c.Kit.Dev}},
+		{"POST /administrators", NextStep{"second", "Invite a second owner", "So that a lost passkey locks nobody out.", "/console/operate/administrators", slices.ContainsFunc(admins, func(a administrator.Administrator) bool {
 			return a.Role == administrator.Owner && a.ID != c.Who.User
-		})},
-	}, nil
+		})}},
+	} {
+		if slices.Contains(mayCall(c.Who.Who.Role), step.needs) {
+			out = append(out, step.NextStep)
+		}
+	}
+	return out, nil
 }

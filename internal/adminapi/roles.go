@@ -56,6 +56,17 @@ func (w Who) May(r administrator.Role) bool {
 	return r == administrator.Owner || bits[r] != 0 && w.has(bits[r])
 }
 
+// mayCall are the routes that a role may call, but for those that everybody may.
+func mayCall(r administrator.Role) []string {
+	out := []string{}
+	for _, to := range routes() {
+		if !to.Who.Open() && to.Who.May(r) {
+			out = append(out, to.Name)
+		}
+	}
+	return out
+}
+
 // Fresh reports whether a call needs a recent proof.
 func (w Who) Fresh() bool { return w.has(fresh) }
 

@@ -25,6 +25,7 @@ type Session struct {
 	Version       string   `json:"version"`
 	Base          string   `json:"base"`
 	FirstRun      bool     `json:"first_run" doc:"Nobody administrates this server yet."`
+	May           []string `json:"may" doc:"The routes that the role may call, as \"PUT /settings\": what else is offered would be refused."`
 }
 
 // Me is the administrator who asks.
@@ -71,7 +72,7 @@ func (c *Call) freshUntil() time.Time {
 }
 
 func getSession(ctx context.Context, c *Call, _ *empty) (*body[Session], error) {
-	out := Session{Tenants: []Tenant{}, Dev: c.Kit.Dev, Version: c.Version, Base: c.Kit.URL}
+	out := Session{Tenants: []Tenant{}, May: []string{}, Dev: c.Kit.Dev, Version: c.Version, Base: c.Kit.URL}
 	some, err := administrator.Any(ctx, c.Kit.DB)
 	if err != nil {
 		return nil, err
@@ -82,6 +83,7 @@ func getSession(ctx context.Context, c *Call, _ *empty) (*body[Session], error) 
 	}
 	a := c.Who.Who
 	out.Administrator = &Me{string(a.ID), a.Name, a.Email, string(a.Role)}
+	out.May = mayCall(a.Role)
 	out.NeedsPasskey, out.FreshUntil, out.ExpiresAt = c.needsPasskey(), Stamp(c.freshUntil()), Stamp(c.Who.Ends)
 	list, err := apps.Tenants(ctx, c.Kit.DB)
 	if err != nil {

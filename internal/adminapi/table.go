@@ -97,6 +97,7 @@ func table() []Route {
 		{"PATCH /apps/{app}/organisations/{org}", "Change an organisation", applicationAdmin, "admin.organisation.changed", serve(changeOrganisation)},
 		{"DELETE /apps/{app}/organisations/{org}", "Delete an organisation", applicationAdmin | fresh, "admin.organisation.deleted", serve(deleteOrganisation)},
 		{"GET /apps/{app}/organisations/{org}/members", "List the members of an organisation", watchers | applicationAdmin, "", serve(listMembers)},
+		{"GET /apps/{app}/organisations/{org}/candidates", "Find users who could be members", applicationAdmin, "", serve(listCandidates)},
 		{"PUT /apps/{app}/organisations/{org}/members/{user}", "Make a user a member", applicationAdmin, "admin.member.set", serve(putMember)},
 		{"DELETE /apps/{app}/organisations/{org}/members/{user}", "End a membership", applicationAdmin, "admin.member.removed", serve(removeMember)},
 
@@ -118,6 +119,7 @@ func table() []Route {
 		{"DELETE /webhooks/{id}", "Delete a webhook", security | fresh, "admin.webhook.deleted", serve(deleteWebhook)},
 		{"POST /webhooks/{id}/test", "Test a webhook", security, "admin.webhook.tested", serve(testWebhook)},
 		{"GET /webhooks/{id}/deliveries", "List attempts to tell a webhook", records, "", serve(listDeliveries)},
+		{"POST /webhooks/{id}/deliveries/{delivery}/again", "Tell a webhook again", security, "admin.webhook.retold", serve(tellAgain)},
 
 		{"GET /audit", "Read the record", records, "", serve(listAudit)},
 		{"GET /audit/export", "Export the record", records, "admin.audit.exported", serve(exportAudit)},

@@ -20,8 +20,9 @@ type Webhook struct {
 // LastTold is the newest attempt.
 type LastTold struct {
 	At     Stamp  `json:"at"`
-	Status string `json:"status"`
+	Status int    `json:"status" doc:"As HTTP has it; 0: nothing was answered."`
 	OK     bool   `json:"ok"`
+	Answer string `json:"answer"`
 }
 
 // NewWebhook is one with its secret, which is shown this once.
@@ -33,7 +34,7 @@ type NewWebhook struct {
 func webhookOf(h webhook.Hook) Webhook {
 	out := Webhook{ID: h.ID, URL: h.URL, Events: append([]string{}, h.Events...), Enabled: h.Enabled, CreatedAt: Stamp(h.Created)}
 	if h.Last != nil {
-		out.Last = &LastTold{Stamp(h.Last.At), h.Last.Answer, h.Last.OK}
+		out.Last = &LastTold{Stamp(h.Last.At), h.Last.Status, h.Last.OK, h.Last.Answer}
 	}
 	return out
 }
@@ -149,7 +150,7 @@ func deleteWebhook(ctx context.Context, c *Call, in *webhookGone) (*empty, error
 	})
 }
 
-func testWebhook(ctx context.Context, c *Call, in *InWebhook) (*body[Tested], error) {
+func testWebhook(ctx context.Context, c *Call, in *InWebhook) (*body[WebhookDelivery], error) {
 	h, err := webhook.Find(ctx, c.Kit.DB, string(c.tenant()), in.ID)
 	if err != nil {
 		return nil, err
@@ -158,30 +159,73 @@ func testWebhook(ctx context.Context, c *Call, in *InWebhook) (*body[Tested], er
 		return nil, err
 	}
 	d, err := c.Hooks.Test(ctx, h)
-	return answer(Tested{d.OK, d.Answer, d.Took.Milliseconds()}), err
+	return answer(deliveryOf(d)), err
 }
 
 // WebhookDelivery is one attempt to tell a webhook.
 type WebhookDelivery struct {
-	ID      string `json:"id"`
-	At      Stamp  `json:"at"`
-	Event   string `json:"event"`
-	Type    string `json:"type"`
-	Attempt int    `json:"attempt"`
-	OK      bool   `json:"ok"`
-	Answer  string `json:"answer"`
-	MS      int64  `json:"ms"`
+	ID      string        `json:"id"`
+	At      Stamp         `json:"at"`
+	Event   string        `json:"event" doc:"The id of the entry of the record."`
+	Type    string        `json:"type"`
+	Attempt int           `json:"attempt"`
+	State   webhook.State `json:"state" enum:"told,waiting,given_up"`
+	OK      bool          `json:"ok"`
+	Status  int           `json:"status" doc:"As HTTP has it; 0: nothing was answered."`
+	Answer  string        `json:"answer" doc:"The beginning of what was answered, or why nothing was."`
+	MS      int64         `json:"ms"`
+	NextAt  Stamp         `json:"next_at"`
 }
 
-func listDeliveries(ctx context.Context, c *Call, in *InWebhook) (*list[WebhookDelivery], error) {
+func deliveryOf(d webhook.Delivery) WebhookDelivery {
+	return WebhookDelivery{d.ID, Stamp(d.At), d.Event, d.Type, d.Attempt, d.State(), d.OK, d.Status, d.Answer, d.Took.Milliseconds(), Stamp(d.Next)}
+}
+
+type deliveriesIn struct {
+	InWebhook
+	Page
+	Event  string `query:"event" maxLength:"100" doc:"Attempts to tell of this entry of the record."`
+	Type   string `query:"type" maxLength:"100" doc:"push.approved, or a family: push.*"`
+	State  string `query:"state" enum:"told,waiting,given_up"`
+	Newest bool   `query:"newest" doc:"Only the newest attempt of each event."`
+}
+
+func listDeliveries(ctx context.Context, c *Call, in *deliveriesIn) (*list[WebhookDelivery], error) {
 	h, err := webhook.Find(ctx, c.Kit.DB, string(c.tenant()), in.ID)
 	if err != nil {
 		return nil, err
 	}
-	all, err := webhook.Deliveries(ctx, c.Kit.DB, h.ID, 200)
-	var out []WebhookDelivery
-	for _, d := range all {
-		out = append(out, WebhookDelivery{d.ID, Stamp(d.At), d.Event, d.Type, d.Attempt, d.OK, d.Answer, d.Took.Milliseconds()})
+	f := webhook.Filter{Event: in.Event, Type: in.Type, State: webhook.State(in.State), Newest: in.Newest, Limit: in.Limit + 1}
+	if err := c.opened(in.Cursor, &f.Before); err != nil {
+		return nil, err
 	}
-	return items(out), err
+	all, err := webhook.Deliveries(ctx, c.Kit.DB, h.ID, f)
+	out := items([]WebhookDelivery{})
+	if len(all) > in.Limit {
+		all = all[:in.Limit]
+		out.Body.Next = c.seal(all[in.Limit-1].ID)
+	}
+	for _, d := range all {
+		out.Body.Items = append(out.Body.Items, deliveryOf(d))
+	}
+	return out, err
+}
+
+type deliveryAgain struct {
+	InWebhook
+	Delivery string `path:"delivery" maxLength:"100"`
+}
+
+// tellAgain is for who mended what refused an event: it is recorded first, as a
+// test is.
+func tellAgain(ctx context.Context, c *Call, in *deliveryAgain) (*body[WebhookDelivery], error) {
+	h, err := webhook.Find(ctx, c.Kit.DB, string(c.tenant()), in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.write(ctx, func(*db.Tx) (string, error) { return in.ID, nil }); err != nil {
+		return nil, err
+	}
+	d, err := c.Hooks.Again(ctx, h, in.Delivery)
+	return answer(deliveryOf(d)), err
 }

@@ -83,7 +83,7 @@ func FindBranding(ctx context.Context, q db.Q, app ID) (Branding, error) {
 // them. fault.Invalid says what cannot be: a colour that is hard to read, a
 // picture that is none, a text that is too long.
 func SetBranding(ctx context.Context, tx *db.Tx, app ID, b Branding) error {
-	if err := b.check(); err != nil {
+	if err := b.Check(); err != nil {
 		return err
 	}
 	var err error
@@ -99,7 +99,8 @@ func SetBranding(ctx context.Context, tx *db.Tx, app ID, b Branding) error {
 	return err
 }
 
-func (b Branding) check() error {
+// Check is nil if the branding can be set; pictures are judged when they are drawn.
+func (b Branding) Check() error {
 	for _, c := range []struct{ name, colour, on, paper string }{{"signal", b.Signal, "light", "#fbfaf8"}, {"signal_dark", b.SignalDark, "dark", "#181b23"}} {
 		if err := readable(c.name, c.colour, c.on, c.paper); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/fault"
 )
 
 // Entry is an event as it was recorded.
@@ -101,6 +102,19 @@ func newest(ctx context.Context, q db.Q, from string, c conditions, limit int) (
 		entries[i] = r.Entry
 	}
 	return entries, nil
+}
+
+// Recall returns an entry of a tenant; fault.NotFound if there is none such, or
+// none any more.
+func Recall(ctx context.Context, q db.Q, tenant, id string) (Entry, error) {
+	rows, err := read(ctx, q, `SELECT `+columns+` FROM audit WHERE id = $1 AND tenant_id = $2`, id, tenant)
+	if err == nil && len(rows) == 0 {
+		err = fault.New(fault.NotFound, "This event is not in the record any more.")
+	}
+	if err != nil {
+		return Entry{}, err
+	}
+	return rows[0].Entry, nil
 }
 
 var wildcards = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")

@@ -158,6 +158,14 @@ func RemoveMember(ctx context.Context, tx *db.Tx, id OrgID, user UserID) error {
 	return err
 }
 
+// Membership returns the role of a user in an organisation of an application;
+// fault.NotFound if they are no member.
+func Membership(ctx context.Context, q db.Q, app apps.ID, id OrgID, user UserID) (string, error) {
+	var role string
+	err := q.QueryRow(ctx, `SELECT m.role FROM organisation_members m JOIN organisations o ON o.id = m.org_id WHERE m.org_id = $1 AND m.user_id = $2 AND o.app_id = $3`, id, user, app).Scan(&role)
+	return role, db.None(err, "member")
+}
+
 // ActsFor returns nil if a user is a member of an organisation of an application,
 // or if none is named. fault.Denied otherwise: an organisation that is not there is
 // one that nobody is a member of.
@@ -169,9 +177,8 @@ func ActsFor(ctx context.Context, q db.Q, app apps.ID, id OrgID, user UserID) er
 	if tail, ok := strings.CutPrefix(string(id), "org_"); !ok || len(tail) > 60 || strings.Trim(tail, "0123456789abcdefghijklmnopqrstuv") != "" {
 		return outsider
 	}
-	var one int
-	err := q.QueryRow(ctx, `SELECT 1 FROM organisation_members m JOIN organisations o ON o.id = m.org_id WHERE m.org_id = $1 AND m.user_id = $2 AND o.app_id = $3`, id, user, app).Scan(&one)
-	if fault.Is(db.None(err, "member"), fault.NotFound) {
+	_, err := Membership(ctx, q, app, id, user)
+	if fault.Is(err, fault.NotFound) {
 		return outsider.Because(err)
 	}
 	return err

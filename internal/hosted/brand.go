@@ -114,6 +114,10 @@ func (d Door) asset(w http.ResponseWriter, r *http.Request, app, kind string, pa
 // branded fills in how the page of an application looks. A branding that cannot
 // be read costs nobody a sign-in: the page then looks like ours.
 func (d Door) branded(r *http.Request, v *view, o offer) {
+	if v.Dress != nil {
+		v.Look = *v.Dress
+		return
+	}
 	if v.AppID == "" {
 		return
 	}

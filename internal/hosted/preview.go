@@ -11,9 +11,16 @@ import (
 	"github.com/watchword-auth/watchword/internal/journey"
 )
 
-// Preview draws a page as an application's users see it, for a frame of the
-// console: "sign_in", "waiting" or "error". Nothing on it leads anywhere.
-func (d Door) Preview(w http.ResponseWriter, r *http.Request, app apps.App, page string) {
+// Preview draws a page as an application's users would see it with a branding,
+// stored or not, for a frame of the console: "sign_in", "waiting" or "error".
+// Nothing on it leads anywhere. The colours come from the address style, where
+// "style" is drawn.
+func (d Door) Preview(w http.ResponseWriter, r *http.Request, app apps.App, b apps.Branding, page, style string) {
+	if page == "style" {
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+		_, _ = w.Write(sheet(b)) // whoever left does not read it
+		return
+	}
 	reply := journey.Reply{Visit: "preview", Turn: "preview", Prompt: &journey.Prompt{Kind: "login_form", Title: "Sign in", Button: "Continue",
 		Fields: form.New(form.Email("email", "E-mail address", form.Required))}}
 	switch page {
@@ -23,8 +30,19 @@ func (d Door) Preview(w http.ResponseWriter, r *http.Request, app apps.App, page
 	case "error":
 		reply.Problem = fault.New(fault.Wrong, "That did not match. Try again or use another way.")
 	}
-	v := describe(d.offered(r, app.ID).spoken(r, ""), ticket{Of: app.ID, App: app.Name}, reply, d.Kit.DB.Now())
+	offered := d.offered(r, app.ID)
+	v := describe(offered.spoken(r, ""), ticket{Of: app.ID, App: app.Name}, reply, d.Kit.DB.Now())
 	v.Still = true
+	for _, f := range v.Forms { // the console keeps the focus
+		for i := range f.Inputs {
+			f.Inputs[i].Focus = false
+		}
+	}
+	look := lookOf(app.ID, b, v.Lang, offered)
+	if look.CSS != "" {
+		look.CSS = style
+	}
+	v.Dress = &look
 	d.render(&framed{ResponseWriter: w}, r, http.StatusOK, v)
 }
 

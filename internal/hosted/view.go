@@ -25,6 +25,7 @@ type view struct {
 	AppID    apps.ID
 	App      string
 	Look     look
+	Dress    *look // what it wears instead of what is stored: a preview
 	Client   apps.ClientID
 	Title    string
 	Text     string

@@ -19,7 +19,7 @@ import (
 
 // administration is what the console's API needs; preview draws pages as users
 // see them.
-func (s *Server) administration(preview func(w http.ResponseWriter, r *http.Request, app apps.App, page string)) adminapi.Door {
+func (s *Server) administration(preview func(w http.ResponseWriter, r *http.Request, app apps.App, b apps.Branding, page, style string)) adminapi.Door {
 	return adminapi.Door{Kit: s.Kit, Keys: s.Keys, Trusted: s.config.Trusted, Version: version(),
 		Notifier: s.notifier, Hooks: s.hooks(), Preview: preview, Engine: s.Engine, Samples: samples, Files: journeyFiles}
 }
@@ -27,8 +27,9 @@ func (s *Server) administration(preview func(w http.ResponseWriter, r *http.Requ
 // hooks tells others what happened, by the guarded client.
 func (s *Server) hooks() webhook.Sender {
 	client := s.outgoing()
-	return webhook.Sender{DB: s.Kit.DB, Post: func(ctx context.Context, url string, header map[string]string, body json.RawMessage) error {
-		return web.Post(ctx, client, url, header, body, nil)
+	return webhook.Sender{DB: s.Kit.DB, Post: func(ctx context.Context, url string, header map[string]string, body json.RawMessage) (int, string, error) {
+		told, err := web.Tell(ctx, client, url, header, body)
+		return told.Status, told.Text, err
 	}}
 }
 

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 const (
@@ -282,19 +283,62 @@ func (b *bounded) Close() error { return b.r.Close() }
 // answer into out, unless that is nil. Anything but a 2xx is an error that quotes up to 500 bytes of
 // what was answered.
 func Post(ctx context.Context, c *http.Client, address string, header map[string]string, in, out any) error {
-	body, err := json.Marshal(in)
+	r, err := posting(ctx, address, header, in)
 	if err != nil {
 		return err
 	}
+	return send(c, r, out)
+}
+
+// posting is a request that sends a document of JSON.
+func posting(ctx context.Context, address string, header map[string]string, in any) (*http.Request, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	for name, value := range header {
 		r.Header.Set(name, value)
 	}
-	return send(c, r, out)
+	return r, nil
+}
+
+// Told is what somebody answered who was sent a document: its status, and the
+// beginning of what stood beside it, as text that can be kept and shown.
+type Told struct {
+	Status int
+	Text   string
+}
+
+// Tell is Post for who wants to know what was answered, whatever it was: an error
+// means that nothing was.
+func Tell(ctx context.Context, c *http.Client, address string, header map[string]string, in any) (Told, error) {
+	r, err := posting(ctx, address, header, in)
+	if err != nil {
+		return Told{}, err
+	}
+	resp, err := c.Do(r)
+	if err != nil {
+		return Told{}, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 500))
+	return Told{resp.StatusCode, plain(answer)}, err
+}
+
+// plain is what somebody answered as one line of text: nothing in it is a control
+// character, which databases and terminals read as more than text.
+func plain(answer []byte) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(string(answer), "")))
 }
 
 // PostForm is Post of a form, whose answer is not read.

@@ -21,9 +21,12 @@ const (
 	bound    = 10 * time.Second // one attempt
 )
 
-// Post carries a document out by the guarded client. An error quotes what was
-// answered.
-type Post func(ctx context.Context, url string, header map[string]string, body json.RawMessage) error
+// testEvent is the type of what Test tells of.
+const testEvent = "webhook.test"
+
+// Post carries a document out by the guarded client and returns what was answered:
+// a status and the beginning of its text. An error means that nothing was.
+type Post func(ctx context.Context, url string, header map[string]string, body json.RawMessage) (status int, text string, err error)
 
 // Sender tells hooks.
 type Sender struct {
@@ -73,9 +76,9 @@ func Offer(ctx context.Context, tx *db.Tx, es []audit.Entry) error {
 	return nil
 }
 
-// deliver makes one attempt. What came of it and the next attempt are one
-// transaction; a repeat after a crash tells the hook the same event again, which
-// it knows by its id.
+// deliver makes one attempt, unless the hook was told by hand meanwhile. What came
+// of it and the next attempt are one transaction; a repeat after a crash tells the
+// hook the same event again, which it knows by its id.
 func (s Sender) deliver(ctx context.Context, m message) error {
 	h, err := Find(ctx, s.DB, m.Tenant, m.Hook)
 	if fault.Is(err, fault.NotFound) || err == nil && !h.Enabled {
@@ -84,17 +87,58 @@ func (s Sender) deliver(ctx context.Context, m message) error {
 	if err != nil {
 		return err
 	}
+	if newest, err := Deliveries(ctx, s.DB, h.ID, Filter{Event: m.Event, Limit: 1}); err != nil || len(newest) > 0 && newest[0].OK {
+		return err
+	}
 	d := s.attempt(ctx, h, m.Body)
 	d.Event, d.Type, d.Attempt = m.Event, m.Type, m.Attempt
 	return s.DB.Tx(ctx, func(tx *db.Tx) error {
-		if err := keep(ctx, tx, h.ID, d); err != nil || d.OK {
+		next := tx.Now().Add(min(first<<min(m.Attempt-1, 20), longest))
+		if !d.OK && next.Before(m.Until) {
+			d.Next = next
+		}
+		if err := keep(ctx, tx, h.ID, d); err != nil || d.Next.IsZero() {
 			return err
 		}
-		next := tx.Now().Add(min(first<<min(m.Attempt-1, 20), longest))
-		if m.Attempt++; !next.Before(m.Until) {
-			return nil
-		}
+		m.Attempt++
 		return jobs.EnqueueAt(ctx, tx, job, m, next, m.Until)
+	})
+}
+
+// Again tells a hook at once what it was to be told, from the record, and returns
+// what came of it. What is planned stays planned until the hook was told;
+// fault.NotFound if the attempt or its event is not kept any more.
+func (s Sender) Again(ctx context.Context, h Hook, delivery string) (Delivery, error) {
+	was, err := findDelivery(ctx, s.DB, h.ID, delivery)
+	if err != nil {
+		return Delivery{}, err
+	}
+	if was.Type == testEvent {
+		return s.Test(ctx, h)
+	}
+	e, err := audit.Recall(ctx, s.DB, h.Tenant, was.Event)
+	if err != nil {
+		return Delivery{}, err
+	}
+	body, err := document(e)
+	if err != nil {
+		return Delivery{}, err
+	}
+	d := s.attempt(ctx, h, body)
+	d.Event, d.Type = was.Event, was.Type
+	return d, s.DB.Tx(ctx, func(tx *db.Tx) error {
+		newest, err := Deliveries(ctx, tx, h.ID, Filter{Event: d.Event, Limit: 1})
+		if err != nil {
+			return err
+		}
+		d.Attempt = 1
+		for _, n := range newest {
+			d.Attempt = n.Attempt + 1
+			if !d.OK && n.Next.After(tx.Now()) {
+				d.Next = n.Next
+			}
+		}
+		return keep(ctx, tx, h.ID, d)
 	})
 }
 
@@ -102,13 +146,13 @@ func (s Sender) attempt(ctx context.Context, h Hook, body json.RawMessage) Deliv
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	begun := s.DB.Now()
-	d := Delivery{OK: true, Answer: "accepted"}
+	var d Delivery
 	secret, err := secretOf(ctx, s.DB, h.ID)
 	if err == nil {
-		err = s.Post(ctx, h.URL, map[string]string{"Watchword-Signature": notify.Signature(secret, begun, body), "User-Agent": "Watchword"}, body)
+		d.Status, d.Answer, err = s.Post(ctx, h.URL, map[string]string{"Watchword-Signature": notify.Signature(secret, begun, body), "User-Agent": "Watchword"}, body)
 	}
-	if err != nil {
-		d.OK, d.Answer = false, said(err)
+	if d.OK = err == nil && d.Status/100 == 2; err != nil {
+		d.Answer = said(err)
 	}
 	d.Took = s.DB.Now().Sub(begun)
 	return d
@@ -124,19 +168,20 @@ func said(err error) string {
 }
 
 func keep(ctx context.Context, tx *db.Tx, hook string, d Delivery) error {
-	_, err := tx.Exec(ctx, `INSERT INTO webhook_deliveries (id, webhook_id, event_id, event_type, attempt, ok, answer, took, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		db.NewID("whd_"), hook, d.Event, d.Type, d.Attempt, d.OK, d.Answer, d.Took.Milliseconds(), tx.Now())
+	_, err := tx.Exec(ctx, `INSERT INTO webhook_deliveries (id, webhook_id, event_id, event_type, attempt, ok, status, answer, took, at, next_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		db.NewID("whd_"), hook, d.Event, d.Type, d.Attempt, d.OK, d.Status, d.Answer, d.Took.Milliseconds(), tx.Now(), d.Next)
 	return err
 }
 
 // Test tells a hook of nothing, at once, and returns what came of it.
 func (s Sender) Test(ctx context.Context, h Hook) (Delivery, error) {
 	now := s.DB.Now()
-	body, err := document(audit.Entry{ID: db.NewID("aud_"), At: now, Event: audit.Event{Tenant: h.Tenant, Type: "webhook.test", Outcome: "success"}})
+	id := db.NewID("aud_")
+	body, err := document(audit.Entry{ID: id, At: now, Event: audit.Event{Tenant: h.Tenant, Type: testEvent, Outcome: "success"}})
 	if err != nil {
 		return Delivery{}, err
 	}
 	d := s.attempt(ctx, h, body)
-	d.Type, d.Attempt = "webhook.test", 1
+	d.Event, d.Type, d.Attempt = id, testEvent, 1
 	return d, s.DB.Tx(ctx, func(tx *db.Tx) error { return keep(ctx, tx, h.ID, d) })
 }

@@ -4,11 +4,13 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -125,7 +127,7 @@ func List(ctx context.Context, q db.Q, tenant string) ([]Hook, error) {
 // WithLast fills in what each was told last.
 func WithLast(ctx context.Context, q db.Q, all []Hook) error {
 	for i := range all {
-		last, err := Deliveries(ctx, q, all[i].ID, 1)
+		last, err := Deliveries(ctx, q, all[i].ID, Filter{Limit: 1})
 		if err != nil {
 			return err
 		}
@@ -158,14 +160,94 @@ type Delivery struct {
 	ID, Event, Type string
 	Attempt         int
 	OK              bool
-	Answer          string
+	Status          int    // as HTTP has it; 0: nothing was answered
+	Answer          string // the beginning of it, or why there was none
 	Took            time.Duration
 	At              time.Time
+	Next            time.Time // when it is tried again; zero: it is not
 }
 
-// Deliveries returns the newest attempts to tell a hook.
-func Deliveries(ctx context.Context, q db.Q, hook string, limit int) ([]Delivery, error) {
-	rows, err := q.Query(ctx, `SELECT id, event_id, event_type, attempt, ok, answer, took, at FROM webhook_deliveries WHERE webhook_id = $1 ORDER BY id DESC LIMIT $2`, hook, limit)
+// Filter says which attempts Deliveries returns. Its zero value is all of them.
+type Filter struct {
+	Event  string // an event's id
+	Type   string // exactly, or a family: "push.*"
+	State  State
+	Newest bool   // only the newest attempt of each event
+	Before string // the id of an attempt: only older ones, for the next page
+	Limit  int    // 50 when 0
+}
+
+// State is how an attempt left things.
+type State string
+
+// States.
+const (
+	Told    State = "told"     // the hook took it
+	Waiting State = "waiting"  // it will be tried again
+	GivenUp State = "given_up" // it did not take it, and will not be asked again
+)
+
+// State is how the attempt left things.
+func (d Delivery) State() State {
+	switch {
+	case d.OK:
+		return Told
+	case !d.Next.IsZero():
+		return Waiting
+	}
+	return GivenUp
+}
+
+var states = map[State]string{Told: " AND ok = TRUE", Waiting: " AND ok = FALSE AND next_at > 0", GivenUp: " AND ok = FALSE AND next_at = 0"}
+
+const deliveryColumns = `id, event_id, event_type, attempt, ok, status, answer, took, at, next_at`
+
+var wildcards = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
+
+func (f Filter) where(hook string) (string, []any) {
+	text, args := `d.webhook_id = $1`, []any{hook}
+	cond := func(column string, v any) {
+		args = append(args, v)
+		text += " AND " + strings.Replace(column, "?", "$"+strconv.Itoa(len(args)), 1)
+	}
+	if f.Event != "" {
+		cond("event_id = ?", f.Event)
+	}
+	if family, open := strings.CutSuffix(f.Type, "*"); open {
+		cond("event_type LIKE ? ESCAPE '!'", wildcards.Replace(family)+"%")
+	} else if f.Type != "" {
+		cond("event_type = ?", f.Type)
+	}
+	if f.Before != "" {
+		cond("d.id < ?", f.Before)
+	}
+	text += states[f.State]
+	if f.Newest {
+		text += ` AND NOT EXISTS (SELECT 1 FROM webhook_deliveries n WHERE n.webhook_id = d.webhook_id AND n.event_id = d.event_id AND n.id > d.id)`
+	}
+	return text, args
+}
+
+// Deliveries returns attempts to tell a hook, the newest first.
+func Deliveries(ctx context.Context, q db.Q, hook string, f Filter) ([]Delivery, error) {
+	where, args := f.where(hook)
+	args = append(args, cmp.Or(f.Limit, 50))
+	return deliveries(ctx, q, where+` ORDER BY id DESC LIMIT $`+strconv.Itoa(len(args)), args...)
+}
+
+func findDelivery(ctx context.Context, q db.Q, hook, id string) (Delivery, error) {
+	found, err := deliveries(ctx, q, `d.webhook_id = $1 AND d.id = $2`, hook, id)
+	if err == nil && len(found) == 0 {
+		err = fault.New(fault.NotFound, "This attempt is not kept any more.")
+	}
+	if err != nil {
+		return Delivery{}, err
+	}
+	return found[0], nil
+}
+
+func deliveries(ctx context.Context, q db.Q, where string, args ...any) ([]Delivery, error) {
+	rows, err := q.Query(ctx, `SELECT `+deliveryColumns+` FROM webhook_deliveries d WHERE `+where, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +256,7 @@ func Deliveries(ctx context.Context, q db.Q, hook string, limit int) ([]Delivery
 	for rows.Next() {
 		var d Delivery
 		var took int64
-		if err := rows.Scan(&d.ID, &d.Event, &d.Type, &d.Attempt, &d.OK, &d.Answer, &took, db.Time(&d.At)); err != nil {
+		if err := rows.Scan(&d.ID, &d.Event, &d.Type, &d.Attempt, &d.OK, &d.Status, &d.Answer, &took, db.Time(&d.At), db.Time(&d.Next)); err != nil {
 			return nil, err
 		}
 		d.Took = time.Duration(took) * time.Millisecond
