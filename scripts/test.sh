@@ -71,4 +71,6 @@ node tests/browser/hosted_proof.spec.mjs
 
 step "the console in Chromium"
 node tests/browser/console.spec.mjs
+node tests/browser/console.pages.spec.mjs
+node tests/browser/console.roles.spec.mjs
 node tests/browser/seeds.spec.mjs

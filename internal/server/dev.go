@@ -260,8 +260,10 @@ func pages(mux *http.ServeMux, prefix string, files fs.FS, folder string) {
 			http.NotFound(w, r)
 			return
 		}
+		// The console shows the phone beside the journey that is tried.
+		w.Header().Set("X-Frame-Options", "SAMEORIGIN")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "+
-			"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'")
+			"base-uri 'none'; form-action 'none'; frame-ancestors 'self'; require-trusted-types-for 'script'")
 		a.serve(w, r)
 	})
 }

@@ -2,62 +2,13 @@
 // passkey brings its owner back, every place is drawn in light and dark, wide and
 // narrow, without a complaint; what is drawn can be published and run; settings
 // act. Exit status 0 means that all of it held.
-//
-//   WATCHWORD_BIN=…   the binary to start, with the console built into it
-//   SHOTS=DIR         keeps a picture of every place
+// See console.mjs for what it needs.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { accessible, api, at, complained, context, evil, forget, look, page, press, quiet, root, saved, settled, spec, test, w } from './console.mjs';
 
-const require = createRequire(new URL('../node/package.json', import.meta.url));
-const { chromium } = require('playwright-core');
-const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const shots = process.env.SHOTS;
-const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const data = mkdtempSync(join(tmpdir(), 'watchword-console-'));
-const evil = '"><img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}';
-
-async function server() {
-  const port = await new Promise((resolve) => {
-    const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
-  });
-  const base = `http://localhost:${port}`; // browsers give no passkey to an IP address
-  const child = spawn(process.env.WATCHWORD_BIN, ['dev', '--json', '--listen', `127.0.0.1:${port}`, '--url', base, '--data', data], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-  let out = '';
-  child.stdout.on('data', (b) => { out += b; });
-  child.stderr.resume();
-  for (let i = 0; !out.includes('ready on'); i++) {
-    if (child.exitCode !== null || i > 300) throw new Error(`the server does not serve:\n${out}`);
-    await new Promise((again) => { setTimeout(again, 100); });
-  }
-  return { base, facts: JSON.parse(out.split('\n')[0]), stop: () => new Promise((done) => { child.on('exit', done); child.kill('SIGTERM'); }) };
-}
-
-const w = await server();
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
-const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
-await context.addInitScript(() => { document.addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sample}`)); });
-const page = await context.newPage();
-page.setDefaultTimeout(10_000);
-let complaints = [];
-page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) complaints.push(m.text()); });
-page.on('pageerror', (e) => complaints.push(String(e.stack)));
-page.on('response', (r) => { if (r.status() >= 400) complaints.push(`${r.status()} ${r.url()}`); });
-page.on('dialog', (d) => { complaints.push(`dialog: ${d.message()}`); void d.dismiss(); });
-
-const quiet = (where) => { assert.deepEqual(complaints, [], where); };
-const at = (path) => page.goto(`${w.base}/console${path}`);
-const settled = () => page.waitForFunction(() => !document.querySelector('.loading') && document.querySelector('h1'));
-const press = (name) => page.getByRole('button', { name, exact: true }).click();
-
-const saved = () => page.locator('.saving', { hasText: /^Saved$/ }).waitFor();
 const middle = async (of) => { const { x, y, width, height } = await of.boundingBox(); return { x: x + width / 2, y: y + height / 2 }; };
 
 async function publish(note) {
@@ -82,33 +33,7 @@ async function tabTo(what) {
   throw new Error(`Tab does not lead to ${what}`);
 }
 
-async function accessible(where) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
-  assert.deepEqual(violations.map((v) => `${where}: ${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`), []);
-}
-
-let failed = 0;
-async function test(name, fn) {
-  complaints = [];
-  const begun = performance.now();
-  try {
-    await Promise.race([fn(), new Promise((_, no) => { setTimeout(() => no(new Error('took longer than two minutes')), 120_000).unref(); })]);
-    quiet(name);
-    console.log(`ok   console: ${name} (${Math.round(performance.now() - begun)} ms)`);
-  } catch (e) {
-    failed++;
-    console.log(`FAIL console: ${name}\n${e.stack}`);
-    if (shots) { mkdirSync(shots, { recursive: true }); await page.screenshot({ path: join(shots, `FAIL_${name.replace(/\W+/g, '_')}.png`) }).catch(() => {}); }
-  }
-}
-
-const api = async (method, path, body) => page.evaluate(async ([method, path, body]) => {
-  const r = await fetch(path, { method, headers: body ? { 'Content-Type': 'application/json' } : {}, body: body ? JSON.stringify(body) : undefined });
-  return { status: r.status, etag: r.headers.get('ETag'), doc: await r.json().catch(() => null) };
-}, [method, path, body]);
-
-try {
+await spec(async () => {
   await test('the printed link opens it, and leaves the address bar', async () => {
     await page.goto(w.facts.console);
     await page.getByRole('link', { name: 'Journeys', exact: true }).waitFor();
@@ -133,22 +58,8 @@ try {
     const user = doc.items[0].id;
     const places = ['/', '/apps', '/apps/demo', '/apps/demo/methods', '/apps/demo/channels', '/apps/demo/branding', '/methods', '/journeys', '/journeys/web_login', '/journeys/web_login/try', '/journeys/web_login/runs', '/journeys/web_login/versions', '/journeys/web_login/code',
       '/users', ...['authenticators', 'help', 'devices', 'sessions', 'timeline'].map((t) => `/users/${user}/${t}`), '/audit', ...['administrators', 'passkeys', 'providers', 'webhooks', 'keys', 'settings'].map((t) => `/operate/${t}`)];
-    for (const path of places) {
-      for (const [width, height, colorScheme] of [[1280, 860, 'light'], [390, 844, 'dark']]) {
-        await page.setViewportSize({ width, height });
-        await page.emulateMedia({ colorScheme });
-        await at(path);
-        await settled();
-        await accessible(`${path} ${width} ${colorScheme}`);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(wide <= 0, `${path} scrolls sideways by ${wide} at ${width}`);
-        if (shots) { mkdirSync(shots, { recursive: true }); await page.screenshot({ path: join(shots, `${path.replace(/usr_\w+/, 'user').replace(/\W+/g, '_')}_${width}.png`) }); }
-        quiet(`${path} at ${width}`);
-      }
-    }
-    await page.setViewportSize({ width: 1280, height: 860 });
-    await page.emulateMedia({ colorScheme: 'light' });
-  });
+    for (const path of places) await look(path);
+  }, 400);
 
   await test('an application, and a lock that acts and is undone', async () => {
     await at('/apps');
@@ -389,8 +300,8 @@ try {
     await page.getByLabel('Name', { exact: true }).fill('Mine');
     await page.getByRole('dialog', { name: 'Somebody else changed this journey' }).waitFor();
     await accessible('dialog: conflict');
-    assert.ok(complaints.every((c) => c.includes('412')), complaints.join('\n'));
-    complaints = []; // the browser tells of the 412 that was asked for
+    assert.ok(complained().every((c) => c.includes('412')), complained().join('\n'));
+    forget(); // the browser tells of the 412 that was asked for
     await press('Load what is there');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
     assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'Theirs');
@@ -413,7 +324,7 @@ try {
     await page.getByRole('menuitem', { name: 'Sign out' }).click();
     await page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
     assert.equal((await api('GET', '/admin/v1/apps')).status, 401);
-    complaints = []; // the 401 that was asked for
+    forget(); // the 401 that was asked for
     await press('Sign in with a passkey');
     await page.getByRole('link', { name: 'Journeys', exact: true }).waitFor();
   });
@@ -432,9 +343,4 @@ try {
     assert.ok(names.length > 0 && size < 250_000 && readdirSync(assets).length > 4, `${size} bytes`);
     console.log(`     ${size} bytes`);
   });
-} finally {
-  await browser.close();
-  await w.stop();
-  rmSync(data, { recursive: true, force: true });
-}
-process.exit(failed ? 1 : 0);
+});

@@ -63,7 +63,7 @@ async function open(config) {
     base, client: config.clients.native.id, watch: wire.watch('phone'), email: config.user.email,
     onSetUp: (email) => shop.suggest(email),
     onApproved: () => { moments.phone = performance.now(); shop.heard(); },
-    mayFocus: () => [null, document.body].includes(/** @type {HTMLElement | null} */ (document.activeElement)) || shop.expects,
+    mayFocus: () => (window === parent || document.hasFocus()) && [null, document.body].includes(/** @type {HTMLElement | null} */ (document.activeElement)) || shop.expects,
     onAnswering: () => { moments.phone = 0; },
     wrongNumber: (among) => shop.anotherNumber(among),
   });

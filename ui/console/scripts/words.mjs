@@ -1,6 +1,7 @@
 // Checks that every text of the console is in every language: the keys of
 // src/words/*.json are exactly the texts that stand in the code, with the same
-// {placeholders}. `--list` prints the texts.
+// {placeholders}. A text about a count, plural(), has each of the forms that its
+// language has; {n} is a count and stands nowhere else. `--list` prints the texts.
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 
@@ -12,7 +13,8 @@ const strict = true;
 
 /** Maps whose values reach t() through a variable, by file and name. */
 const maps = [
-  ['ui/form.tsx', 'origins'], ['pages/operate.tsx', 'keyStates'], ['pages/user.tsx', 'states'],
+  ['session.ts', 'roleNames'], ['session.ts', 'roleTexts'], ['pages/home.tsx', 'nextTitles'], ['pages/home.tsx', 'nextTexts'], ['pages/home.tsx', 'healthTexts'],
+  ['pages/events.tsx', 'factNames'], ['pages/webhook.tsx', 'deliveryStates'], ['ui/form.tsx', 'origins'], ['pages/operate.tsx', 'keyStates'], ['pages/user.tsx', 'states'],
   ['journeys/tabs.tsx', 'outcomes'], ['journeys/tabs.tsx', 'verbs'],
 ];
 
@@ -23,27 +25,50 @@ const unquote = (literal) => literal.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|n|
 const literal = /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\$]|\\.)*`/g;
 const call = new RegExp(`(?<![\\w.$])t\\(\\s*(${literal.source})`, 'g');
 
+const counted = new RegExp(`(?<![\\w.$])plural\\(\\s*[^'"\`]*?,\\s*(${literal.source}),\\s*(${literal.source})`, 'g');
+
+const files = readdirSync(src, { recursive: true }).filter((name) => /\.tsx?$/.test(name)).map((name) => [name, readFileSync(new URL(name, src), 'utf8')]);
+
+/** Texts about a count: the English one for many, and for one. */
+export const plurals = new Map(files.flatMap(([, text]) => [...text.matchAll(counted)].map((m) => [unquote(m[2]), unquote(m[1])])));
+
 export function texts() {
   const found = new Set(marks);
-  for (const name of readdirSync(src, { recursive: true })) {
-    if (!/\.tsx?$/.test(name)) continue;
-    for (const m of readFileSync(new URL(name, src), 'utf8').matchAll(call)) found.add(unquote(m[1]));
-  }
+  for (const [, text] of files) for (const m of text.matchAll(call)) found.add(unquote(m[1]));
   for (const [file, name] of maps) {
     const body = readFileSync(new URL(file, src), 'utf8').match(new RegExp(`const ${name}\\b[^=]*= ([\\s\\S]*?)};`))?.[1];
     if (!body) throw new Error(`words: ${file} has no ${name} any more`);
     // The last literal of each entry is its text.
     for (const entry of body.matchAll(/\w+: (\[[^\]]*\]|'(?:[^'\\]|\\.)*')/g)) found.add(unquote(entry[1].match(literal).at(-1)));
   }
-  return [...found].sort();
+  return [...found].filter((text) => !plurals.has(text)).sort();
 }
 
 const holes = (text) => [...new Set(text.match(/\{\w+\}/g))].sort().join(' ');
+
+/** What is wrong with the forms that a language has for a text about a count. */
+function misformed(language, text, forms) {
+  const categories = new Intl.PluralRules(language).resolvedOptions().pluralCategories;
+  if (typeof forms !== 'object') return [`${language}: not in the forms ${categories.join(', ')}: ${text}`];
+  const out = [];
+  for (const c of categories) if (typeof forms[c] !== 'string' || forms[c] === '') out.push(`${language}: missing form ${c}: ${text}`);
+  for (const [c, form] of Object.entries(forms)) {
+    if (!categories.includes(c)) out.push(`${language}: has no form ${c}: ${text}`);
+    // One of something may be said without its figure.
+    else if (holes(form) !== holes(text) && !(c === 'one' && holes(`${form} {n}`) === holes(text))) out.push(`${language}: other placeholders in the form ${c}: ${text}`);
+  }
+  return out;
+}
 
 function check() {
   const wanted = texts();
   const problems = [];
   const missing = [];
+  for (const [name, text] of files) {
+    const calls = [...text.matchAll(/(?<![\w.$])plural\(/g)].length - (name === 'words/words.ts' ? 1 : 0);
+    if (calls !== [...text.matchAll(counted)].length) problems.push(`${name}: a call of plural() without two literal texts`);
+  }
+  for (const text of wanted) if (text.includes('{n}')) problems.push(`{n} is a count, which plural() says: ${text}`);
   for (const language of languages) {
     const file = new URL(`words/${language}.json`, src);
     const words = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
@@ -51,13 +76,18 @@ function check() {
       if (typeof words[text] !== 'string' || words[text] === '') missing.push(`${language}: missing: ${text}`);
       else if (holes(words[text]) !== holes(text)) problems.push(`${language}: other placeholders: ${text}`);
     }
-    for (const text of Object.keys(words)) if (!wanted.includes(text)) problems.push(`${language}: unused: ${text}`);
+    for (const text of plurals.keys()) {
+      if (words[text] === undefined) missing.push(`${language}: missing: ${text}`);
+      else problems.push(...misformed(language, text, words[text]));
+    }
+    for (const text of Object.keys(words)) if (!wanted.includes(text) && !plurals.has(text)) problems.push(`${language}: unused: ${text}`);
   }
   return { problems, missing };
 }
 
 if (process.argv.includes('--list')) {
   for (const text of texts()) console.log(text);
+  for (const [many, one] of plurals) console.log(`${one} / ${many}`);
 } else {
   const { problems, missing } = check();
   for (const p of [...problems, ...missing]) console.error(`words: ${p}`);

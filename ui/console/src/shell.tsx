@@ -1,56 +1,60 @@
 // Who is signed in, what they may do, where they are.
 
-import { lazy, Suspense, useCallback, useEffect, useRef, useState, type ReactNode } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { call, install } from './api/client.ts';
 import { client, useThing } from './api/query.ts';
 import type { Session } from './api/types.ts';
-import { Failure, Link, Loading, Menu, Modal, useMiddle } from './ui/parts.tsx';
+import { Failure, Head, Link, Loading, Menu, Modal, useMiddle, useVoice, wordsOf } from './ui/parts.tsx';
 import { StepUp } from './stepup.tsx';
 import { SignIn } from './pages/signin.tsx';
-import { go, match, usePath } from './ui/route.ts';
+import { go, href, match, usePath } from './ui/route.ts';
 import { languages, speak, t, useLanguage, type Language } from './words/words.ts';
-import { Mine, SessionContext } from './session.ts';
+import { Mine, roleName, SessionContext, useMine, type Call } from './session.ts';
+import { GoTo, type Place } from './goto.tsx';
 
 const Home = lazy(() => import('./pages/home.tsx'));
 const Apps = lazy(() => import('./pages/apps.tsx'));
 const AppPage = lazy(() => import('./pages/app.tsx'));
+const OrganisationPage = lazy(() => import('./pages/organisation.tsx'));
 const MethodsPage = lazy(() => import('./pages/methods.tsx'));
 const Users = lazy(() => import('./pages/users.tsx'));
 const UserPage = lazy(() => import('./pages/user.tsx'));
 const Journeys = lazy(() => import('./journeys/index.tsx'));
 const Audit = lazy(() => import('./pages/audit.tsx'));
 const Operate = lazy(() => import('./pages/operate.tsx'));
+const WebhookPage = lazy(() => import('./pages/webhook.tsx'));
 
-type Place = { path: string; name: string; roles: string[] };
-const all = ['security_admin', 'application_admin', 'helpdesk', 'auditor'];
-const places = (): Place[] => [
-  { path: '/', name: t('Home'), roles: all },
-  { path: '/apps', name: t('Applications'), roles: all },
-  { path: '/methods', name: t('Methods'), roles: ['security_admin', 'application_admin', 'auditor'] },
-  { path: '/journeys', name: t('Journeys'), roles: ['security_admin', 'application_admin', 'auditor'] },
-  { path: '/users', name: t('Users'), roles: ['security_admin', 'helpdesk', 'auditor'] },
-  { path: '/audit', name: t('Audit'), roles: ['security_admin', 'auditor'] },
-  { path: '/operate', name: t('Operate'), roles: ['security_admin', 'auditor'] },
+/** The places of the console, each with a call without which it has nothing to show. */
+const places = (): (Place & { needs: Call })[] => [
+  { path: '/', name: t('Home'), needs: 'GET /overview' },
+  { path: '/apps', name: t('Applications'), needs: 'GET /apps' },
+  { path: '/methods', name: t('Methods'), needs: 'GET /methods' },
+  { path: '/journeys', name: t('Journeys'), needs: 'GET /journeys' },
+  { path: '/users', name: t('Users'), needs: 'GET /users' },
+  { path: '/audit', name: t('Audit'), needs: 'GET /audit' },
+  { path: '/operate', name: t('Operate'), needs: 'GET /providers' },
 ];
 
 function page(path: string): ReactNode {
   const routes: [string, (m: Record<string, string>) => ReactNode][] = [
-    ['/', () => <Home />], ['/apps', () => <Apps />], ['/apps/:app', (m) => <AppPage id={m.app!} tab="clients" />], ['/apps/:app/:tab', (m) => <AppPage id={m.app!} tab={m.tab!} />],
-    ['/methods', () => <MethodsPage />], ['/journeys', () => <Journeys path="" />], ['/journeys/*', () => <Journeys path={path.slice('/journeys/'.length)} />],
+    ['/', () => <Home />], ['/apps', () => <Apps />], ['/apps/:app', (m) => <AppPage id={m.app!} />], ['/apps/:app/organisations/:org', (m) => <OrganisationPage key={m.org} app={m.app!} id={m.org!} />],
+    ['/apps/:app/:tab/*', (m) => <AppPage id={m.app!} tab={m.tab} item={m['*']} />],
+    ['/methods', () => <MethodsPage />], ['/methods/:kind', (m) => <MethodsPage kind={m.kind} />], ['/journeys', () => <Journeys path="" />], ['/journeys/*', () => <Journeys path={path.slice('/journeys/'.length)} />],
     ['/users', () => <Users />], ['/users/:id', (m) => <UserPage id={m.id!} tab="authenticators" />], ['/users/:id/:tab', (m) => <UserPage id={m.id!} tab={m.tab!} />],
-    ['/audit', () => <Audit />], ['/operate', () => <Operate tab="administrators" />], ['/operate/:tab', (m) => <Operate tab={m.tab!} />],
+    ['/audit', () => <Audit />], ['/operate', () => <Operate />], ['/operate/webhooks/:id', (m) => <WebhookPage key={m.id} id={m.id!} />], ['/operate/:tab/*', (m) => <Operate tab={m.tab} item={m['*']} />],
   ];
   for (const [pattern, draw] of routes) {
     const m = match(pattern, path);
     if (m) return draw(m);
   }
-  return <div className="empty"><h1>{t('There is nothing here')}</h1><p><Link to="/">{t('Home')}</Link></p></div>;
+  return <><Head title={t('There is nothing here')} lead={t('The address may be mistyped, or what stood here is gone.')} /><p><Link to="/">{t('Home')}</Link></p></>;
 }
 
 export function Shell() {
   useLanguage();
   const { data, error, pending, refetch } = useThing<Session>('/session');
   const [asking, setAsking] = useState<((ok: boolean) => void) | null>(null);
+  const mine = useMemo(() => (data?.administrator ? new Mine(data) : null), [data]);
   const stepUp = useCallback(() => new Promise<boolean>((answer) => setAsking(() => answer)), []);
   useEffect(() => install({ stepUp, signedOut: () => { void client.invalidateQueries({ queryKey: ['/session'] }); } }), [stepUp]);
   if (pending) return <Loading what={t('Opening the console…')} />;
@@ -58,7 +62,7 @@ export function Shell() {
   if (!data.administrator || data.needs_passkey) return <SignIn session={data} done={() => { client.clear(); void refetch(); }} />;
   const done = (ok: boolean) => { asking?.(ok); setAsking(null); };
   return (
-    <SessionContext.Provider value={new Mine(data)}>
+    <SessionContext.Provider value={mine!}>
       <Frame session={data} />
       <Modal title={t('Confirm that it is you')} open={asking !== null} onClose={() => done(false)}><StepUp done={done} /></Modal>
     </SessionContext.Provider>
@@ -67,18 +71,16 @@ export function Shell() {
 
 function Frame({ session }: { session: Session }) {
   const path = usePath();
-  const main = useRef<HTMLElement>(null);
-  const me = new Mine(session);
+  const me = useMine();
   const [search, setSearch] = useState(false);
   const nav = useRef<HTMLElement>(null);
-  useEffect(() => { main.current?.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true }); }, [path]);
   useMiddle(nav, '[aria-current]', path);
   useEffect(() => {
     const key = (e: KeyboardEvent) => { if ((e.ctrlKey || e.metaKey) && e.key === 'k') { e.preventDefault(); setSearch(true); } };
     addEventListener('keydown', key);
     return () => removeEventListener('keydown', key);
   }, []);
-  const shown = places().filter((p) => me.role === 'owner' || p.roles.includes(me.role));
+  const shown = places().filter((p) => me.can(p.needs));
   return (
     <div className="frame">
       <a className="skip" href="#main">{t('To the page')}</a>
@@ -95,7 +97,7 @@ function Frame({ session }: { session: Session }) {
           <Account session={session} />
         </div>
       </aside>
-      <main id="main" ref={main} tabIndex={-1}><Suspense fallback={<Loading />}>{page(path)}</Suspense></main>
+      <main id="main" tabIndex={-1}><Suspense fallback={<Loading />}>{page(path)}</Suspense></main>
       <Modal title={t('Go to…')} open={search} onClose={() => setSearch(false)}><GoTo places={shown} done={() => setSearch(false)} /></Modal>
     </div>
   );
@@ -107,9 +109,13 @@ function Account({ session }: { session: Session }) {
   const set = (to: string) => {
     if (to) { document.documentElement.dataset.theme = to; localStorage.setItem('watchword.theme', to); } else { delete document.documentElement.dataset.theme; localStorage.removeItem('watchword.theme'); }
   };
-  const out = async () => { await call('DELETE', '/session'); client.clear(); await client.invalidateQueries(); go('/'); location.reload(); };
+  const { toast } = useVoice();
+  // What is shown belongs to the tenant: nothing of the one before stays.
+  const manage = async (id: string) => { try { await call('PUT', '/session/tenant', { id }); location.assign(href('/')); } catch (e) { toast(wordsOf(e), true); } };
+  const out = async () => { await call('DELETE', '/session'); location.assign(href('/')); };
   return (
-    <Menu look="quiet wide" label={session.administrator!.name || session.administrator!.email} items={[
+    <Menu look="quiet wide" label={<span className="me"><span>{session.administrator!.name || session.administrator!.email}</span><small>{roleName(session.administrator!.role)}</small></span>} items={[
+      ...(session.tenants.length > 1 ? [...session.tenants.map((x) => ({ text: `${x.id === session.tenant?.id ? '● ' : ''}${x.name}`, run: () => void manage(x.id) })), null] : []),
       ...(Object.entries(languages) as [Language, string][]).map(([id, name]) => ({ text: `${id === language ? '● ' : ''}${name}`, run: () => void speak(id, true) })),
       null,
       { text: `${theme === 'light' ? '● ' : ''}${t('Light')}`, run: () => set('light') }, { text: `${theme === 'dark' ? '● ' : ''}${t('Dark')}`, run: () => set('dark') }, { text: `${theme === '' ? '● ' : ''}${t('As the system')}`, run: () => set('') },
@@ -117,17 +123,5 @@ function Account({ session }: { session: Session }) {
       { text: t('Your passkeys'), run: () => go('/operate/passkeys') },
       { text: t('Sign out'), run: () => void out() },
     ]} />
-  );
-}
-
-function GoTo({ places, done }: { places: Place[]; done: () => void }) {
-  const [q, setQ] = useState('');
-  const hits = places.filter((p) => p.name.toLowerCase().includes(q.toLowerCase()));
-  const to = (path: string) => { done(); go(path); };
-  return (
-    <form onSubmit={(e) => { e.preventDefault(); if (hits[0]) to(hits[0].path); }}>
-      <input aria-label={t('Go to…')} value={q} autoFocus onChange={(e) => setQ(e.target.value)} />
-      <ul className="hits">{hits.map((p) => <li key={p.path}><button type="button" className="btn quiet" onClick={() => to(p.path)}>{p.name}</button></li>)}</ul>
-    </form>
   );
 }

@@ -1,6 +1,7 @@
 // Reading and writing for pages: a read is known by its path, a write names the
 // paths that it makes stale.
 
+import { useEffect, useRef, useState } from 'react';
 import { QueryClient, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { call, Problem, type Answer, type Query } from './client.ts';
 
@@ -24,19 +25,31 @@ export function useThing<T>(path: string | null, query?: Query, options: { every
     queryFn: ({ signal }) => call<T>('GET', path!, undefined, { signal, query }),
     enabled: path !== null,
     refetchInterval: options.every,
-    staleTime: options.stale,
+    ...(options.stale !== undefined && { staleTime: options.stale }),
   });
   return { data: q.data?.value, etag: q.data?.etag ?? '', error: q.error, pending: q.isPending && path !== null, fetching: q.isFetching, refetch: q.refetch };
 }
 
+/**
+ * Reads one thing that a form changes. While `editing`, what was read stands still,
+ * and its tag with it: what somebody else stores meanwhile is not overwritten.
+ */
+export function useDoc<T>(path: string | null, editing: boolean, query?: Query) {
+  const now = useThing<T>(path, query);
+  const held = useRef(now);
+  if (!editing || !held.current.data) held.current = now;
+  return held.current;
+}
+
 /** Reads a list, page after page. */
-export function useList<T>(path: string | null, query?: Query) {
+export function useList<T>(path: string | null, query?: Query, options: { every?: number } = {}) {
   const q = useInfiniteQuery({
     queryKey: [path, query ?? {}, 'list'],
     queryFn: ({ signal, pageParam }) => call<List<T>>('GET', path!, undefined, { signal, query: { ...query, cursor: pageParam } }),
     initialPageParam: '',
     getNextPageParam: (last) => last.value.next_cursor || undefined,
     enabled: path !== null,
+    refetchInterval: options.every,
     placeholderData: (before) => before,
   });
   return {
@@ -46,19 +59,32 @@ export function useList<T>(path: string | null, query?: Query) {
   };
 }
 
+/** A text that has stood still for a moment: what is asked for while somebody types. */
+export function useSettled(text: string) {
+  const [still, setStill] = useState(text);
+  useEffect(() => { const timer = setTimeout(() => setStill(text), 200); return () => clearTimeout(timer); }, [text]);
+  return still;
+}
+
 export type Send = { method: 'POST' | 'PUT' | 'PATCH' | 'DELETE'; path: string; body?: unknown; etag?: string; query?: Query };
+
+const under = (paths: string[]) => ({ queryKey: [p] }: { queryKey: readonly unknown[] }) => typeof p === 'string' && paths.some((s) => p === s || p.startsWith(`${s}/`));
 
 /** Makes everything stale that was read under one of these paths. */
 export function useStale() {
   const qc = useQueryClient();
-  return (...paths: string[]) => qc.invalidateQueries({ predicate: ({ queryKey: [p] }) => typeof p === 'string' && paths.some((s) => p === s || p.startsWith(`${s}/`)) });
+  return (...paths: string[]) => qc.invalidateQueries({ predicate: under(paths) });
 }
 
-/** Writes; afterwards the paths in `stale` are read again. */
+/** Writes; afterwards the paths in `stale` are read again, but for what was deleted. */
 export function useSend<T = unknown>(...stale: string[]) {
-  const refresh = useStale();
+  const qc = useQueryClient();
   return useMutation<Answer<T>, Error, Send>({
     mutationFn: (s) => call<T>(s.method, s.path, s.body, { etag: s.etag, query: s.query }),
-    onSuccess: async () => { await refresh(...stale); },
+    onSuccess: async (_, { method, path }) => {
+      const gone = under(method === 'DELETE' ? [path] : []);
+      void qc.invalidateQueries({ predicate: gone, refetchType: 'none' });
+      await qc.invalidateQueries({ predicate: (q) => under(stale)(q) && !gone(q) });
+    },
   });
 }

@@ -5,6 +5,8 @@ export type Role = 'owner' | 'security_admin' | 'application_admin' | 'helpdesk'
 
 export type Session = {
   administrator: { id: string; name: string; email: string; role: Role } | null;
+  /** The calls that the role allows. */
+  may: string[];
   needs_passkey: boolean; fresh_until: string | null; expires_at: string | null;
   tenant: { id: string; name: string } | null; tenants: { id: string; name: string }[];
   dev: boolean; version: string; base: string; first_run: boolean;
@@ -42,6 +44,7 @@ export type ClientKind = 'web' | 'native' | 'backend';
 export type Client = { id: string; name: string; kind: ClientKind; has_secret: boolean; settings: Record<string, unknown>; secret?: string };
 export type Organisation = { id: string; name: string; domains: string[]; members: number; created_at: string };
 export type Member = { user_id: string; name: string; role: 'member' | 'admin' };
+export type Candidate = { user_id: string; name: string; role: '' | 'member' | 'admin' };
 
 export type Lint = { field?: string; text: string; reference?: string };
 export type MethodSettings = {
@@ -53,9 +56,12 @@ export type SimStep = { at_seconds: number; failures: number; locked_until_secon
 
 export type Provider = { kind: string; name: string; app: string; config: Record<string, unknown>; etag: string; updated_at: string };
 export type Tested = { ok: boolean; answer: string; ms: number };
+export type Logo = { url: string; width: number; height: number } | null;
 export type Branding = {
-  signal: string; signal_dark: string; logo: { url: string; width: number; height: number } | null; texts: Record<string, Record<string, string>>;
+  signal: string; signal_dark: string; logo: Logo; logo_dark: Logo; texts: Record<string, { welcome?: string; foot?: string }>;
+  privacy: string; terms: string; support: string;
 };
+export type Message = { name: string; subject: string; text: string; html: string; sms: string };
 
 export type Identifier = { kind: string; value: string; verified: boolean; primary: boolean };
 export type User = { id: string; name: string; identifiers: Identifier[]; status: 'active' | 'suspended'; created_at: string; custom?: Record<string, unknown> };
@@ -76,9 +82,10 @@ export type AuditItem = {
 export type Verified = { intact: boolean; checked: number; waiting: number; problem: string; seq: number };
 export type Webhook = {
   id: string; url: string; events: string[]; enabled: boolean; created_at: string; secret?: string;
-  last: { at: string; status: number; ok: boolean } | null;
+  last: { at: string; status: number; ok: boolean; answer: string } | null;
 };
-export type Delivery = { id: string; at: string; event: string; status: number; ok: boolean; attempt: number; ms: number; answer: string };
+export type DeliveryState = 'told' | 'waiting' | 'given_up';
+export type Delivery = { id: string; at: string; event: string; type: string; state: DeliveryState; status: number; ok: boolean; attempt: number; ms: number; answer: string; next_at: string | null };
 export type Key = { id: string; alg: string; state: 'next' | 'active' | 'retiring'; activates_at: string | null; retires_at: string | null };
 export type Settings = { tenant_name: string; languages: string[]; default_language: string; run_retention_days: number; audit_retention_days: number };
 export type Journey = {

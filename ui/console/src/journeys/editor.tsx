@@ -6,7 +6,7 @@ import { useSend, useThing } from '../api/query.ts';
 import type { Catalog } from '../api/types.ts';
 import { Button, Menu, Modal, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { useMine } from '../session.ts';
-import { t } from '../words/words.ts';
+import { plural, t } from '../words/words.ts';
 import type { Journey } from './api.ts';
 import { Canvas } from './canvas.tsx';
 import { Inspector } from './inspector.tsx';
@@ -22,7 +22,8 @@ import { useDraft } from './useDraft.ts';
 export function Editor({ journey, etag, reload }: { journey: Journey; etag: string; reload: () => void }) {
   const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
   const steps = useMemo(() => new Map<string, Step>((catalog.data?.steps ?? []).map((s) => [s.kind, s as Step])), [catalog.data]);
-  const editable = useMine().may('application_admin');
+  const editable = useMine().can('PUT /journeys/{id}/draft');
+  const publishes = useMine().can('POST /journeys/{id}/publish');
   const d = useDraft(journey, etag, editable);
   const [selected, setSelected] = useState<Set<string>>(new Set());
   const [view, setView] = useState<'canvas' | 'outline'>(() => (innerWidth < 800 ? 'outline' : 'canvas'));
@@ -103,8 +104,8 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
         </>}
         <span className="grow" />
         <span className="saving" role="status">{editable ? words[d.saving] : t('You may look, not change.')}</span>
-        <Button onClick={() => setListing(true)}>{errors > 0 ? `⚠ ${t('{n} problems', { n: errors })}` : d.problems.length > 0 ? t('{n} notes', { n: d.problems.length }) : `✓ ${t('No problems')}`}</Button>
-        {editable && <Button look="primary" disabled={errors > 0} onClick={() => setPublishing(true)}>{t('Publish')}</Button>}
+        <Button onClick={() => setListing(true)}>{errors > 0 ? `⚠ ${plural(errors, '{n} problem', '{n} problems')}` : d.problems.length > 0 ? plural(d.problems.length, '{n} note', '{n} notes') : `✓ ${t('No problems')}`}</Button>
+        {publishes && <Button look="primary" disabled={errors > 0} onClick={() => setPublishing(true)}>{t('Publish')}</Button>}
       </div>
       <div className={`editor ${wide && view === 'canvas' ? 'wide' : ''}`} onBlur={d.pause}>
         {editable ? <Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} /> : <div />}
@@ -125,26 +126,26 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
         ))}</ul>}
       </Modal>
       <Modal title={t('Somebody else changed this journey')} open={d.conflict} onClose={() => {}}>
-        <p>{t('What you drew since is not stored. Copy it, then load what is there now.')}</p>
+        <p>{t('What you drew since is not stored. Load what is there now: Ctrl Z then brings yours back, or copy it first.')}</p>
         <div className="acts end"><Button onClick={() => void navigator.clipboard.writeText(JSON.stringify(d.graph, null, 2))}>{t('Copy mine')}</Button><Button look="primary" onClick={reload}>{t('Load what is there')}</Button></div>
       </Modal>
-      <Publish open={publishing} close={() => setPublishing(false)} journey={journey} prepare={d.settle} done={reload} />
+      <Publish open={publishing} close={() => setPublishing(false)} journey={journey} prepare={d.settle} done={d.published} />
     </>
   );
 }
 
-function Publish({ open, close, journey, prepare, done }: { open: boolean; close: () => void; journey: Journey; prepare: () => Promise<string | undefined>; done: () => void }) {
+function Publish({ open, close, journey, prepare, done }: { open: boolean; close: () => void; journey: Journey; prepare: () => Promise<string | undefined>; done: (etag: string) => void }) {
   const [note, setNote] = useState('');
   const send = useSend<{ version: number }>('/journeys', `/journeys/${seg(journey.id)}`);
   const { toast } = useVoice();
   const publish = async () => {
     const etag = await prepare();
     if (etag === undefined) { toast(t('Could not be saved'), true); return; }
-    const { value } = await send.mutateAsync({ method: 'POST', path: `/journeys/${seg(journey.id)}/publish`, etag, body: { note } });
-    toast(t('Version {n} is published. New runs get it; runs under way keep theirs.', { n: value.version }));
+    const { value, etag: next } = await send.mutateAsync({ method: 'POST', path: `/journeys/${seg(journey.id)}/publish`, etag, body: { note } });
+    done(next);
+    toast(t('Version {version} is published. New runs get it; runs under way keep theirs.', { version: value.version }));
     setNote('');
     close();
-    done();
   };
   return (
     <Modal title={t('Publish')} open={open} onClose={close}>

@@ -2,11 +2,11 @@
 
 import { useState } from 'react';
 import { useList, useSend } from '../api/query.ts';
-import { Button, Card, Empty, Failure, Head, Link, Loading, Modal, Select, State, TextField, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Card, Empty, Failure, Head, Link, Loading, Modal, Select, State, TextField, wordsOf } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { ago, t } from '../words/words.ts';
+import { plural, t } from '../words/words.ts';
 import type { Item, Journey, Template } from './api.ts';
 import type { Graph } from './model/types.ts';
 
@@ -17,7 +17,7 @@ export function List() {
   const templates = useList<Template>('/journeys/templates');
   const [begin, setBegin] = useState<{ template?: Template; graph?: Graph } | null>(null);
   const mine = useMine();
-  const draws = mine.may('application_admin');
+  const draws = mine.can('POST /journeys');
   return (
     <>
       <Head title={t('Journeys')} lead={t('A journey is the way on which somebody signs in, drawn as a graph. A draft runs for nobody until it is published.')}>
@@ -28,10 +28,10 @@ export function List() {
         <Table<Item> name={t('Journeys')} rows={list.items} id={(j) => j.id} open={(j) => go(`/journeys/${j.id}`)} columns={[
           { head: t('Name'), wide: true, cell: (j) => <Link to={`/journeys/${j.id}`}>{j.name || j.id}</Link> },
           { head: t('Id'), hide: true, cell: (j) => <code>{j.id}</code> },
-          { head: t('State'), cell: (j) => <State is={j.state === 'published' ? 'yes' : j.state === 'draft' ? 'wait' : 'off'}>{j.state === 'published' ? t('Version {n}', { n: j.version }) : j.state === 'draft' ? t('Draft') : t('Disabled')}{j.dirty && j.state === 'published' ? ` · ${t('changed')}` : ''}</State> },
-          { head: t('Problems'), cell: (j) => (j.problems > 0 ? <State is="no">{String(j.problems)}</State> : '—') },
+          { head: t('State'), cell: (j) => <State is={j.state === 'published' ? 'yes' : j.state === 'draft' ? 'wait' : 'off'}>{j.state === 'published' ? t('Version {version}', { version: j.version }) : j.state === 'draft' ? t('Draft') : t('Disabled')}{j.dirty && j.state === 'published' ? ` · ${t('changed')}` : ''}</State> },
+          { head: t('Problems'), cell: (j) => (j.problems > 0 ? <State is="no">{plural(j.problems, '{n} problem', '{n} problems')}</State> : '—') },
           { head: t('Used by'), wide: true, hide: true, cell: (j) => j.used_by.map((u) => u.client || u.as).join(', ') || '—' },
-          { head: t('Changed'), hide: true, cell: (j) => ago(j.updated_at) },
+          { head: t('Changed'), hide: true, cell: (j) => <Ago at={j.updated_at} /> },
         ]} />
       )}
       {draws && <>

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'react';
 import { lineOf, nameOf, node, outcomesOf } from './model/graph.ts';
 import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
 import { Button } from '../ui/parts.tsx';
-import { t } from '../words/words.ts';
+import { plural, t } from '../words/words.ts';
 
 type Row = { id: string; level: number; way: string; again: boolean };
 
@@ -58,7 +58,7 @@ export function Outline({ graph, outcomes, steps, problems, selected, pick, remo
               {r.way && <small className={`jport ${lineOf(r.way, undefined)}`}>{r.way} →</small>}
               {graph.start === r.id && !r.again && <span aria-hidden="true">▶</span>}
               <span>{nameOf(n, step)}</span><small>{r.again ? t('(above)') : n.label ? step?.title : ''}</small>
-              {bad > 0 && <small className="problem">⚠ {t('{n} problems', { n: bad })}</small>}
+              {bad > 0 && <small className="problem">⚠ {plural(bad, '{n} problem', '{n} problems')}</small>}
             </div>
           );
         })}

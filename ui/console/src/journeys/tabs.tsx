@@ -4,15 +4,16 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { address, call, Problem as Refused, seg } from '../api/client.ts';
 import { useList, useSend, useThing, type List as L } from '../api/query.ts';
 import type { App, Catalog, Client, Field } from '../api/types.ts';
-import { Button, Card, Copy, Empty, Failure, Loading, Select, State, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Card, Copy, Empty, Failure, Loading, Select, State, useVoice, wordsOf } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
 import { useMine } from '../session.ts';
-import { ago, t, time } from '../words/words.ts';
+import { number, plural, t, time } from '../words/words.ts';
 import type { Event, Journey, Run, Sample, Stats, Version } from './api.ts';
 import { Canvas, type Marks } from './canvas.tsx';
 import { diff } from './model/diff.ts';
 import { nameOf, node } from './model/graph.ts';
+import { World } from './world.tsx';
 import { edgeId, type Graph, type Step } from './model/types.ts';
 
 const none = new Set<string>();
@@ -74,7 +75,12 @@ export function TryOut({ journey }: { journey: Journey }) {
   const [error, setError] = useState<unknown>(null);
   const [link, setLink] = useState('');
   const seen = useRef(0);
-  const take = (x: Try) => { setNow(x); setEvents((was) => [...was, ...x.trace.filter((e) => e.seq >= seen.current)]); seen.current = Math.max(seen.current, ...x.trace.map((e) => e.seq + 1)); };
+  const take = (x: Try) => {
+    const fresh = x.trace.filter((e) => e.seq >= seen.current);
+    setNow(x);
+    setEvents((was) => [...was, ...fresh]);
+    seen.current = Math.max(seen.current, ...x.trace.map((e) => e.seq + 1));
+  };
   const run = async (fn: () => Promise<{ value: Try }>) => { setError(null); try { take((await fn()).value); } catch (e) { setError(e); } };
   const begin = () => { setEvents([]); seen.current = 0; void run(() => call<Try>('POST', `/journeys/${seg(journey.id)}/try`, { app, client })); };
   const answer = (option: string, data: Doc) => void run(() => call<Try>('POST', `/tries/${now!.id}`, { option, data }, { query: { after: seen.current } }));
@@ -93,23 +99,25 @@ export function TryOut({ journey }: { journey: Journey }) {
     return () => stop.abort();
   }, [now]); // eslint-disable-line
   const marks = useMemo(() => passed(events), [events]);
-  if (!mine.may('application_admin')) return <Empty title={t('Your role does not try journeys')} />;
+  if (!mine.can('POST /journeys/{id}/try')) return <Empty title={t('Your role does not try journeys')}>{t('A try is real in what it does: it sends, registers and locks. Whoever may draw journeys may try them.')}</Empty>;
   const makeLink = async () => { try { setLink((await call<{ url: string }>('POST', `/journeys/${seg(journey.id)}/test-link`, { app, client })).value.url); } catch (e) { setError(e); } };
   return (
     <>
       {choose}
       <div className="bar"><Button look="primary" onClick={begin} disabled={!client}>{now ? t('Start again') : t('Start')}</Button><Button onClick={() => void makeLink()} disabled={!client}>{t('Make a test link')}</Button>
-        {mine.session.dev && <><a className="btn" href="/playground/" target="_blank" rel="noreferrer">{t('Phone')}</a><a className="btn" href="/dev/inbox" target="_blank" rel="noreferrer">{t('Captured mail')}</a></>}</div>
+      </div>
       {link && <div className="note"><p>{t('Runs the draft as it is now, for a day. It signs nobody in.')}</p><div className="once"><a href={link} target="_blank" rel="noreferrer">{t('Open')}</a><Copy text={link} /></div></div>}
       <Failure error={error} />
       <p className="help">{t('What a try does is real: it sends, registers and locks. It signs nobody in, and it is in no statistics.')}</p>
-      <div className="tryout">
+      <div className={`tryout ${mine.session.dev ? 'world' : ''}`}>
         <div>
+          {!now && <Empty title={t('Nothing runs yet')}>{t('Start, and what people would be asked stands here, with the way that it takes beside it.')}</Empty>}
           {now?.prompt && <Ask key={events.length} prompt={now.prompt} problem={now.problem?.message} answer={answer} />}
           {now?.end && <Card title={now.end.ok ? t('It ended well') : t('It ended')}><State is={now.end.ok ? 'yes' : 'no'}>{now.end.ok ? (now.end.registered ? t('Nobody was signed in: something was registered.') : t('{user} was authenticated.', { user: now.end.user })) : now.end.message || now.end.reason}</State></Card>}
           <Events events={events} graph={journey.draft.graph} steps={steps} />
         </div>
         <Canvas graph={journey.draft.graph} outcomes={journey.outcomes} steps={steps} problems={journey.problems} selected={none} marks={marks} fixed />
+        {mine.session.dev && <World />}
       </div>
     </>
   );
@@ -122,7 +130,7 @@ function Ask({ prompt, problem, answer }: { prompt: Prompt; problem?: string; an
     <Card title={prompt.title || prompt.kind}>
       {prompt.text && <p>{prompt.text}</p>}
       {problem && <p className="problem" role="alert">{problem}</p>}
-      {data.length > 0 && <dl className="facts">{data.map(([k, v]) => [<dt key={k}>{k}</dt>, <dd key={`${k}v`}>{k === 'number' ? <span className="figure">{String(v)}</span> : String(v)}</dd>])}</dl>}
+      {data.length > 0 && <dl className="facts">{data.map(([k, v]) => [<dt key={k}>{k}</dt>, <dd key={`${k}v`}>{k === 'number' ? <span className="figure">{String(v)}</span> : k.endsWith('_at') && typeof v === 'number' ? time(new Date(v).toISOString(), 'medium') : String(v)}</dd>])}</dl>}
       {prompt.poll && <p className="loading" role="status">{t('Waiting for something to happen…')}</p>}
       {(prompt.empty || prompt.fields.length > 0) && <form className="form" onSubmit={(e) => { e.preventDefault(); answer('', doc); }}><FormView form={prompt.fields} value={doc} onChange={setDoc} /><div className="acts"><Button type="submit" look="primary">{prompt.button || t('Continue')}</Button></div></form>}
       {prompt.options.map((o) => <OptionForm key={o.id} label={o.label} fields={o.fields} send={(d) => answer(o.id, d)} />)}
@@ -151,13 +159,13 @@ export function Runs({ journey }: { journey: Journey }) {
   const marks = useMemo((): Marks => {
     if (run.data) return passed(trace, at);
     const numbers: Record<string, string> = {};
-    for (const [id, n] of Object.entries(stats.data?.nodes ?? {})) for (const [o, k] of Object.entries(n.left ?? {})) numbers[edgeId({ node: id, outcome: o })] = `${k} (${Math.round((100 * k) / Math.max(1, n.entered))} %)`;
+    for (const [id, n] of Object.entries(stats.data?.nodes ?? {})) for (const [o, k] of Object.entries(n.left ?? {})) numbers[edgeId({ node: id, outcome: o })] = `${number(k)} (${number(k / Math.max(1, n.entered), { style: 'percent' })})`;
     return { numbers };
   }, [run.data, stats.data, at]);
   const s = stats.data;
   return (
     <>
-      {s && <div className="bar"><span>{t('In seven days: {runs} runs', { runs: s.runs })}</span><State is="yes">{t('{n} completed', { n: s.completed })}</State><State is="no">{t('{n} rejected', { n: s.rejected })}</State><State is="off">{t('{n} abandoned', { n: s.abandoned })}</State></div>}
+      {s && <div className="bar"><span>{plural(s.runs, 'In seven days: {n} run', 'In seven days: {n} runs')}</span>{s.runs > 0 && <><State is="yes">{plural(s.completed, '{n} completed', '{n} completed')}</State><State is="no">{plural(s.rejected, '{n} rejected', '{n} rejected')}</State><State is="off">{plural(s.abandoned, '{n} abandoned', '{n} abandoned')}</State></>}</div>}
       <div className="filters"><Select label={t('Outcome')} value={outcome} onChange={setOutcome} options={[['', t('All')], ...Object.entries(outcomes).map(([k, v]): [string, string] => [k, t(v[1])])]} /></div>
       <div className="tryout">
         <div>
@@ -169,7 +177,7 @@ export function Runs({ journey }: { journey: Journey }) {
             </Card>
           ) : list.pending ? <Loading /> : list.items.length === 0 ? <Empty title={t('No run yet')}>{t('Runs appear here as people come, with where they went and how it ended. What they typed is not kept.')}</Empty> : (
             <Table<Run> name={t('Runs')} rows={list.items} id={(r) => r.id} open={(r) => setChosen(r.id)} more={list.more} next={list.next} columns={[
-              { head: t('When'), cell: (r) => <button type="button" className="btn quiet" onClick={() => setChosen(r.id)}>{ago(r.started_at)}</button> },
+              { head: t('When'), cell: (r) => <button type="button" className="btn quiet" onClick={() => setChosen(r.id)}><Ago at={r.started_at} /></button> },
               { head: t('Outcome'), cell: (r) => <State is={outcomes[r.outcome]?.[0] ?? 'off'}>{t(outcomes[r.outcome]?.[1] ?? r.outcome)}</State> },
               { head: t('Where'), wide: true, cell: (r) => nameOf(node(graph, r.node), steps.get(node(graph, r.node)?.kind ?? '')) || r.node },
               { head: t('Who'), wide: true, cell: (r) => r.user_name || '—' },
@@ -206,11 +214,11 @@ export function Versions({ journey, etag, reload }: { journey: Journey; etag: st
         <Table<Version> name={t('Versions')} rows={list.items} id={(v) => String(v.version)} open={(v) => setChosen(v.version)} more={list.more} next={list.next} columns={[
           { head: t('Version'), cell: (v) => <button type="button" className="btn quiet" aria-pressed={v.version === chosen} onClick={() => setChosen(v.version)}>{v.version}</button> },
           { head: t('State'), cell: (v) => (v.state === 'live' ? <State is="yes">{t('Live')}</State> : '') },
-          { head: t('What changed'), wide: true, cell: (v) => v.note || '—' }, { head: t('When'), cell: (v) => `${ago(v.at)} ${v.by}` },
+          { head: t('What changed'), wide: true, cell: (v) => v.note || '—' }, { head: t('When'), cell: (v) => <><Ago at={v.at} /> {v.by}</> },
         ]} />
-        {d && <Card title={t('From version {n} to the draft', { n: chosen })} acts={mine.may('application_admin') && <>
-          <Button onClick={() => void act({ method: 'POST', path: `${path}/versions/${chosen}/restore`, etag }, t('It is the draft now.'), [t('Draw on from version {n}?', { n: chosen }), t('The draft of now is replaced.'), t('Restore')])}>{t('Make it the draft')}</Button>
-          <Button look="danger" onClick={() => void act({ method: 'POST', path: `${path}/versions/${chosen}/publish`, body: { note: t('Back to version {n}', { n: chosen }) } }, t('Rolled back. New runs get it.'), [t('Roll back to version {n}?', { n: chosen }), t('It is published as a new version; runs under way keep theirs.'), t('Roll back')])}>{t('Roll back')}</Button></>}>
+        {d && <Card title={t('From version {version} to the draft', { version: chosen })} acts={<>
+          {mine.can('POST /journeys/{id}/versions/{version}/restore') && <Button onClick={() => void act({ method: 'POST', path: `${path}/versions/${chosen}/restore`, etag }, t('It is the draft now.'), [t('Draw on from version {version}?', { version: chosen }), t('The draft of now is replaced. Ctrl Z in the editor brings it back.'), t('Restore')])}>{t('Make it the draft')}</Button>}
+          {mine.can('POST /journeys/{id}/versions/{version}/publish') && <Button look="danger" onClick={() => void act({ method: 'POST', path: `${path}/versions/${chosen}/publish`, body: { note: t('Back to version {version}', { version: chosen }) } }, t('Rolled back. New runs get it.'), [t('Roll back to version {version}?', { version: chosen }), t('It is published as a new version; runs under way keep theirs.'), t('Roll back')])}>{t('Roll back')}</Button>}</>}>
           {d.same ? <p>{t('No difference.')}</p> : <ul className="problems">
             {d.head.map((c) => <li key={c.path}>{c.path}: <code>{JSON.stringify(c.before)}</code> → <code>{JSON.stringify(c.after)}</code></li>)}
             {d.nodes.filter((n) => n.mark !== 'same').map((n) => <li key={n.id}><State is={n.mark === 'added' ? 'yes' : n.mark === 'removed' ? 'no' : 'wait'}>{t(n.mark)}</State> <strong>{n.id}</strong> {n.changes.map((c) => <span key={c.path}>{c.path}: <code>{JSON.stringify(c.before) ?? '—'}</code> → <code>{JSON.stringify(c.after) ?? '—'}</code> </span>)}</li>)}

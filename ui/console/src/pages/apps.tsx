@@ -1,57 +1,57 @@
 // What people sign in to: consumers' applications and those of organisations.
 
 import { useState } from 'react';
+import { seg } from '../api/client.ts';
 import { useList, useSend } from '../api/query.ts';
 import type { App } from '../api/types.ts';
-import { Button, Empty, Failure, Head, Link, Loading, Modal, Select, TextField, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Empty, Failure, Head, Link, Loading, Modal, Select, TextField, wordsOf } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { ago, t } from '../words/words.ts';
+import { number, t } from '../words/words.ts';
 
 export default function Apps() {
   const list = useList<App>('/apps');
   const [adding, setAdding] = useState(false);
   const mine = useMine();
+  const add = mine.can('POST /apps') && <Button look="primary" onClick={() => setAdding(true)}>{t('Add an application')}</Button>;
   const sections: [App['audience'], string, string][] = [['b2c', t('For people'), t('Everybody may have an account (B2C).')], ['b2b', t('For organisations'), t('Users belong to organisations (B2B).')]];
   return (
     <>
-      <Head title={t('Applications')}>{mine.may('application_admin') && <Button look="primary" onClick={() => setAdding(true)}>{t('Add an application')}</Button>}</Head>
+      <Head title={t('Applications')} lead={t('What people sign in to. Each has clients, methods, providers and a look of its own.')}>{list.items.length > 0 && add}</Head>
       <Failure error={list.error} again={() => void list.refetch()} />
-      {list.pending ? <Loading /> : list.items.length === 0 ? <Empty title={t('No application yet')}>{t('An application is what people sign in to. Its name is what they see.')}</Empty> : sections.map(([audience, title, text]) => {
+      {list.pending ? <Loading /> : list.items.length === 0 ? !list.error && <Empty title={t('No application yet')} action={add}>{t('An application is what people sign in to. Its name is what they see.')}</Empty> : sections.map(([audience, title, text]) => {
         const apps = list.items.filter((a) => a.audience === audience);
         return (
           <section key={audience} className="block">
             <h2>{title}</h2><p className="help">{text}</p>
             {apps.length === 0 ? <p className="help">{t('None.')}</p> : (
-              <Table<App> name={title} rows={apps} id={(a) => a.id} open={(a) => go(`/apps/${a.id}`)} columns={[
-                { head: t('Name'), wide: true, cell: (a) => <Link to={`/apps/${a.id}`}>{a.name}</Link> }, { head: t('Id'), cell: (a) => <code>{a.id}</code> },
-                { head: t('Clients'), cell: (a) => a.clients }, { head: t('Added'), hide: true, cell: (a) => ago(a.created_at) },
+              <Table<App> name={title} rows={apps} id={(a) => a.id} open={(a) => go(`/apps/${seg(a.id)}`)} columns={[
+                { head: t('Name'), wide: true, cell: (a) => <Link to={`/apps/${seg(a.id)}`}>{a.name}</Link> }, { head: t('Id'), cell: (a) => <code>{a.id}</code> },
+                { head: t('Clients'), cell: (a) => number(a.clients) }, { head: t('Added'), hide: true, cell: (a) => <Ago at={a.created_at} /> },
               ]} />
             )}
           </section>
         );
       })}
-      <AddApp open={adding} close={() => setAdding(false)} />
+      <Modal title={t('Add an application')} open={adding} onClose={() => setAdding(false)}>{adding && <AddApp close={() => setAdding(false)} />}</Modal>
     </>
   );
 }
 
-function AddApp({ open, close }: { open: boolean; close: () => void }) {
+function AddApp({ close }: { close: () => void }) {
   const [name, setName] = useState('');
   const [id, setId] = useState('');
   const [audience, setAudience] = useState('b2c');
   const send = useSend<App>('/apps', '/overview');
   const add = async () => { const { value } = await send.mutateAsync({ method: 'POST', path: '/apps', body: { name, audience, ...(id && { id }) } }); close(); go(`/apps/${value.id}`); };
   return (
-    <Modal title={t('Add an application')} open={open} onClose={close}>
-      <form onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
-        <TextField label={t('Name')} value={name} onChange={setName} required help={t('What users see: in mail, in their authenticator app, on the phone.')} />
-        <TextField label={t('Id')} value={id} onChange={setId} help={t('Made from nothing if you leave it out. It never changes.')} />
-        <Select label={t('Whom it serves')} value={audience} onChange={setAudience} options={[['b2c', t('For people')], ['b2b', t('For organisations')]]} />
-        {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
-        <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Add')}</Button></div>
-      </form>
-    </Modal>
+    <form onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
+      <TextField label={t('Name')} value={name} onChange={setName} required help={t('What users see: in mail, in their authenticator app, on the phone.')} />
+      <TextField label={t('Id')} value={id} onChange={setId} help={t('Made from nothing if you leave it out. It never changes.')} />
+      <Select label={t('Whom it serves')} value={audience} onChange={setAudience} options={[['b2c', t('For people')], ['b2b', t('For organisations')]]} />
+      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+      <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Add')}</Button></div>
+    </form>
   );
 }

@@ -5,7 +5,7 @@ import { address, call } from '../api/client.ts';
 import { useThing } from '../api/query.ts';
 import type { Catalog, Verified } from '../api/types.ts';
 import { Button, Head, useVoice, wordsOf } from '../ui/parts.tsx';
-import { t } from '../words/words.ts';
+import { plural, t } from '../words/words.ts';
 import { Events } from './events.tsx';
 
 export default function Audit() {
@@ -17,7 +17,7 @@ export default function Audit() {
   const verify = async () => {
     try {
       const { value: v } = await call<Verified>('GET', '/audit/verify');
-      toast(v.intact ? t('The record is as it was written: {n} entries checked.', { n: v.checked }) : t('Entry {n} is not as it was written: {problem}', { n: v.seq, problem: v.problem }), !v.intact);
+      toast(v.intact ? plural(v.checked, 'The record is as it was written: {n} entry checked.', 'The record is as it was written: {n} entries checked.') : t('Entry {entry} is not as it was written: {problem}', { entry: v.seq, problem: v.problem }), !v.intact);
     } catch (e) { toast(wordsOf(e), true); }
   };
   return (

@@ -1,13 +1,33 @@
 // What happened, newest first.
 
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
+import { seg } from '../api/client.ts';
 import { useList } from '../api/query.ts';
 import type { AuditItem } from '../api/types.ts';
 import type { Query } from '../api/client.ts';
-import { Button, Drawer, Empty, Failure, Loading, State } from '../ui/parts.tsx';
+import { Drawer, Empty, Failure, Link, Loading, State } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
+import { useMine } from '../session.ts';
 import { t, time } from '../words/words.ts';
 
+const factNames: Record<string, string> = {
+  outcome: 'Outcome', reason: 'Why', actor: 'By', target: 'To', app: 'Application', client: 'Client', run: 'Run', device: 'Device', address: 'Address', user_agent: 'Browser', id: 'Id',
+};
+
+/** One entry, whole. */
+function Entry({ e }: { e: AuditItem }) {
+  const mine = useMine();
+  // Administrators are users of a tenant of their own, which has no page here.
+  const who = (id: string, name: string, known: boolean): ReactNode => (id.startsWith('usr_') && known && mine.can('GET /users/{id}') && name ? <><Link to={`/users/${seg(id)}`}>{name}</Link> <code>{id}</code></> : <>{name && name !== id ? `${name} ` : ''}<code>{id}</code></>);
+  const shown = (k: string, v: string): ReactNode => (k === 'actor' ? who(v, e.actor_name, !e.type.startsWith('admin.')) : k === 'target' ? who(v, e.target_name, !/^admin\.(administrator|session\.(started|confirmed|ended|moved)|passkey)/.test(e.type)) : k === 'outcome' ? <State is={v === 'failure' ? 'no' : 'yes'}>{v === 'failure' ? t('Failure') : t('Success')}</State> : v);
+  const facts = Object.keys(factNames).map((k) => [k, String((e as unknown as Record<string, unknown>)[k] ?? '')] as const).filter(([, v]) => v !== '');
+  return (
+    <>
+      <dl className="facts"><dt>{t('When')}</dt><dd>{time(e.at, 'medium')}</dd>{facts.map(([k, v]) => [<dt key={k}>{t(factNames[k]!)}</dt>, <dd key={`${k}v`}>{shown(k, v)}</dd>])}</dl>
+      {Object.keys(e.data ?? {}).length > 0 && <pre tabIndex={0}>{JSON.stringify(e.data, null, 2)}</pre>}
+    </>
+  );
+}
 
 export function Events({ path, query }: { path: string; query?: Query }) {
   const list = useList<AuditItem>(path, query);
@@ -16,26 +36,18 @@ export function Events({ path, query }: { path: string; query?: Query }) {
   return (
     <>
       <Failure error={list.error} again={() => void list.refetch()} />
-      {list.items.length === 0 && !list.error ? <Empty title={t('Nothing happened yet')}>{t('Everything that matters is recorded here, in the transaction of what it records.')}</Empty> : (
+      {list.items.length === 0 && !list.error ? Object.values(query ?? {}).some(Boolean) && !list.more ? <Empty title={t('No entry fits')}>{t('Take back a part of the filter, or look at another time.')}</Empty> : <Empty title={t('Nothing happened yet')}>{t('Everything that matters is recorded here, in the transaction of what it records.')}</Empty> : (
         <Table<AuditItem> name={t('Events')} rows={list.items} id={(e) => e.id} open={setOpen} more={list.more} next={list.next} fetching={list.fetching} columns={[
           { head: t('When'), cell: (e) => <button type="button" className="btn quiet" onClick={() => setOpen(e)}>{time(e.at, 'medium')}</button> },
           { head: t('What'), cell: (e) => <code>{e.type}</code> },
-          { head: t('Outcome'), cell: (e) => <State is={e.outcome === 'failure' ? 'no' : 'yes'}>{e.reason || e.outcome}</State> },
+          { head: t('Outcome'), cell: (e) => <State is={e.outcome === 'failure' ? 'no' : 'yes'}>{e.reason || (e.outcome === 'failure' ? t('Failure') : t('Success'))}</State> },
           { head: t('By'), wide: true, hide: true, cell: (e) => e.actor_name || e.actor },
           { head: t('To'), wide: true, hide: true, cell: (e) => e.target_name || e.target },
           { head: t('From'), hide: true, cell: (e) => e.address },
         ]} />
       )}
       <Drawer title={open?.type ?? ''} open={open !== null} onClose={() => setOpen(null)}>
-        {open && (
-          <>
-            <dl className="facts">
-              {Object.entries(open).filter(([k, v]) => k !== 'data' && v !== '').map(([k, v]) => [<dt key={k}>{k.replace(/_/g, ' ')}</dt>, <dd key={`${k}v`}>{k === 'at' ? time(String(v), 'medium') : String(v)}</dd>])}
-            </dl>
-            {Object.keys(open.data ?? {}).length > 0 && <pre>{JSON.stringify(open.data, null, 2)}</pre>}
-            <div className="acts"><Button onClick={() => setOpen(null)}>{t('Close')}</Button></div>
-          </>
-        )}
+        {open && <Entry e={open} />}
       </Drawer>
     </>
   );

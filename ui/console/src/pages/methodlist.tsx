@@ -3,76 +3,94 @@
 
 import { useEffect, useMemo, useState } from 'react';
 import { call, Problem, seg } from '../api/client.ts';
-import { useList, useSend, useThing } from '../api/query.ts';
+import { useDoc, useList, useSend, useThing } from '../api/query.ts';
 import type { Catalog, Checked, MethodSettings } from '../api/types.ts';
-import { Button, Drawer, Failure, Loading, State, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Button, Drawer, Failure, FormError, Loading, ReadOnly, State, useVoice } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
-import { setDirty } from '../ui/route.ts';
+import { go, same, useUnsaved } from '../ui/route.ts';
 import { Table } from '../ui/table.tsx';
 import { useMine } from '../session.ts';
-import { t } from '../words/words.ts';
+import { plural, t } from '../words/words.ts';
+import { Messages } from './messages.tsx';
 import { Simulator } from './simulator.tsx';
 
-export function Methods({ base, app }: { base: string; app: string }) {
+/** `at` is the place of the list, `open` the kind of the method beside it. */
+export function Methods({ base, app, at, open }: { base: string; app: string; at: string; open: string }) {
   const list = useList<MethodSettings>(base);
-  const [open, setOpen] = useState('');
   if (list.pending) return <Loading />;
   const own = (m: MethodSettings) => Object.keys(m.own ?? {}).length;
+  const show = (kind: string) => go(`${at}/${seg(kind)}`, { stay: true });
+  const back = () => go(at, { stay: true });
   return (
     <>
       <Failure error={list.error} again={() => void list.refetch()} />
-      <Table<MethodSettings> name={t('Methods')} rows={list.items} id={(m) => m.kind} open={(m) => setOpen(m.kind)} columns={[
-        { head: t('Method'), wide: true, cell: (m) => <button type="button" className="btn quiet" onClick={() => setOpen(m.kind)}>{m.title}</button> },
+      <Table<MethodSettings> name={t('Methods')} rows={list.items} id={(m) => m.kind} open={(m) => show(m.kind)} columns={[
+        { head: t('Method'), wide: true, cell: (m) => <button type="button" className="btn quiet" onClick={() => show(m.kind)}>{m.title}</button> },
         { head: t('State'), cell: (m) => <State is={m.enabled ? 'yes' : 'off'}>{m.enabled ? t('On') : t('Off')}</State> },
-        { head: t('Set here'), cell: (m) => (own(m) > 0 ? t('{n} settings', { n: own(m) }) : app ? t('as the tenant') : t('defaults')) },
-        { head: t('Notes'), hide: true, cell: (m) => (m.lint.length > 0 ? <State is="wait">{String(m.lint.length)}</State> : '—') },
+        { head: t('Set here'), cell: (m) => (own(m) > 0 ? plural(own(m), '{n} setting', '{n} settings') : app ? t('as the tenant') : t('defaults')) },
+        { head: t('Notes'), hide: true, cell: (m) => (m.lint.length > 0 ? <State is="wait">{plural(m.lint.length, '{n} note', '{n} notes')}</State> : '—') },
       ]} />
-      <Drawer title={list.items.find((m) => m.kind === open)?.title ?? ''} open={open !== ''} onClose={() => setOpen('')}>{open && <Edit key={open} base={base} kind={open} place={app ? 'application' : 'tenant'} done={() => setOpen('')} />}</Drawer>
+      <Drawer title={list.items.find((m) => m.kind === open)?.title ?? t('Method')} open={open !== ''} onClose={back}>{open && <Edit key={open} base={base} kind={open} app={app} done={back} />}</Drawer>
     </>
   );
 }
 
-function Edit({ base, kind, place, done }: { base: string; kind: string; place: string; done: () => void }) {
+function Edit({ base, kind, app, done }: { base: string; kind: string; app: string; done: () => void }) {
   const path = `${base}/${seg(kind)}`;
+  const place = app ? 'application' : 'tenant';
   const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
-  const { data, etag, error, pending } = useThing<MethodSettings>(path);
   const [own, setOwn] = useState<Doc | null>(null);
+  const { data, etag, error, pending, refetch } = useDoc<MethodSettings>(path, own !== null);
   const [checked, setChecked] = useState<Checked | null>(null);
   const send = useSend<MethodSettings>(base);
-  const { toast } = useVoice();
-  const may = useMine().may('security_admin');
+  const { toast, confirm } = useVoice();
+  const session = useMine();
+  const may = session.can(app ? 'PUT /apps/{app}/methods/{kind}' : 'PUT /methods/{kind}');
   const method = catalog.data?.methods.find((m) => m.kind === kind);
   const mine = own ?? (data?.own as Doc | undefined) ?? {};
   const whole = useMemo(() => ({ ...(data?.settings ?? {}), ...mine }), [data, mine]);
+  const dirty = own !== null && !same(own, data?.own ?? {});
+  const release = useUnsaved(dirty);
   useEffect(() => {
-    setDirty(own !== null);
-    if (own === null) return;
+    if (own === null) { setChecked(null); return; }
     const timer = setTimeout(() => { void call<Checked>('POST', `${path}/check`, { settings: own }).then((r) => setChecked(r.value)).catch(() => {}); }, 250);
-    return () => { clearTimeout(timer); setDirty(false); };
+    return () => clearTimeout(timer);
   }, [own, path]);
   if (pending || catalog.pending) return <Loading />;
-  if (error || !data || !method) return <Failure error={error ?? new Problem(404, 'not_found', t('This method is not there.'))} />;
+  if (error || !data || !method) return <Failure error={error ?? new Problem(404, 'not_found', t('This method is not there.'))} again={() => void refetch()} />;
   const problems = new Problem(400, '', '', checked?.errors ?? []).at('settings');
   const from: Record<string, string> = { ...data.from };
-  for (const k of Object.keys(mine)) from[k] = 'application';
   for (const [k, v] of Object.entries(from)) if (v === place && !(k in mine)) from[k] = 'default';
+  for (const k of Object.keys(mine)) from[k] = 'application';
   const change = (next: Doc) => {
     const out: Doc = { ...mine };
     for (const k of Object.keys({ ...whole, ...next })) if (JSON.stringify(next[k]) !== JSON.stringify(whole[k])) { if (next[k] === undefined) delete out[k]; else out[k] = next[k]; }
     setOwn(out);
   };
   const inherit = (name: string) => { const out = { ...mine }; delete out[name]; setOwn(out); };
-  const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, etag, body: { settings: mine } }); toast(t('Saved. It counts from the next attempt on.')); done(); } catch { /* shown below */ } };
-  const reset = async () => { try { await send.mutateAsync({ method: 'DELETE', path, etag }); toast(t('Inherited again.')); done(); } catch { /* shown below */ } };
+  const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, etag, body: { settings: mine } }); release(); toast(t('Saved. It counts from the next attempt on.')); done(); } catch { /* shown below */ } };
+  const reset = async () => {
+    const [title, text] = app ? [t('Inherit everything?'), t('What is set for this application is dropped; the tenant’s settings count.')] : [t('Back to the defaults?'), t('What is set for the tenant is dropped; applications that set something themselves keep it.')];
+    if (!await confirm({ title, text, yes: app ? t('Inherit everything') : t('Back to the defaults'), danger: true })) return;
+    try { await send.mutateAsync({ method: 'DELETE', path, etag }); release(); toast(t('Inherited again.')); done(); } catch { /* shown below */ }
+  };
+  const notes = (checked ?? data).lint.filter((l) => !l.field);
   return (
     <>
+      {!may && <ReadOnly />}
       {method.lockout && <Simulator path={path} settings={mine} whole={whole} />}
       <form className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
-        {(checked ?? data).lint.filter((l) => !l.field).length > 0 && <ul className="lint">{(checked ?? data).lint.filter((l) => !l.field).map((l) => <li key={l.text}>{l.text} <span>({l.reference})</span></li>)}</ul>}
+        {notes.length > 0 && <ul className="lint">{notes.map((l) => <li key={l.text}>{l.text} <span>({l.reference})</span></li>)}</ul>}
         <FormView form={method.form} value={whole} onChange={change} problems={problems} lint={(checked ?? data).lint} from={from} inherit={may ? inherit : undefined} disabled={!may} />
-        {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
-        {may && <div className="acts end"><Button onClick={() => void reset()}>{place === 'application' ? t('Inherit everything') : t('Back to the defaults')}</Button><Button type="submit" look="primary" disabled={own === null || send.isPending || (checked?.errors.length ?? 0) > 0}>{t('Save')}</Button></div>}
+        <FormError error={send.error} reload={() => { setOwn(null); send.reset(); }} />
+        {may && (
+          <div className="acts end foot-acts">
+            {Object.keys(data.own ?? {}).length > 0 && <Button onClick={() => void reset()}>{app ? t('Inherit everything') : t('Back to the defaults')}</Button>}
+            <Button type="submit" look="primary" disabled={!dirty || send.isPending || (checked?.errors.length ?? 0) > 0}>{t('Save')}</Button>
+          </div>
+        )}
       </form>
+      {app && session.can('POST /apps/{app}/methods/{kind}/messages') && <Messages path={path} settings={mine} languages={catalog.data!.languages} />}
     </>
   );
 }

@@ -1,37 +1,34 @@
 // What keeps the server running: who administrates it, its keys, providers,
 // webhooks and settings.
 
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import { call, seg } from '../api/client.ts';
 import * as passkey from '../api/passkey.ts';
-import { useList, useSend, useStale, useThing } from '../api/query.ts';
-import type { Administrator, Catalog, Ceremony, Key, Passkey, Role, Settings as S, Webhook } from '../api/types.ts';
-import { Button, Card, Empty, Failure, Head, Loading, Menu, Modal, Once, Select, State, Tabs, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { useDoc, useList, useSend, useStale, useThing } from '../api/query.ts';
+import type { Administrator, Catalog, Ceremony, Key, Passkey, Role, Settings as S } from '../api/types.ts';
+import { Ago, Button, Card, Empty, Failure, FormError, Head, Loading, Menu, Modal, Once, ReadOnly, Select, State, Tabs, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
-import { go } from '../ui/route.ts';
-import { useMine } from '../session.ts';
-import { ago, languages, t, time, type Language } from '../words/words.ts';
+import { go, same, useUnsaved } from '../ui/route.ts';
+import { roleName, roleText, useMine, type Call } from '../session.ts';
+import { languages, t, time, type Language } from '../words/words.ts';
 import { Providers } from './providers.tsx';
+import { Webhooks } from './webhooks.tsx';
 
-export default function Operate({ tab }: { tab: string }) {
+/** `item` is what of the tab is open at its side. */
+export default function Operate({ tab, item = '' }: { tab?: string; item?: string }) {
+  const mine = useMine();
+  const all: [string, string, Call, ReactNode][] = [
+    ['administrators', t('Administrators'), 'GET /administrators', <Administrators key="a" />], ['passkeys', t('Your passkeys'), 'GET /me/passkeys', <Passkeys key="p" />],
+    ['providers', t('Providers'), 'GET /providers', <Providers key="pr" app="" at="/operate/providers" open={item} />], ['webhooks', t('Webhooks'), 'GET /webhooks', <Webhooks key="w" />],
+    ['keys', t('Signing keys'), 'GET /keys', <Keys key="k" />], ['settings', t('Settings'), 'GET /settings', <Settings key="s" />],
+  ];
+  const tabs = all.filter(([, , needs]) => mine.can(needs)).map(([name, title, , body]): [string, string, ReactNode] => [name, title, body]);
   return (
     <>
       <Head title={t('Operate')} />
-      <Tabs label={t('Operate')} at={tab} onChange={(to) => go(`/operate/${to}`, true)} tabs={[
-        ['administrators', t('Administrators'), <Administrators key="a" />], ['passkeys', t('Your passkeys'), <Passkeys key="p" />], ['providers', t('Providers'), <Providers key="pr" app="" />],
-        ['webhooks', t('Webhooks'), <Webhooks key="w" />], ['keys', t('Signing keys'), <Keys key="k" />], ['settings', t('Settings'), <Settings key="s" />],
-      ]} />
+      <Tabs label={t('Operate')} at={tabs.some(([name]) => name === tab) ? tab! : tabs[0]![0]} onChange={(to) => go(`/operate/${to}`, { replace: true, stay: true })} tabs={tabs} />
     </>
   );
-}
-
-function useDo(...stale: string[]) {
-  const send = useSend<Record<string, unknown>>(...stale);
-  const { toast, confirm } = useVoice();
-  return async (s: Parameters<typeof send.mutateAsync>[0], said: string, ask?: [string, string, string]) => {
-    if (ask && !await confirm({ title: ask[0], text: ask[1], yes: ask[2], danger: true })) return null;
-    try { const { value } = await send.mutateAsync(s); if (said) toast(said); return value ?? {}; } catch (e) { toast(wordsOf(e), true); return null; }
-  };
 }
 
 function Administrators() {
@@ -39,39 +36,46 @@ function Administrators() {
   const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
   const act = useDo('/administrators');
   const mine = useMine();
-  const [doc, setDoc] = useState<{ name: string; email: string; role: Role } | null>(null);
+  const [inviting, setInviting] = useState(false);
   const [link, setLink] = useState('');
-  const owner = mine.may();
   const roles = catalog.data?.roles ?? [];
-  const invite = async () => { const r = await act({ method: 'POST', path: '/administrators', body: doc }, ''); if (r) { setLink(String(r.link)); setDoc(null); } };
   if (list.pending) return <Loading />;
+  const items = (a: Administrator): MenuItem[] => [
+    ...(mine.can('PATCH /administrators/{id}') ? [...roles.filter((r) => r.id !== a.role).map((r) => ({ text: t('Make {role}', { role: roleName(r.id) }), run: () => void act({ method: 'PATCH', path: `/administrators/${seg(a.id)}`, body: { role: r.id } }, t('Changed.')) })), null] : []),
+    ...(mine.can('POST /administrators/{id}/invitation') ? [{ text: t('New link'), run: () => void act({ method: 'POST', path: `/administrators/${seg(a.id)}/invitation` }, '').then((r) => { if (r) setLink(String(r.link)); }) }] : []),
+    ...(mine.can('DELETE /administrators/{id}') ? [{ text: t('Remove'), danger: true, run: () => void act({ method: 'DELETE', path: `/administrators/${seg(a.id)}` }, t('Removed.'), [t('Remove {name}?', { name: a.name || a.email }), t('They are signed out at once.'), t('Remove')]) }] : []),
+  ];
+  const changes = mine.can('PATCH /administrators/{id}');
   return (
     <>
-      <Failure error={list.error} />
-      {owner && <div className="acts"><Button look="primary" onClick={() => setDoc({ name: '', email: '', role: 'helpdesk' })}>{t('Invite an administrator')}</Button></div>}
+      <Failure error={list.error} again={() => void list.refetch()} />
+      {!changes && <ReadOnly />}
+      {mine.can('POST /administrators') && <div className="acts"><Button look="primary" onClick={() => setInviting(true)}>{t('Invite an administrator')}</Button></div>}
       {link && <Once label={t('Hand this link to them. It is good once, for a day.')} value={link} />}
       <Table<Administrator> name={t('Administrators')} rows={list.items} id={(a) => a.id} columns={[
-        { head: t('Name'), wide: true, cell: (a) => a.name || a.email },
+        { head: t('Name'), wide: true, cell: (a) => <>{a.name || a.email}{a.id === mine.session.administrator!.id && <small className="help"> {t('(you)')}</small>}</> },
         { head: t('E-mail address'), wide: true, hide: true, cell: (a) => a.email },
-        { head: t('Role'), cell: (a) => roles.find((r) => r.id === a.role)?.title ?? a.role },
+        { head: t('Role'), cell: (a) => roleName(a.role) },
         { head: t('State'), cell: (a) => <State is={a.status === 'active' ? 'yes' : 'wait'}>{a.status === 'active' ? t('Active') : t('Invited')}</State> },
-        { head: t('Last seen'), hide: true, cell: (a) => ago(a.last_seen_at) },
-        { head: t('Acts'), cell: (a) => owner && <Menu label={t('Change')} items={[
-          ...roles.filter((r) => r.id !== a.role).map((r) => ({ text: t('Make {role}', { role: r.title }), run: () => void act({ method: 'PATCH', path: `/administrators/${seg(a.id)}`, body: { role: r.id } }, t('Changed.')) })),
-          null,
-          { text: t('New link'), run: () => void act({ method: 'POST', path: `/administrators/${seg(a.id)}/invitation` }, '').then((r) => { if (r) setLink(String(r.link)); }) },
-          { text: t('Remove'), danger: true, run: () => void act({ method: 'DELETE', path: `/administrators/${seg(a.id)}` }, t('Removed.'), [t('Remove {name}?', { name: a.name }), t('They are signed out at once.'), t('Remove')]) },
-        ]} /> },
+        { head: t('Last seen'), hide: true, cell: (a) => <Ago at={a.last_seen_at} /> },
+        ...(changes ? [{ head: t('Acts'), cell: (a: Administrator) => <Menu label={t('Change')} name={`${t('Change')}: ${a.name || a.email}`} items={items(a)} /> }] : []),
       ]} />
-      <Modal title={t('Invite an administrator')} open={doc !== null} onClose={() => setDoc(null)}>
-        {doc && <form onSubmit={(e) => { e.preventDefault(); void invite(); }}>
-          <TextField label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required />
-          <TextField label={t('E-mail address')} type="email" value={doc.email} onChange={(email) => setDoc({ ...doc, email })} required />
-          <Select label={t('Role')} value={doc.role} onChange={(role) => setDoc({ ...doc, role: role as Role })} options={roles.map((r) => [r.id, r.title])} help={roles.find((r) => r.id === doc.role)?.may} />
-          <div className="acts end"><Button type="submit" look="primary">{t('Make a link')}</Button></div>
-        </form>}
-      </Modal>
+      <Modal title={t('Invite an administrator')} open={inviting} onClose={() => setInviting(false)}>{inviting && <Invite roles={roles} done={(l) => { setLink(l); setInviting(false); }} close={() => setInviting(false)} />}</Modal>
     </>
+  );
+}
+
+function Invite({ roles, done, close }: { roles: Catalog['roles']; done: (link: string) => void; close: () => void }) {
+  const [doc, setDoc] = useState<{ name: string; email: string; role: Role }>({ name: '', email: '', role: 'helpdesk' });
+  const send = useSend<{ link: string }>('/administrators');
+  return (
+    <form onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: '/administrators', body: doc }).then((r) => done(r.value.link)).catch(() => {}); }}>
+      <TextField label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus maxLength={100} />
+      <TextField label={t('E-mail address')} type="email" value={doc.email} onChange={(email) => setDoc({ ...doc, email })} required />
+      <Select label={t('Role')} value={doc.role} onChange={(role) => setDoc({ ...doc, role: role as Role })} options={roles.map((r) => [r.id, roleName(r.id)])} help={roleText(doc.role)} />
+      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+      <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Make a link')}</Button></div>
+    </form>
   );
 }
 
@@ -90,56 +94,15 @@ function Passkeys() {
   };
   if (list.pending) return <Loading />;
   const button = <Button look="primary" onClick={() => void add()}>{t('Add a passkey')}</Button>;
+  if (list.error) return <Failure error={list.error} again={() => void list.refetch()} />;
   if (list.items.length === 0) return <Empty title={t('You have no passkey yet')} action={button}>{t('The link that brought you here was good once. With a passkey you can come back.')}</Empty>;
   return (
     <>
       <div className="acts">{button}</div>
       <Table<Passkey> name={t('Your passkeys')} rows={list.items} id={(p) => p.id} columns={[
-        { head: t('Name'), wide: true, cell: (p) => p.label }, { head: t('Added'), cell: (p) => ago(p.created_at) }, { head: t('Last used'), cell: (p) => ago(p.used_at) },
-        { head: t('Acts'), cell: (p) => <Button look="danger" onClick={() => void act({ method: 'DELETE', path: `/me/passkeys/${seg(p.id)}` }, t('Removed.'), [t('Remove {name}?', { name: p.label }), t('You cannot sign in with it any more.'), t('Remove')])}>{t('Remove')}</Button> },
+        { head: t('Name'), wide: true, cell: (p) => p.label }, { head: t('Added'), cell: (p) => <Ago at={p.created_at} /> }, { head: t('Last used'), cell: (p) => <Ago at={p.used_at} /> },
+        { head: t('Acts'), cell: (p) => <Button look="danger" aria-label={t('Remove {name}', { name: p.label })} onClick={() => void act({ method: 'DELETE', path: `/me/passkeys/${seg(p.id)}` }, t('Removed.'), [t('Remove {name}?', { name: p.label }), t('You cannot sign in with it any more.'), t('Remove')])}>{t('Remove')}</Button> },
       ]} />
-    </>
-  );
-}
-
-function Webhooks() {
-  const list = useList<Webhook>('/webhooks');
-  const act = useDo('/webhooks');
-  const [doc, setDoc] = useState<{ url: string; events: string } | null>(null);
-  const [secret, setSecret] = useState('');
-  const add = async () => {
-    const r = await act({ method: 'POST', path: '/webhooks', body: { url: doc!.url, events: doc!.events.split(/[\s,]+/).filter(Boolean), enabled: true } }, '');
-    if (r) { setSecret(String(r.secret)); setDoc(null); }
-  };
-  const test = async (w: Webhook) => { const r = await act({ method: 'POST', path: `/webhooks/${seg(w.id)}/test` }, ''); if (r) await act2(r); };
-  const { toast } = useVoice();
-  const act2 = async (r: Record<string, unknown>) => toast(`${String(r.answer)} (${String(r.ms)} ms)`, r.ok !== true);
-  if (list.pending) return <Loading />;
-  const button = <Button look="primary" onClick={() => setDoc({ url: 'https://', events: '*' })}>{t('Add a webhook')}</Button>;
-  return (
-    <>
-      <Failure error={list.error} />
-      {secret && <Once label={t('The secret that signs what is sent. It is shown this once.')} value={secret} />}
-      {list.items.length === 0 ? <Empty title={t('Nobody is told of events yet')} action={button}>{t('A webhook gets every event that fits, signed, and again until it was taken.')}</Empty> : (
-        <>
-          <div className="acts">{button}</div>
-          <Table<Webhook> name={t('Webhooks')} rows={list.items} id={(w) => w.id} columns={[
-            { head: t('Address'), wide: true, cell: (w) => w.url }, { head: t('Events'), cell: (w) => w.events.join(', ') },
-            { head: t('Last'), cell: (w) => (w.last ? <State is={w.last.ok ? 'yes' : 'no'}>{`${w.last.status} ${ago(w.last.at)}`}</State> : '—') },
-            { head: t('Acts'), cell: (w) => <Menu label={t('Change')} items={[
-              { text: t('Test'), run: () => void test(w) },
-              { text: t('Delete'), danger: true, run: () => void call('GET', `/webhooks/${seg(w.id)}`).then((r) => act({ method: 'DELETE', path: `/webhooks/${seg(w.id)}`, etag: r.etag }, t('Deleted.'), [t('Delete this webhook?'), w.url, t('Delete')])) },
-            ]} /> },
-          ]} />
-        </>
-      )}
-      <Modal title={t('Add a webhook')} open={doc !== null} onClose={() => setDoc(null)}>
-        {doc && <form onSubmit={(e) => { e.preventDefault(); void add(); }}>
-          <TextField label={t('Address')} value={doc.url} onChange={(url) => setDoc({ ...doc, url })} required />
-          <TextField label={t('Events')} value={doc.events} onChange={(events) => setDoc({ ...doc, events })} help={t('Names, or beginnings of names with a star: push.*')} />
-          <div className="acts end"><Button type="submit" look="primary">{t('Add')}</Button></div>
-        </form>}
-      </Modal>
     </>
   );
 }
@@ -149,13 +112,14 @@ const keyStates: Record<Key['state'], ['yes' | 'wait' | 'off', string]> = { acti
 function Keys() {
   const list = useList<Key>('/keys');
   const act = useDo('/keys');
-  const mine = useMine();
+  const rotates = useMine().can('POST /keys/rotate');
   if (list.pending) return <Loading />;
   const rotate = (alg: string) => void act({ method: 'POST', path: '/keys/rotate', body: { alg } }, t('A new key was made.'), [t('Make a new {alg} key?', { alg }), t('It is published at once and signs ten minutes later. What the old one signed stays good for a day.'), t('Make a new key')]);
   return (
     <>
-      <Failure error={list.error} />
-      {mine.may('security_admin') && <div className="acts"><Button onClick={() => rotate('ES256')}>{t('New {alg} key', { alg: 'ES256' })}</Button><Button onClick={() => rotate('RS256')}>{t('New {alg} key', { alg: 'RS256' })}</Button></div>}
+      <Failure error={list.error} again={() => void list.refetch()} />
+      <p className="help lead">{t('They sign the tokens of this server. Whoever checks tokens finds them at {address}.', { address: '/.well-known/jwks.json' })}</p>
+      {rotates ? <div className="acts"><Button onClick={() => rotate('ES256')}>{t('New {alg} key', { alg: 'ES256' })}</Button><Button onClick={() => rotate('RS256')}>{t('New {alg} key', { alg: 'RS256' })}</Button></div> : <ReadOnly />}
       <Table<Key> name={t('Signing keys')} rows={list.items} id={(k) => k.id} columns={[
         { head: t('Key'), wide: true, cell: (k) => <code>{k.id}</code> }, { head: t('Algorithm'), cell: (k) => k.alg },
         { head: t('State'), cell: (k) => <State is={keyStates[k.state][0]}>{t(keyStates[k.state][1])}</State> },
@@ -166,21 +130,42 @@ function Keys() {
 }
 
 function Settings() {
-  const { data, etag, error, pending } = useThing<S>('/settings');
   const [own, setOwn] = useState<Partial<S>>({});
-  const act = useDo('/settings', '/session');
+  const { data, etag, error, pending, refetch } = useDoc<S>('/settings', Object.keys(own).length > 0);
+  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const send = useSend<S>('/settings', '/session');
+  const { toast } = useVoice();
+  const may = useMine().can('PUT /settings');
+  const doc: S | undefined = data && { ...data, ...own };
+  const dirty = !same(doc, data);
+  const release = useUnsaved(dirty);
   if (pending) return <Loading />;
-  if (error || !data) return <Failure error={error} />;
-  const doc = { ...data, ...own };
-  const number = (label: string, k: 'run_retention_days' | 'audit_retention_days', help: string) => <TextField label={label} type="number" value={String(doc[k])} onChange={(v) => setOwn({ ...own, [k]: Number(v) })} help={help} />;
+  if (error || !data || !doc) return <Failure error={error} again={() => void refetch()} />;
+  const save = async () => { try { await send.mutateAsync({ method: 'PUT', path: '/settings', etag, body: doc }); release(); setOwn({}); toast(t('Saved.')); } catch { /* shown below */ } };
+  const spoken = catalog.data?.languages ?? Object.keys(languages);
+  const name = (l: string) => languages[l as Language] ?? l;
+  const offer = (l: string, on: boolean) => {
+    const next = spoken.filter((x) => (x === l ? on : doc.languages.length === 0 || doc.languages.includes(x)));
+    setOwn({ ...own, languages: next.length === spoken.length ? [] : next });
+  };
+  const days = (label: string, k: 'run_retention_days' | 'audit_retention_days', help: string) => <TextField label={label} type="number" min={0} max={3650} disabled={!may} value={String(doc[k])} onChange={(v) => setOwn({ ...own, [k]: Number(v) })} help={help} />;
   return (
     <Card>
-      <form className="form" onSubmit={(e) => { e.preventDefault(); void act({ method: 'PUT', path: '/settings', etag, body: doc }, t('Saved.')).then((r) => { if (r) setOwn({}); }); }}>
-        <TextField label={t('Name of the tenant')} value={doc.tenant_name} onChange={(tenant_name) => setOwn({ ...own, tenant_name })} />
-        <Select label={t('Language where nothing else is known')} value={doc.default_language || 'en'} onChange={(default_language) => setOwn({ ...own, default_language })} options={(doc.languages.length > 0 ? doc.languages : Object.keys(languages)).map((l) => [l, languages[l as Language] ?? l])} />
-        {number(t('Days for which runs are kept'), 'run_retention_days', t('Where a run went and how it ended; nothing that was typed. 0 keeps it as long as the server does by itself.'))}
-        {number(t('Days for which the record is kept'), 'audit_retention_days', t('0 keeps it for good.'))}
-        <div className="acts end"><Button type="submit" look="primary" disabled={Object.keys(own).length === 0}>{t('Save')}</Button></div>
+      <form className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
+        {!may && <ReadOnly />}
+        <TextField label={t('Name of the tenant')} value={doc.tenant_name} required maxLength={100} disabled={!may} onChange={(tenant_name) => setOwn({ ...own, tenant_name })} />
+        <fieldset className="fieldrow" disabled={!may}>
+          <legend>{t('Languages that are offered')}</legend>
+          <div className="checks">{spoken.map((l) => {
+            const on = doc.languages.length === 0 || doc.languages.includes(l);
+            return <label key={l}><input type="checkbox" checked={on} disabled={!may || (on && doc.languages.length === 1)} onChange={(e) => offer(l, e.target.checked)} /> {name(l)}</label>;
+          })}</div>
+        </fieldset>
+        <Select label={t('Language where nothing else is known')} value={doc.default_language || 'en'} disabled={!may} onChange={(default_language) => setOwn({ ...own, default_language })} options={(doc.languages.length > 0 ? doc.languages : spoken).map((l) => [l, name(l)])} />
+        {days(t('Days for which runs are kept'), 'run_retention_days', t('Where a run went and how it ended; nothing that was typed. 0 keeps it as long as the server does by itself.'))}
+        {days(t('Days for which the record is kept'), 'audit_retention_days', t('0 keeps it for good.'))}
+        <FormError error={send.error} reload={() => { setOwn({}); send.reset(); void refetch(); }} />
+        {may && <div className="acts end"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
       </form>
     </Card>
   );

@@ -1,71 +1,119 @@
 // What carries messages out, of the tenant or of one application.
 
 import { useState } from 'react';
-import { seg, Problem } from '../api/client.ts';
+import { call, seg, Problem } from '../api/client.ts';
 import { useList, useSend, useThing } from '../api/query.ts';
 import type { Catalog, Provider, ProviderKind, Tested } from '../api/types.ts';
-import { Button, Card, Drawer, Empty, Failure, Loading, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Card, Drawer, Empty, Failure, FormError, Loading, ReadOnly, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
-import { ago, t } from '../words/words.ts';
+import { go, same, useUnsaved } from '../ui/route.ts';
+import { useMine } from '../session.ts';
+import { number, t } from '../words/words.ts';
 
-export function Providers({ app }: { app: string }) {
+/** What stands for the name of one that has none yet. */
+const fresh = '+';
+
+/** `at` is the place of the list, `open` the kind and name beside it: "fcm/default". */
+export function Providers({ app, at, open }: { app: string; at: string; open: string }) {
   const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
   const list = useList<Provider>('/providers', { app });
-  const [open, setOpen] = useState<{ kind: ProviderKind; provider?: Provider } | null>(null);
+  const sets = useMine().can('PUT /providers/{kind}/{name}');
   if (list.pending || catalog.pending) return <Loading />;
   const kinds = (catalog.data?.providers ?? []).filter((k) => !app || k.per === 'application');
+  const [kindName = '', name = ''] = open.split('/');
+  const kind = kinds.find((k) => k.kind === kindName);
+  const provider = list.items.find((p) => p.kind === kindName && p.name === name);
+  const show = (k: string, n: string) => go(`${at}/${seg(k)}/${seg(n)}`, { stay: true });
+  const back = () => go(at, { stay: true });
   return (
     <>
-      <Failure error={list.error} />
-      {kinds.length === 0 && <Empty title={t('This server offers no providers')} />}
+      <Failure error={list.error ?? catalog.error} again={() => void list.refetch()} />
+      {!sets && <ReadOnly />}
+      {kinds.length === 0 && !list.error && <Empty title={t('This server offers no providers')} />}
       <div className="grid">
         {kinds.map((k) => {
           const mine = list.items.filter((p) => p.kind === k.kind);
           return (
             <Card key={k.kind} title={k.title}>
-              {mine.map((p) => <div key={p.name} className="acts"><State is="yes">{p.name || t('Set')}</State><small>{ago(p.updated_at)}</small><Button onClick={() => setOpen({ kind: k, provider: p })}>{t('Change')}</Button></div>)}
+              {mine.map((p) => (
+                <div key={p.name} className="acts">
+                  <State is="yes">{k.several && p.name ? p.name : t('Set')}</State>
+                  <small className="help">{app && !p.app ? t('of the tenant') : <Ago at={p.updated_at} />}</small>
+                  <Button onClick={() => show(k.kind, p.name)} aria-label={`${sets ? t('Change') : t('Look')}: ${k.title} ${p.name}`}>{sets ? t('Change') : t('Look')}</Button>
+                </div>
+              ))}
               {mine.length === 0 && <State is="off">{t('Not set')}</State>}
-              {(k.several || mine.length === 0) && <div className="acts"><Button onClick={() => setOpen({ kind: k })}>{t('Set up')}</Button></div>}
+              {sets && (k.several || mine.length === 0) && <div className="acts"><Button onClick={() => show(k.kind, mine.length > 0 ? fresh : 'default')} aria-label={`${t('Set up')}: ${k.title}`}>{t('Set up')}</Button></div>}
             </Card>
           );
         })}
       </div>
-      <Drawer title={open?.kind.title ?? ''} open={open !== null} onClose={() => setOpen(null)}>{open && <Edit key={open.kind.kind + (open.provider?.name ?? '')} app={app} kind={open.kind} provider={open.provider} done={() => setOpen(null)} />}</Drawer>
+      <Drawer title={kind?.title ?? ''} open={kind !== undefined} onClose={back}>{kind && <Edit key={open} app={app} kind={kind} given={name} provider={provider} done={back} />}</Drawer>
     </>
   );
 }
 
-function Edit({ app, kind, provider, done }: { app: string; kind: ProviderKind; provider?: Provider; done: () => void }) {
-  const [doc, setDoc] = useState<Doc>(provider?.config ?? {});
-  const [name, setName] = useState(provider?.name ?? 'default');
-  const [said, setSaid] = useState<Tested | null>(null);
-  const [probe, setProbe] = useState<Doc>({});
-  const send = useSend<Tested>('/providers', '/overview');
+function Edit({ app, kind, given, provider, done }: { app: string; kind: ProviderKind; given: string; provider?: Provider; done: () => void }) {
+  // As it was when this was opened: what somebody else stores meanwhile is not overwritten.
+  const [before] = useState(provider && (!app || provider.app === app) ? provider : undefined);
+  const [doc, setDoc] = useState<Doc>(before?.config ?? {});
+  const [name, setName] = useState(given === fresh ? '' : given);
+  const send = useSend('/providers', '/overview');
   const { toast, confirm } = useVoice();
-  const path = `/providers/${seg(kind.kind)}/${seg(name)}`;
+  const mine = useMine();
+  const sets = mine.can('PUT /providers/{kind}/{name}');
+  const path = `/providers/${seg(kind.kind)}/${seg(name || 'default')}`;
   const kept = Object.fromEntries(Object.entries(doc).filter(([, v]) => !(typeof v === 'object' && v !== null && 'set' in v))); // a stored secret stays as it is
   const problems = send.error instanceof Problem ? send.error.at('config') : {};
-  const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, query: { app }, etag: provider?.etag, body: { config: kept } }); toast(t('Saved.')); done(); } catch { /* shown below */ } };
-  const test = async () => { try { setSaid((await send.mutateAsync({ method: 'POST', path: `${path}/test`, query: { app }, body: probe })).value); } catch { /* shown below */ } };
+  const dirty = !same(doc, before?.config ?? {});
+  const release = useUnsaved(dirty);
+  const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, query: { app }, etag: before?.etag, body: { config: kept } }); release(); toast(t('Saved.')); done(); } catch { /* shown below */ } };
   const remove = async () => {
     if (!await confirm({ title: t('Delete this provider?'), text: t('Nothing is sent through it any more.'), yes: t('Delete'), danger: true })) return;
-    try { await send.mutateAsync({ method: 'DELETE', path, query: { app }, etag: provider?.etag }); done(); } catch { /* shown below */ }
+    try { await send.mutateAsync({ method: 'DELETE', path, query: { app }, etag: before?.etag }); release(); done(); } catch { /* shown below */ }
   };
   return (
     <>
+      {!sets && <ReadOnly />}
+      {provider && !before && <p className="help">{t('What counts now is set for the tenant. What you set here counts for this application alone.')}</p>}
       <form className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
-        {kind.several && !provider && <TextField label={t('Name')} value={name} onChange={setName} />}
-        <FormView form={kind.form} value={doc} onChange={setDoc} problems={problems} />
-        {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
-        <div className="acts end">{provider && <Button look="danger" onClick={() => void remove()}>{t('Delete')}</Button>}<Button type="submit" look="primary" disabled={send.isPending}>{t('Save')}</Button></div>
+        {kind.several && !before && <TextField label={t('Name')} value={name} disabled={!sets} onChange={setName} required placeholder="default" help={t('What you call it: letters, digits, - and _.')} />}
+        <FormView form={kind.form} value={doc} onChange={setDoc} problems={problems} disabled={!sets} />
+        <FormError error={send.error} reload={() => { release(); done(); }} />
+        {sets && (
+          <div className="acts end foot-acts">
+            {before && mine.can('DELETE /providers/{kind}/{name}') && <Button look="danger" onClick={() => void remove()}>{t('Delete')}</Button>}
+            <Button type="submit" look="primary" disabled={send.isPending || (!dirty && before !== undefined)}>{t('Save')}</Button>
+          </div>
+        )}
       </form>
-      {provider && (
-        <Card title={t('Test it')}>
-          <FormView form={kind.test} value={probe} onChange={setProbe} />
-          <div className="acts"><Button onClick={() => void test()} disabled={send.isPending}>{t('Send a test')}</Button></div>
-          {said && <div className={`note ${said.ok ? 'yes' : 'no'}`} role="status"><p>{said.answer}</p><small>{said.ms} ms</small></div>}
-        </Card>
-      )}
+      {provider && mine.can('POST /providers/{kind}/{name}/test') && <Test path={path} app={app} kind={kind} dirty={dirty} />}
     </>
+  );
+}
+
+function Test({ path, app, kind, dirty }: { path: string; app: string; kind: ProviderKind; dirty: boolean }) {
+  const [probe, setProbe] = useState<Doc>({});
+  const [said, setSaid] = useState<Tested | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const test = async () => {
+    setBusy(true);
+    setSaid(null);
+    setError(null);
+    try { setSaid((await call<Tested>('POST', `${path}/test`, probe, { query: { app } })).value); } catch (e) { setError(e); } finally { setBusy(false); }
+  };
+  return (
+    <Card title={t('Test it')}>
+      {dirty && <p className="help">{t('What is stored is tested, not what you have just typed.')}</p>}
+      <form className="form" onSubmit={(e) => { e.preventDefault(); void test(); }}>
+        <FormView form={kind.test} value={probe} onChange={setProbe} problems={error instanceof Problem ? error.at() : {}} />
+        <div className="acts"><Button type="submit" disabled={busy}>{busy ? t('Sending…') : t('Send a test')}</Button></div>
+      </form>
+      <div role="status">
+        {said && <div className={`note ${said.ok ? 'yes' : 'no'}`}><p>{said.ok ? '✓' : '✕'} {said.answer || (said.ok ? t('It was accepted.') : t('Nothing was answered.'))}</p><small>{number(said.ms, { style: 'unit', unit: 'millisecond' })}</small></div>}
+        {error !== null && <div className="note no"><p>✕ {wordsOf(error)}</p></div>}
+      </div>
+    </Card>
   );
 }

@@ -5,7 +5,7 @@ import { call } from '../api/client.ts';
 import type { SimStep } from '../api/types.ts';
 import { Button, Card, State } from '../ui/parts.tsx';
 import type { Doc } from '../ui/form.tsx';
-import { span, t } from '../words/words.ts';
+import { plural, span, t } from '../words/words.ts';
 
 type Attempt = { after_seconds: number; outcome: 'failure' | 'success' };
 
@@ -30,13 +30,13 @@ export function Simulator({ path, settings, whole }: { path: string; settings: D
   const x = (s: number) => 4 + (92 * s) / end;
   return (
     <Card title={t('What failures lead to')} acts={<Button look="quiet" onClick={() => setAttempts([])} disabled={attempts.length === 0}>{t('Start over')}</Button>}>
-      <svg className="sim" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label={t('{n} attempts over {time}', { n: steps.length, time: span(now) })}>
+      <svg className="sim" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label={plural(steps.length, '{n} attempt over {time}', '{n} attempts over {time}', { time: span(now) })}>
         <line x1="4" x2="96" y1="24" y2="24" className="axis" />
         {steps.filter((s) => !s.refused && (s.locked_until_seconds !== null || s.permanent)).map((s, i) => <rect key={i} className="lock" x={x(s.at_seconds)} width={Math.max(0.6, x(s.permanent ? end : s.locked_until_seconds!) - x(s.at_seconds))} y="10" height="14" />)}
         {steps.map((s, i) => <line key={i} x1={x(s.at_seconds)} x2={x(s.at_seconds)} y1={s.refused ? 18 : 6} y2="24" className={s.refused ? 'tick refused' : attempts[i]?.outcome === 'success' ? 'tick good' : 'tick bad'} />)}
       </svg>
       <p role="status">{!last ? t('Press “Fail again” and see what your settings do.') : last.permanent ? <State is="no">{t('Locked for good: a person must unlock it.')}</State>
-        : locked ? <State is="wait">{t('Locked for {time} more, after {n} failures.', { time: span(last.locked_until_seconds! - now), n: last.failures })}</State> : <State is="yes">{t('Open: {n} failures count.', { n: last.failures })}</State>}{last?.refused && ` ${t('This try was not judged.')}`}</p>
+        : locked ? <State is="wait">{plural(last.failures, 'Locked for {time} more, after {n} failure.', 'Locked for {time} more, after {n} failures.', { time: span(last.locked_until_seconds! - now) })}</State> : <State is="yes">{plural(last.failures, 'Open: {n} failure counts.', 'Open: {n} failures count.')}</State>}{last?.refused && ` ${t('This try was not judged.')}`}</p>
       <div className="acts"><Button look="primary" onClick={() => next('failure')}>{t('Fail again')}</Button>{locked && !last?.permanent && <Button onClick={() => next('failure', true)}>{t('Wait it out and fail')}</Button>}<Button onClick={() => next('success')}>{t('Right answer')}</Button></div>
     </Card>
   );

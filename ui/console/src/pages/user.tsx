@@ -1,15 +1,15 @@
 // One user: names, what proves them, their phones and sessions, what happened.
 
 import { useState } from 'react';
-import { seg } from '../api/client.ts';
-import { useList, useSend, useThing, type List, type Send } from '../api/query.ts';
-import type { App, Authenticator, AuthenticatorStatus, Device, Shown, SupportAction, User, UserSession } from '../api/types.ts';
-import { Button, Card, Empty, Failure, Head, Loading, Menu, Modal, Once, Select, State, Tabs, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Problem, seg } from '../api/client.ts';
+import { useList, useSend, useThing, type List } from '../api/query.ts';
+import type { App, Authenticator, AuthenticatorStatus, Device, Identifier, Shown, SupportAction, User, UserSession } from '../api/types.ts';
+import { Ago, Button, Card, Empty, Failure, Head, Loading, Menu, Modal, Once, Select, State, Tabs, TextArea, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { ago, t, time } from '../words/words.ts';
+import { number, t, time } from '../words/words.ts';
 import { Events } from './events.tsx';
 
 export default function UserPage({ id, tab }: { id: string; tab: string }) {
@@ -17,76 +17,113 @@ export default function UserPage({ id, tab }: { id: string; tab: string }) {
   const { data: user, etag, error, pending, refetch } = useThing<User>(base);
   const apps = useThing<List<App>>('/apps');
   const [app, setApp] = useState('');
-  const act = useAct(base);
+  const act = useDo(base, '/users');
   const mine = useMine();
   if (pending) return <Loading />;
   if (error || !user) return <><Head title={t('User')} back={['/users', t('Users')]} /><Failure error={error} again={() => void refetch()} /></>;
   const items = apps.data?.items ?? [];
   const chosen = app || items[0]?.id || '';
-  const helps = mine.may('security_admin', 'helpdesk');
   const suspend = user.status === 'active';
   return (
     <>
       <Head title={user.name || user.id} back={['/users', t('Users')]}>
         {items.length > 1 && <Select label={t('Application')} value={chosen} onChange={setApp} options={items.map((a) => [a.id, a.name])} />}
-        {helps && <Button onClick={() => void act({ method: 'PATCH', path: base, etag, body: { status: suspend ? 'suspended' : 'active' } }, suspend ? t('Suspended. Every session has ended.') : t('Active again.'))}>{suspend ? t('Suspend') : t('Activate')}</Button>}
-        {mine.may('security_admin') && <Button look="danger" onClick={() => void act({ method: 'DELETE', path: base, etag }, t('Deleted.'), [t('Delete this user?'), t('Everything of this user is deleted for good: names, authenticators, devices, sessions.'), t('Delete')]).then((ok) => { if (ok) go('/users'); })}>{t('Delete')}</Button>}
+        {mine.can('PATCH /users/{id}') && <Button onClick={() => void act({ method: 'PATCH', path: base, etag, body: { status: suspend ? 'suspended' : 'active' } }, suspend ? t('Suspended. Every session has ended.') : t('Active again.'), suspend ? [t('Suspend this user?'), t('They are signed out everywhere at once and cannot sign in until somebody activates them again.'), t('Suspend')] : undefined)}>{suspend ? t('Suspend') : t('Activate')}</Button>}
+        {mine.can('DELETE /users/{id}') && <Button look="danger" onClick={() => void act({ method: 'DELETE', path: base, etag }, t('Deleted.'), [t('Delete this user?'), t('Everything of this user is deleted for good: names, authenticators, devices, sessions.'), t('Delete')]).then((ok) => { if (ok) go('/users'); })}>{t('Delete')}</Button>}
       </Head>
       <div className="grid">
         <Card title={t('Names')}>
-          <dl className="facts">{user.identifiers.map((i) => <div key={i.kind + i.value} className="fact"><dt>{i.kind}</dt><dd>{i.value} {i.verified && <State is="yes">{t('verified')}</State>}</dd></div>)}</dl>
-          <AddName base={base} helps={helps} />
+          {user.identifiers.length === 0 && <p className="help">{t('No name: only the id finds this user.')}</p>}
+          <ul className="names">{user.identifiers.map((i) => <Name key={i.kind + i.value} base={base} i={i} alone={user.identifiers.filter((x) => x.kind === i.kind).length < 2} />)}</ul>
+          <AddName base={base} />
         </Card>
         <Card title={t('Facts')}>
           <dl className="facts">
             <dt>{t('Id')}</dt><dd><code>{user.id}</code></dd>
             <dt>{t('State')}</dt><dd><State is={suspend ? 'yes' : 'no'}>{suspend ? t('Active') : t('Suspended')}</State></dd>
             <dt>{t('Added')}</dt><dd>{time(user.created_at)}</dd>
+            {Object.entries(user.custom ?? {}).map(([k, v]) => <div key={k} className="fact"><dt>{k}</dt><dd>{typeof v === 'string' ? v : JSON.stringify(v)}</dd></div>)}
           </dl>
+          {mine.can('PATCH /users/{id}') && <Attributes base={base} etag={etag} now={user.custom ?? {}} />}
         </Card>
       </div>
-      <Tabs label={t('User')} at={tab} onChange={(to) => go(`/users/${id}/${to}`, true)} tabs={[
-        ['authenticators', t('Authenticators'), <Authenticators key="a" base={base} app={chosen} helps={helps} />],
-        ['help', t('Help'), <Help key="h" base={base} app={chosen} helps={helps} />],
-        ['devices', t('Devices'), <Devices key="d" base={base} helps={helps} />],
-        ['sessions', t('Sessions'), <Sessions key="s" base={base} helps={helps} />],
+      <Tabs label={t('User')} at={tab} onChange={(to) => go(`/users/${id}/${to}`, { replace: true, stay: true })} tabs={[
+        ['authenticators', t('Authenticators'), <Authenticators key="a" base={base} app={chosen} />],
+        ['help', t('Help'), <Help key="h" base={base} app={chosen} />],
+        ['devices', t('Devices'), <Devices key="d" base={base} />],
+        ['sessions', t('Sessions'), <Sessions key="s" base={base} />],
         ['timeline', t('Time line'), <Events key="t" path={`${base}/timeline`} />],
       ]} />
     </>
   );
 }
 
-/** Does something to the user, asks before if told to, and says how it went. */
-function useAct(base: string) {
-  const send = useSend(base, '/users');
-  const { toast, confirm } = useVoice();
-  return async (s: Send, said: string, ask?: [string, string, string]) => {
-    if (ask && !await confirm({ title: ask[0], text: ask[1], yes: ask[2], danger: true })) return false;
-    try {
-      await send.mutateAsync(s);
-      toast(said);
-      return true;
-    } catch (e) {
-      toast(wordsOf(e), true);
-      return false;
-    }
-  };
+const kinds = (): [Identifier['kind'], string][] => [['email', t('E-mail address')], ['phone', t('Phone number')], ['username', t('Username')], ['external', t('External id')]];
+
+/** One name, and what can be done with it. */
+function Name({ base, i, alone }: { base: string; i: Identifier; alone: boolean }) {
+  const act = useDo(base, '/users');
+  const mine = useMine();
+  const at = `${base}/identifiers/${seg(i.kind)}/${seg(i.value)}`;
+  const items: MenuItem[] = [
+    ...(!i.verified && mine.can('POST /users/{id}/identifiers/{kind}/{value}/verify') ? [{ text: t('Take it for verified'), run: () => void act({ method: 'POST', path: `${at}/verify` }, t('Verified.'), [t('Take {name} for verified?', { name: i.value }), t('Do so only if you know that it is theirs: codes and links sent there let somebody in.'), t('Take it for verified')]) }] : []),
+    ...(!i.primary && !alone && mine.can('POST /users/{id}/identifiers/{kind}/{value}/primary') ? [{ text: t('Reach them by this one'), run: () => void act({ method: 'POST', path: `${at}/primary` }, t('Changed.')) }] : []),
+    ...(mine.can('DELETE /users/{id}/identifiers/{kind}/{value}') ? [{ text: t('Remove'), danger: true, run: () => void act({ method: 'DELETE', path: at }, t('Removed.'), [t('Remove {name}?', { name: i.value }), t('They cannot sign in by this name any more.'), t('Remove')]) }] : []),
+  ];
+  return (
+    <li>
+      <span><small className="help">{kinds().find(([k]) => k === i.kind)?.[1] ?? i.kind}</small> {i.value} {i.verified && <State is="yes">{t('verified')}</State>} {i.primary && !alone && <State is="off">{t('reached by it')}</State>}</span>
+      {items.length > 0 && <Menu look="quiet" label="⋯" name={`${t('Change')}: ${i.value}`} items={items} />}
+    </li>
+  );
 }
 
-function AddName({ base, helps }: { base: string; helps: boolean }) {
+function AddName({ base }: { base: string }) {
   const [open, setOpen] = useState(false);
-  const [kind, setKind] = useState('email');
+  const [kind, setKind] = useState<string>('email');
   const [value, setValue] = useState('');
-  const act = useAct(base);
-  if (!helps) return null;
+  const send = useSend(base, '/users');
+  const adds = useMine().can('POST /users/{id}/identifiers');
+  if (!adds) return null;
+  const close = () => { setOpen(false); setValue(''); send.reset(); };
   return (
     <>
       <Button onClick={() => setOpen(true)}>{t('Add a name')}</Button>
-      <Modal title={t('Add a name')} open={open} onClose={() => setOpen(false)}>
-        <form onSubmit={(e) => { e.preventDefault(); void act({ method: 'POST', path: `${base}/identifiers`, body: { kind, value } }, t('Added.')).then((ok) => { if (ok) { setOpen(false); setValue(''); } }); }}>
-          <Select label={t('Kind')} value={kind} onChange={setKind} options={[['email', t('E-mail address')], ['phone', t('Phone number')], ['username', t('Username')], ['external', t('External id')]]} />
-          <TextField label={t('Name')} value={value} onChange={setValue} required />
-          <div className="acts end"><Button type="submit" look="primary">{t('Add')}</Button></div>
+      <Modal title={t('Add a name')} open={open} onClose={close}>
+        <form onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: `${base}/identifiers`, body: { kind, value } }).then(close).catch(() => {}); }}>
+          <Select label={t('Kind')} value={kind} onChange={setKind} options={kinds()} />
+          <TextField label={t('Name')} value={value} onChange={setValue} required type={kind === 'email' ? 'email' : kind === 'phone' ? 'tel' : 'text'} help={kind === 'phone' ? t('With the country code: +49…') : undefined} />
+          {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+          <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Add')}</Button></div>
+        </form>
+      </Modal>
+    </>
+  );
+}
+
+/** What else is known of the user, as JSON: journeys read and write it. */
+function Attributes({ base, etag, now }: { base: string; etag: string; now: Record<string, unknown> }) {
+  const [text, setText] = useState<string | null>(null);
+  const [wrong, setWrong] = useState('');
+  const send = useSend(base, '/users');
+  const close = () => { setText(null); setWrong(''); send.reset(); };
+  const save = async () => {
+    let doc: unknown;
+    try { doc = JSON.parse(text ?? ''); } catch { doc = null; }
+    if (typeof doc !== 'object' || doc === null || Array.isArray(doc)) { setWrong(t('This is no JSON object.')); return; }
+    setWrong('');
+    const gone = Object.fromEntries(Object.keys(now).filter((k) => !(k in doc)).map((k) => [k, null]));
+    await send.mutateAsync({ method: 'PATCH', path: base, etag, body: { custom: { ...gone, ...doc } } });
+    close();
+  };
+  return (
+    <>
+      <Button onClick={() => setText(JSON.stringify(now, null, 2))}>{t('Attributes')}</Button>
+      <Modal title={t('Attributes')} open={text !== null} onClose={close}>
+        <form onSubmit={(e) => { e.preventDefault(); void save().catch(() => {}); }}>
+          <TextArea label={t('JSON')} rows={10} value={text ?? ''} onChange={setText} problem={wrong || undefined} help={t('Of your own: journeys read and write them. What you leave out is removed.')} />
+          {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+          <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Save')}</Button></div>
         </form>
       </Modal>
     </>
@@ -97,45 +134,78 @@ const states: Record<AuthenticatorStatus, ['yes' | 'no' | 'wait' | 'off', string
   active: ['yes', 'Active'], locked: ['wait', 'Locked'], permanently_locked: ['no', 'Locked for good'], deactivated: ['no', 'Locked by a person'], disabled: ['off', 'Switched off'],
 };
 
-function Authenticators({ base, app, helps }: { base: string; app: string; helps: boolean }) {
+function Authenticators({ base, app }: { base: string; app: string }) {
   const list = useList<Authenticator>(app ? `${base}/authenticators` : null, { app });
-  const act = useAct(base);
+  const act = useDo(base, '/users');
+  const mine = useMine();
+  const send = useSend(base, '/users');
+  const { toast, confirm } = useVoice();
+  const [named, setNamed] = useState<Authenticator | null>(null);
   const q = { app };
   if (list.pending) return <Loading />;
+  if (list.error) return <Failure error={list.error} again={() => void list.refetch()} />;
   if (list.items.length === 0) return <Empty title={t('Nothing can prove this user yet')}>{t('Authenticators appear here when the user enrols them in a journey.')}</Empty>;
   const at = (a: Authenticator) => `${base}/authenticators/${seg(a.id)}`;
+  const revoke = async (a: Authenticator) => {
+    const ask = (text: string) => confirm({ title: t('Revoke {name}?', { name: a.label || a.title }), text, yes: t('Revoke'), danger: true });
+    const gone = (force: boolean) => send.mutateAsync({ method: 'DELETE', path: at(a), query: { app, force: force || undefined } });
+    if (!await ask(t('The user cannot sign in with it any more and must enrol another.'))) return;
+    try {
+      await gone(false).catch(async (e) => {
+        if (!(e instanceof Problem && e.code === 'conflict')) throw e;
+        if (!await ask(`${e.message} ${t('Without it they must be helped to sign in.')}`)) throw null;
+        return gone(true);
+      });
+      toast(t('Revoked.'));
+    } catch (e) { if (e) toast(wordsOf(e), true); }
+  };
+  /** What was not enrolled, such as a code by mail, goes by its kind: there is nothing to rename or revoke. */
+  const enrolled = (a: Authenticator) => a.id !== a.kind;
+  const items = (a: Authenticator): MenuItem[] => [
+    { text: t('Unlock'), run: () => void act({ method: 'POST', path: `${base}/unlock`, body: { kind: a.kind, type: 'any', app } }, t('Unlocked.')), disabled: a.status === 'active' || a.status === 'disabled' },
+    ...(mine.can('POST /users/{id}/authenticators/{aid}/lock') ? [{ text: t('Lock'), run: () => void act({ method: 'POST', path: `${at(a)}/lock`, query: q, body: { reason: 'console' } }, t('Locked.'), [t('Lock {name}?', { name: a.label || a.title }), t('It proves nobody until somebody unlocks it.'), t('Lock')]), disabled: a.status !== 'active' }] : []),
+    ...(enrolled(a) && mine.can('PATCH /users/{id}/authenticators/{aid}') ? [{ text: t('Rename'), run: () => setNamed(a) }] : []),
+    ...(enrolled(a) && mine.can('DELETE /users/{id}/authenticators/{aid}') ? [null, { text: t('Revoke'), danger: true, run: () => void revoke(a) }] : []),
+  ];
   return (
     <>
-      <Failure error={list.error} />
       <Table<Authenticator> name={t('Authenticators')} rows={list.items} id={(a) => a.kind + a.id} columns={[
         { head: t('Method'), cell: (a) => a.title },
         { head: t('Name'), wide: true, cell: (a) => a.label },
         { head: t('State'), cell: (a) => <State is={states[a.status][0]}>{t(states[a.status][1])}{a.status === 'locked' && a.until && ` ${t('until {at}', { at: time(a.until) })}`}</State> },
-        { head: t('Failures'), hide: true, cell: (a) => a.failures },
-        { head: t('Last used'), hide: true, cell: (a) => ago(a.used_at) },
-        { head: t('Acts'), cell: (a) => helps && (
-          <Menu label={t('Change')} items={[
-            { text: t('Unlock'), run: () => void act({ method: 'POST', path: `${base}/unlock`, body: { kind: a.kind, type: 'any', app } }, t('Unlocked.')), disabled: a.status === 'active' || a.status === 'disabled' },
-            { text: t('Lock'), run: () => void act({ method: 'POST', path: `${at(a)}/lock`, query: q, body: { reason: 'console' } }, t('Locked.')), disabled: a.status !== 'active' },
-            { text: t('Revoke'), danger: true, run: () => void act({ method: 'DELETE', path: at(a), query: q }, t('Revoked.'), [t('Revoke {name}?', { name: a.label || a.title }), t('The user cannot sign in with it any more and must enrol another.'), t('Revoke')]) },
-          ]} />
-        ) },
+        { head: t('Failures'), hide: true, cell: (a) => number(a.failures) },
+        { head: t('Last used'), hide: true, cell: (a) => <Ago at={a.used_at} /> },
+        ...(mine.can('POST /users/{id}/unlock') ? [{ head: t('Acts'), cell: (a: Authenticator) => <Menu label={t('Change')} name={`${t('Change')}: ${a.title} ${a.label}`} items={items(a)} /> }] : []),
       ]} />
+      <Modal title={t('Rename')} open={named !== null} onClose={() => setNamed(null)}>{named && <Rename path={at(named)} app={app} base={base} now={named.label} done={() => setNamed(null)} />}</Modal>
     </>
   );
 }
 
-function Help({ base, app, helps }: { base: string; app: string; helps: boolean }) {
+function Rename({ path, app, base, now, done }: { path: string; app: string; base: string; now: string; done: () => void }) {
+  const [label, setLabel] = useState(now);
+  const send = useSend(base);
+  return (
+    <form onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'PATCH', path, query: { app }, body: { label } }).then(done).catch(() => {}); }}>
+      <TextField label={t('Name')} value={label} onChange={setLabel} required maxLength={100} autoFocus />
+      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+      <div className="acts end"><Button onClick={done}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Save')}</Button></div>
+    </form>
+  );
+}
+
+function Help({ base, app }: { base: string; app: string }) {
+  const helps = useMine().can('POST /users/{id}/actions/{action}');
   const list = useList<SupportAction>(app ? `${base}/actions` : null, { app });
   const [chosen, setChosen] = useState<SupportAction | null>(null);
   const [doc, setDoc] = useState<Doc>({});
   const send = useSend<Shown>(base);
   const close = () => { setChosen(null); setDoc({}); send.reset(); };
   if (list.pending) return <Loading />;
-  if (list.items.length === 0) return <Empty title={t('No method offers help here')} />;
+  if (list.error) return <Failure error={list.error} again={() => void list.refetch()} />;
+  if (list.items.length === 0) return <Empty title={t('No method offers help here')}>{t('Passwords, codes and phones do, where they are switched on in the application.')}</Empty>;
   return (
     <div className="grid">
-      <Failure error={list.error} />
       {list.items.map((a) => <Card key={a.id} title={a.title}><p className="help">{a.text}</p>{helps && <Button look={a.danger ? 'danger' : undefined} onClick={() => setChosen(a)}>{a.title}</Button>}</Card>)}
       <Modal title={chosen?.title ?? ''} open={chosen !== null} onClose={close}>
         {send.data ? (
@@ -156,41 +226,46 @@ function Help({ base, app, helps }: { base: string; app: string; helps: boolean 
   );
 }
 
-function Devices({ base, helps }: { base: string; helps: boolean }) {
+function Devices({ base }: { base: string }) {
   const list = useList<Device>(`${base}/devices`);
-  const act = useAct(base);
+  const act = useDo(base, '/users');
+  const mine = useMine();
   if (list.pending) return <Loading />;
-  if (list.items.length === 0) return <Empty title={t('No phone or browser is known')} />;
+  if (list.error) return <Failure error={list.error} again={() => void list.refetch()} />;
+  if (list.items.length === 0) return <Empty title={t('No phone or browser is known')}>{t('Phones appear here when they are set up for this user, browsers when they are remembered.')}</Empty>;
   const at = (d: Device) => `${base}/devices/${seg(d.id)}`;
   return (
     <Table<Device> name={t('Devices')} rows={list.items} id={(d) => d.id} columns={[
       { head: t('Name'), wide: true, cell: (d) => d.name },
-      { head: t('System'), hide: true, cell: (d) => `${d.platform} ${d.os_version}` },
+      { head: t('System'), hide: true, cell: (d) => `${d.platform} ${d.os_version}`.trim() || '—' },
       { head: t('Reached by'), hide: true, cell: (d) => d.push.join(', ') || '—' },
       { head: t('State'), cell: (d) => <State is={d.status === 'active' ? 'yes' : 'no'}>{d.status === 'active' ? t('Active') : t('Blocked')}</State> },
-      { head: t('Last seen'), cell: (d) => ago(d.last_seen_at) },
-      { head: t('Acts'), cell: (d) => helps && <Menu label={t('Change')} items={[
-        d.status === 'active' ? { text: t('Block'), run: () => void act({ method: 'POST', path: `${at(d)}/block` }, t('Blocked.')) } : { text: t('Unblock'), run: () => void act({ method: 'POST', path: `${at(d)}/unblock` }, t('Unblocked.')) },
+      { head: t('Last seen'), cell: (d) => <Ago at={d.last_seen_at} /> },
+      ...(mine.can('POST /users/{id}/devices/{did}/block') ? [{ head: t('Acts'), cell: (d: Device) => <Menu label={t('Change')} name={`${t('Change')}: ${d.name}`} items={[
+        d.status === 'active' ? { text: t('Block'), run: () => void act({ method: 'POST', path: `${at(d)}/block` }, t('Blocked.'), [t('Block {name}?', { name: d.name }), t('It approves nothing until somebody unblocks it.'), t('Block')]) } : { text: t('Unblock'), run: () => void act({ method: 'POST', path: `${at(d)}/unblock` }, t('Unblocked.')) },
         { text: t('Forget'), danger: true, run: () => void act({ method: 'DELETE', path: at(d) }, t('Forgotten.'), [t('Forget {name}?', { name: d.name }), t('The phone must be set up anew.'), t('Forget')]) },
-      ]} /> },
+      ]} /> }] : []),
     ]} />
   );
 }
 
-function Sessions({ base, helps }: { base: string; helps: boolean }) {
+function Sessions({ base }: { base: string }) {
   const list = useList<UserSession>(`${base}/sessions`);
-  const act = useAct(base);
+  const act = useDo(base, '/users');
+  const mine = useMine();
   if (list.pending) return <Loading />;
+  if (list.error) return <Failure error={list.error} again={() => void list.refetch()} />;
   if (list.items.length === 0) return <Empty title={t('Not signed in anywhere')} />;
   return (
     <>
-      {helps && <div className="acts"><Button look="danger" onClick={() => void act({ method: 'DELETE', path: `${base}/sessions` }, t('Signed out everywhere.'), [t('Sign out everywhere?'), t('Every session and what was granted on it ends at once.'), t('Sign out')])}>{t('Sign out everywhere')}</Button></div>}
+      {mine.can('DELETE /users/{id}/sessions') && <div className="acts"><Button look="danger" onClick={() => void act({ method: 'DELETE', path: `${base}/sessions` }, t('Signed out everywhere.'), [t('Sign out everywhere?'), t('Every session and what was granted on it ends at once.'), t('Sign out')])}>{t('Sign out everywhere')}</Button></div>}
       <Table<UserSession> name={t('Sessions')} rows={list.items} id={(s) => s.id} columns={[
         { head: t('Client'), cell: (s) => s.client },
         { head: t('Proven by'), cell: (s) => s.methods.join(', ') },
         { head: t('From'), wide: true, hide: true, cell: (s) => `${s.address} ${s.user_agent}` },
-        { head: t('Since'), cell: (s) => ago(s.created_at) },
-        { head: t('Acts'), cell: (s) => helps && <Button onClick={() => void act({ method: 'DELETE', path: `${base}/sessions/${seg(s.id)}` }, t('Ended.'))}>{t('End')}</Button> },
+        { head: t('Since'), cell: (s) => <Ago at={s.created_at} /> },
+        { head: t('Until'), hide: true, cell: (s) => time(s.expires_at) },
+        ...(mine.can('DELETE /users/{id}/sessions/{sid}') ? [{ head: t('Acts'), cell: (s: UserSession) => <Button aria-label={`${t('End')}: ${s.client}`} onClick={() => void act({ method: 'DELETE', path: `${base}/sessions/${seg(s.id)}` }, t('Ended.'))}>{t('End')}</Button> }] : []),
       ]} />
     </>
   );

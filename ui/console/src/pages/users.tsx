@@ -1,36 +1,30 @@
 // Everybody, and whom one looks for.
 
-import { useEffect, useState } from 'react';
-import { useList, useSend } from '../api/query.ts';
+import { useState } from 'react';
+import { useList, useSend, useSettled } from '../api/query.ts';
 import type { User } from '../api/types.ts';
-import { Button, Empty, Failure, Head, Link, Loading, Modal, State, TextField, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Empty, Failure, Head, Link, Loading, Modal, State, TextField, wordsOf } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { ago, t } from '../words/words.ts';
-
-/** A text that stands still for a moment before it is asked for. */
-function useSettled(text: string) {
-  const [still, setStill] = useState(text);
-  useEffect(() => { const timer = setTimeout(() => setStill(text), 200); return () => clearTimeout(timer); }, [text]);
-  return still;
-}
+import { t } from '../words/words.ts';
 
 export default function Users() {
   const [q, setQ] = useState('');
   const [status, setStatus] = useState('');
   const [adding, setAdding] = useState(false);
   const list = useList<User>('/users', { q: useSettled(q), status });
-  const mine = useMine();
+  const adds = useMine().can('POST /users');
+  const add = adds && <Button look="primary" onClick={() => setAdding(true)}>{t('Add a user')}</Button>;
   return (
     <>
-      <Head title={t('Users')}>{mine.may('security_admin', 'helpdesk') && <Button look="primary" onClick={() => setAdding(true)}>{t('Add a user')}</Button>}</Head>
+      <Head title={t('Users')}>{add}</Head>
       <div className="filters" role="search">
         <label>{t('Search')}<input type="search" value={q} placeholder={t('E-mail, phone, name or id')} onChange={(e) => setQ(e.target.value)} /></label>
         <label>{t('State')}<select value={status} onChange={(e) => setStatus(e.target.value)}><option value="">{t('All')}</option><option value="active">{t('Active')}</option><option value="suspended">{t('Suspended')}</option></select></label>
       </div>
       <Failure error={list.error} again={() => void list.refetch()} />
-      {list.pending ? <Loading what={t('Loading users…')} /> : list.items.length === 0 ? (
+      {list.pending ? <Loading what={t('Loading users…')} /> : list.items.length === 0 ? !list.error && (
         q || status ? <Empty title={t('Nobody fits')}>{t('Search by the beginning of an e-mail address, a phone number, a username, an external id or our own id.')}</Empty>
           : <Empty title={t('Nobody has signed up yet')}>{t('Users appear here when they register, or when you add them.')}</Empty>
       ) : (
@@ -39,15 +33,15 @@ export default function Users() {
             { head: t('Name'), wide: true, cell: (u) => <Link to={`/users/${u.id}`}>{u.name || u.id}</Link> },
             { head: t('Other names'), wide: true, hide: true, cell: (u) => u.identifiers.map((i) => i.value).filter((v) => v !== u.name).join(', ') },
             { head: t('State'), cell: (u) => <State is={u.status === 'active' ? 'yes' : 'no'}>{u.status === 'active' ? t('Active') : t('Suspended')}</State> },
-            { head: t('Added'), hide: true, cell: (u) => ago(u.created_at) },
+            { head: t('Added'), hide: true, cell: (u) => <Ago at={u.created_at} /> },
           ]} />
       )}
-      <AddUser open={adding} close={() => setAdding(false)} />
+      <Modal title={t('Add a user')} open={adding} onClose={() => setAdding(false)}>{adding && <AddUser close={() => setAdding(false)} />}</Modal>
     </>
   );
 }
 
-function AddUser({ open, close }: { open: boolean; close: () => void }) {
+function AddUser({ close }: { close: () => void }) {
   const [doc, setDoc] = useState({ email: '', phone_number: '', username: '', external_user_id: '' });
   const send = useSend<User>('/users');
   const add = async () => {
@@ -58,15 +52,14 @@ function AddUser({ open, close }: { open: boolean; close: () => void }) {
   };
   const set = (k: keyof typeof doc) => (v: string) => setDoc({ ...doc, [k]: v });
   return (
-    <Modal title={t('Add a user')} open={open} onClose={close}>
-      <form onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
-        <TextField label={t('E-mail address')} type="email" value={doc.email} onChange={set('email')} />
-        <TextField label={t('Phone number')} value={doc.phone_number} onChange={set('phone_number')} help={t('With the country code: +49…')} />
-        <TextField label={t('Username')} value={doc.username} onChange={set('username')} />
-        <TextField label={t('External id')} value={doc.external_user_id} onChange={set('external_user_id')} />
-        {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
-        <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Add')}</Button></div>
-      </form>
-    </Modal>
+    <form onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
+      <p className="help">{t('One of these is enough. What you give is not verified yet.')}</p>
+      <TextField label={t('E-mail address')} type="email" value={doc.email} onChange={set('email')} autoFocus />
+      <TextField label={t('Phone number')} value={doc.phone_number} onChange={set('phone_number')} help={t('With the country code: +49…')} />
+      <TextField label={t('Username')} value={doc.username} onChange={set('username')} />
+      <TextField label={t('External id')} value={doc.external_user_id} onChange={set('external_user_id')} />
+      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+      <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending || Object.values(doc).every((v) => v === '')}>{t('Add')}</Button></div>
+    </form>
   );
 }

@@ -49,9 +49,9 @@ function FieldView({ f, value, set, path, problems, notes, origin, inherit, disa
   );
 }
 
-type ControlProps = { f: F; value: unknown; set: (v: unknown) => void; path: string; ids: Record<string, unknown>; problems: Record<string, string>; choices?: Choices; disabled?: boolean };
+type ControlProps = { f: F; placeholder?: string; value: unknown; set: (v: unknown) => void; path: string; ids: Record<string, unknown>; problems: Record<string, string>; choices?: Choices; disabled?: boolean };
 
-export function Control({ f, value, set, path, ids, problems, choices, disabled }: ControlProps) {
+export function Control({ f, value, set, path, ids, problems, choices, disabled, placeholder }: ControlProps) {
   const text = (v: unknown) => (v === undefined || v === null ? '' : typeof v === 'object' ? JSON.stringify(v) : String(v));
   const shown = value === undefined ? f.default : value;
   const listed = (f.type === 'journey' || f.type === 'client' || f.type === 'attribute') ? choices?.[f.type]?.(f) : undefined;
@@ -67,7 +67,7 @@ export function Control({ f, value, set, path, ids, problems, choices, disabled 
       return <div {...ids} role="group" aria-label={f.label} className="checks">{f.choices?.map((c) => <label key={c}><input type="checkbox" disabled={disabled} checked={list.includes(c)} onChange={(e) => set(e.target.checked ? [...list, c] : list.filter((x) => x !== c))} /> {c}</label>)}</div>;
     }
     case 'colour':
-      return <span className="colour"><input type="color" aria-label={f.label} disabled={disabled} value={/^#[0-9a-f]{6}$/i.test(text(shown)) ? text(shown) : '#3a4fd0'} onChange={(e) => set(e.target.value)} /><input {...ids} disabled={disabled} value={text(shown)} placeholder="#rrggbb" onChange={(e) => set(e.target.value || undefined)} /></span>;
+      return <span className="colour"><input type="color" aria-label={f.label} disabled={disabled} value={/^#[0-9a-f]{6}$/i.test(text(shown)) ? text(shown) : placeholder ?? '#3a4fd0'} onChange={(e) => set(e.target.value)} /><input {...ids} disabled={disabled} value={text(shown)} placeholder={placeholder ?? '#rrggbb'} onChange={(e) => set(e.target.value || undefined)} /></span>;
     case 'list':
       return <Rows f={f} value={Array.isArray(shown) ? shown : []} set={set} path={path} ids={ids} problems={problems} disabled={disabled} />;
     case 'object':
@@ -101,7 +101,7 @@ function Rows({ f, value, set, path, ids, problems, disabled }: Omit<ControlProp
           {plain
             ? <Control f={{ ...plain, label: `${f.label} ${i + 1}` }} value={row} set={(v) => replace(i, v ?? '')} path={`${path}.${i}`} ids={{ 'aria-label': `${f.label} ${i + 1}` }} problems={problems} disabled={disabled} />
             : <FormView form={f.fields ?? []} value={(row ?? {}) as Doc} onChange={(v) => replace(i, v)} problems={problems} at={`${path}.${i}.`} disabled={disabled} />}
-          {!disabled && <Button look="quiet" aria-label={t('Remove row {n}', { n: i + 1 })} onClick={() => set(value.filter((_, k) => k !== i))}>✕</Button>}
+          {!disabled && <Button look="quiet" aria-label={t('Remove row {row}', { row: i + 1 })} onClick={() => set(value.filter((_, k) => k !== i))}>✕</Button>}
           {problems[`${path}.${i}`] && <p className="problem">{problems[`${path}.${i}`]}</p>}
         </div>
       ))}

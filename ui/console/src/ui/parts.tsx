@@ -3,9 +3,11 @@
 import { createContext, useCallback, useContext, useEffect, useId, useRef, useState, type ReactNode, type RefObject } from 'react';
 import { AlertDialog, Dialog, DropdownMenu, Tabs as RTabs } from 'radix-ui';
 import { Problem } from '../api/client.ts';
+import { useSend, type Send } from '../api/query.ts';
 import { misplaced } from '../api/passkey.ts';
-import { t } from '../words/words.ts';
-import { go, href } from './route.ts';
+import { roleName, useMine } from '../session.ts';
+import { ago, t, time } from '../words/words.ts';
+import { askBy, go, href, moved } from './route.ts';
 
 /** A link to a place in the console. */
 export function Link({ to, children, className, ...rest }: { to: string; children: ReactNode; className?: string; 'aria-current'?: 'page'; title?: string }) {
@@ -45,6 +47,13 @@ export function Failure({ error, again }: { error: unknown; again?: () => void }
   );
 }
 
+/** Why a form was not stored; what somebody else stored meanwhile can be had instead. */
+export function FormError({ error, reload }: { error: unknown; reload?: () => void }) {
+  if (!error) return null;
+  const late = error instanceof Problem && error.status === 412;
+  return <div className="note no" role="alert"><p>{wordsOf(error)}</p>{late && reload && <Button onClick={reload}>{t('Load what is there')}</Button>}</div>;
+}
+
 export const Loading = ({ what }: { what?: string }) => <p className="loading" role="status">{what ?? t('Loading…')}</p>;
 
 export function Empty({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
@@ -53,12 +62,18 @@ export function Empty({ title, children, action }: { title: string; children?: R
 
 /** The head of a page: where one is, what it is called, what can be done. */
 export function Head({ title, back, children, lead }: { title: string; back?: [string, string]; children?: ReactNode; lead?: ReactNode }) {
+  const name = useRef<HTMLHeadingElement>(null);
   useEffect(() => { document.title = `${title} · Watchword`; }, [title]);
+  // Whoever came here by a link or a key goes on from the page's name, unless they are busy with something on it.
+  useEffect(() => {
+    const busy = document.activeElement;
+    if (moved() && (!busy || busy === document.body || busy.closest('.side'))) name.current?.focus({ preventScroll: true });
+  }, []);
   return (
     <header className="head">
       <div>
         {back && <Link to={back[0]} className="back">← {back[1]}</Link>}
-        <h1 tabIndex={-1}>{title}</h1>
+        <h1 ref={name} tabIndex={-1}>{title}</h1>
         {lead && <p className="lead">{lead}</p>}
       </div>
       {children && <div className="acts">{children}</div>}
@@ -72,6 +87,12 @@ export const Card = ({ title, children, acts, className }: { title?: string; chi
     {children}
   </section>
 );
+
+/** Says why what stands below is closed, to whose role does not allow to change it. */
+export function ReadOnly() {
+  const { administrator } = useMine().session;
+  return <p className="readonly"><span aria-hidden="true">⚿ </span>{t('You may look at this, not change it: your role is {role}.', { role: roleName(administrator!.role) })}</p>;
+}
 
 /** A labelled control; `children` gets the ids that tie them together. */
 export function Field({ label, help, problem, notes, required, children, marker }: {
@@ -92,13 +113,19 @@ export function Field({ label, help, problem, notes, required, children, marker 
 }
 
 export function TextField({ label, value, onChange, help, problem, required, type = 'text', ...rest }: {
-  label: string; value: string; onChange: (v: string) => void; help?: string; problem?: string; required?: boolean; type?: string; autoFocus?: boolean; autoComplete?: string; placeholder?: string; maxLength?: number;
+  label: string; value: string; onChange: (v: string) => void; help?: string; problem?: string; required?: boolean; type?: string; autoFocus?: boolean; autoComplete?: string; placeholder?: string; maxLength?: number; disabled?: boolean; min?: number; max?: number; lang?: string;
 }) {
   return <Field label={label} help={help} problem={problem} required={required}>{(ids) => <input {...ids} {...rest} type={type} required={required} value={value} onChange={(e) => onChange(e.target.value)} />}</Field>;
 }
 
-export function Select({ label, value, onChange, options, help }: { label: string; value: string; onChange: (v: string) => void; options: [string, string][]; help?: string }) {
-  return <Field label={label} help={help}>{(ids) => <select {...ids} value={value} onChange={(e) => onChange(e.target.value)}>{options.map(([v, text]) => <option key={v} value={v}>{text}</option>)}</select>}</Field>;
+export function TextArea({ label, value, onChange, help, problem, ...rest }: {
+  label: string; value: string; onChange: (v: string) => void; help?: string; problem?: string; rows?: number; maxLength?: number; disabled?: boolean; lang?: string;
+}) {
+  return <Field label={label} help={help} problem={problem}>{(ids) => <textarea {...ids} rows={3} {...rest} value={value} onChange={(e) => onChange(e.target.value)} />}</Field>;
+}
+
+export function Select({ label, value, onChange, options, help, disabled }: { label: string; value: string; onChange: (v: string) => void; options: [string, string][]; help?: string; disabled?: boolean }) {
+  return <Field label={label} help={help}>{(ids) => <select {...ids} disabled={disabled} value={value} onChange={(e) => onChange(e.target.value)}>{options.map(([v, text]) => <option key={v} value={v}>{text}</option>)}</select>}</Field>;
 }
 
 /** A dialog over the page; it keeps the focus and gives it back. */
@@ -133,7 +160,7 @@ export function Drawer({ title, open, onClose, children }: { title: string; open
   );
 }
 
-type Question = { title: string; text: string; yes: string; danger?: boolean; answer: (yes: boolean) => void };
+type Question = { title: string; text: string; yes: string; no?: string; danger?: boolean; answer: (yes: boolean) => void };
 type Says = { toast: (text: string, bad?: boolean) => void; confirm: (q: Omit<Question, 'answer'>) => Promise<boolean> };
 const Voice = createContext<Says>({ toast: () => {}, confirm: async () => false });
 export const useVoice = () => useContext(Voice);
@@ -145,6 +172,7 @@ export function Speaker({ children }: { children: ReactNode }) {
   const n = useRef(0);
   const toast = useCallback((text: string, bad = false) => setSaid({ text, bad, n: ++n.current }), []);
   const confirm = useCallback((q: Omit<Question, 'answer'>) => new Promise<boolean>((answer) => setQuestion({ ...q, answer })), []);
+  useEffect(() => askBy(() => confirm({ title: t('Leave without saving?'), text: t('What you changed here is not saved and would be lost.'), yes: t('Leave'), no: t('Stay'), danger: true })), [confirm]);
   useEffect(() => {
     if (!said || said.bad) return;
     const timer = setTimeout(() => setSaid(null), 6000);
@@ -165,7 +193,7 @@ export function Speaker({ children }: { children: ReactNode }) {
               <AlertDialog.Title className="dialog-title">{question.title}</AlertDialog.Title>
               <AlertDialog.Description>{question.text}</AlertDialog.Description>
               <div className="acts end">
-                <AlertDialog.Cancel className="btn">{t('Cancel')}</AlertDialog.Cancel>
+                <AlertDialog.Cancel className="btn">{question.no ?? t('Cancel')}</AlertDialog.Cancel>
                 <AlertDialog.Action className={`btn ${question.danger ? 'danger' : 'primary'}`} onClick={() => close(true)}>{question.yes}</AlertDialog.Action>
               </div>
             </AlertDialog.Content>
@@ -174,6 +202,16 @@ export function Speaker({ children }: { children: ReactNode }) {
       </AlertDialog.Root>
     </Voice.Provider>
   );
+}
+
+/** Does something, asks before if told to, and says how it went; null: it did not happen. */
+export function useDo(...stale: string[]) {
+  const send = useSend<Record<string, unknown>>(...stale);
+  const { toast, confirm } = useVoice();
+  return async (s: Send, said: string, ask?: [string, string, string]) => {
+    if (ask && !await confirm({ title: ask[0], text: ask[1], yes: ask[2], danger: true })) return null;
+    try { const { value } = await send.mutateAsync(s); if (said) toast(said); return value || {}; } catch (e) { toast(wordsOf(e), true); return null; }
+  };
 }
 
 /** Keeps what is chosen in the middle of a row that scrolls on a narrow screen. */
@@ -196,10 +234,11 @@ export function Tabs({ tabs, at, onChange, label }: { tabs: [string, string, Rea
 }
 
 export type MenuItem = { text: string; run: () => void; danger?: boolean; disabled?: boolean } | null;
-export function Menu({ label, items, look = '' }: { label: ReactNode; items: MenuItem[]; look?: string }) {
+/** `name` says whose menu it is, where there are several. */
+export function Menu({ label, name, items, look = '' }: { label: ReactNode; name?: string; items: MenuItem[]; look?: string }) {
   return (
     <DropdownMenu.Root>
-      <DropdownMenu.Trigger className={`btn ${look}`}>{label}</DropdownMenu.Trigger>
+      <DropdownMenu.Trigger className={`btn ${look}`} aria-label={name}>{label}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content className="menu" align="end" sideOffset={4}>
           {items.map((m, i) => m
@@ -210,6 +249,9 @@ export function Menu({ label, items, look = '' }: { label: ReactNode; items: Men
     </DropdownMenu.Root>
   );
 }
+
+/** How long ago or until when; the exact time for who points at it. */
+export const Ago = ({ at }: { at: string | null | undefined }) => (at ? <time className="ago" dateTime={at} title={time(at, 'medium')}>{ago(at)}</time> : <>—</>);
 
 const marks: Record<string, string> = { yes: '✓', no: '✕', wait: '◷', off: '–' };
 /** A state: a sign, a colour and a word. */

@@ -1,6 +1,7 @@
 // The words on the pages. English stands in the code; another language is one
-// file from the English text to its own (a test finds what is missing). What the
-// catalog says of methods and steps comes from the server.
+// file from the English text to its own (a test finds what is missing). A text
+// about a count has as many forms as the language has. What the catalog says of
+// methods and steps comes from the server.
 
 import { useSyncExternalStore } from 'react';
 
@@ -8,11 +9,13 @@ export const languages = { en: 'English', de: 'Deutsch', es: 'Español', fr: 'Fr
 export type Language = keyof typeof languages;
 export type Values = Record<string, string | number>;
 
-const files = import.meta.glob<Record<string, string>>('./*.json', { import: 'default' });
+/** A text, or its forms by the categories of Intl.PluralRules. */
+type Words = Record<string, string | Partial<Record<Intl.LDMLPluralRule, string>>>;
+const files = import.meta.glob<Words>('./*.json', { import: 'default' });
 const kept = 'watchword.language';
 
 let current: Language = 'en';
-let words: Record<string, string> = {};
+let words: Words = {};
 const listeners = new Set<() => void>();
 
 const known = (l: string | null | undefined): l is Language => !!l && l in languages;
@@ -37,12 +40,23 @@ const subscribe = (l: () => void) => { listeners.add(l); return () => listeners.
 /** Re-renders its user when the language changes. */
 export const useLanguage = () => useSyncExternalStore(subscribe, () => current);
 
+const fill = (text: string, values: Values) => text.replace(/\{(\w+)\}/g, (all, name: string) => {
+  const v = values[name];
+  return v === undefined ? all : typeof v === 'number' ? number(v) : v;
+});
+
 /** An English text in the reader's language, with {name} replaced. */
 export function t(text: string, values: Values = {}): string {
-  return (words[text] ?? text).replace(/\{(\w+)\}/g, (all, name: string) => {
-    const v = values[name];
-    return v === undefined ? all : typeof v === 'number' ? number(v) : v;
-  });
+  const said = words[text];
+  return fill(typeof said === 'string' ? said : text, values);
+}
+
+/** A text about {n}, which is a count, in the form that the reader's language has for it. English has two. */
+export function plural(n: number, one: string, other: string, values: Values = {}): string {
+  const forms = words[other];
+  const form = new Intl.PluralRules(current).select(n);
+  const text = typeof forms === 'object' ? forms[form] ?? forms.other ?? other : form === 'one' ? one : other;
+  return fill(text, { ...values, n });
 }
 
 export const number = (n: number, options?: Intl.NumberFormatOptions) => new Intl.NumberFormat(current, options).format(n);
@@ -54,6 +68,9 @@ export function time(at: string | null | undefined, style: 'short' | 'medium' = 
 }
 
 export const clock = (at: string | Date) => new Intl.DateTimeFormat(current, { timeStyle: 'short' }).format(new Date(at));
+
+/** A day of the week with its date. */
+export const day = (at: string | Date) => new Intl.DateTimeFormat(current, { weekday: 'short', day: 'numeric', month: 'short' }).format(new Date(at));
 
 const units: [Intl.RelativeTimeFormatUnit, number][] = [['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]];
 

@@ -19,6 +19,13 @@ export function record<T>(h: History<T>, now: T, about = ''): History<T> {
   return { past: [...h.past, h.now].slice(-DEPTH), now, future: [], about };
 }
 
+/**
+ * Goes on from a history that was left: with what is there now, which is one
+ * change more if somebody put something else there meanwhile.
+ */
+export const resume = <T>(was: History<T> | undefined, now: T, same: (a: T, b: T) => boolean): History<T> =>
+  (was === undefined ? start(now) : same(was.now, now) ? { ...was, now, about: '' } : record(was, now));
+
 /** What follows is a step of its own, even if it is about the same thing. */
 export const pause = <T>(h: History<T>): History<T> => (h.about === '' ? h : { ...h, about: '' });
 

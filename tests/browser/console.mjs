@@ -1,0 +1,144 @@
+// What the specs of the console share: a development server of their own, a
+// browser that complains of everything, and a few words.
+//
+//   WATCHWORD_BIN=…   the binary to start, with the console built into it
+//   SHOTS=DIR         keeps a picture of every place
+//   ONLY=WORDS        runs the tests alone that are called so
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const require = createRequire(new URL('../node/package.json', import.meta.url));
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+export const shots = process.env.SHOTS;
+const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const data = mkdtempSync(join(tmpdir(), 'watchword-console-'));
+
+/** A name that is markup, a script and a template. */
+export const evil = '"><img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}';
+
+async function server() {
+  const port = await new Promise((resolve) => {
+    const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
+  });
+  const base = `http://localhost:${port}`; // browsers give no passkey to an IP address
+  const child = spawn(process.env.WATCHWORD_BIN, ['dev', '--json', '--listen', `127.0.0.1:${port}`, '--url', base, '--data', data], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  child.stdout.on('data', (b) => { out += b; });
+  child.stderr.resume();
+  for (let i = 0; !out.includes('ready on'); i++) {
+    if (child.exitCode !== null || i > 300) throw new Error(`the server does not serve:\n${out}`);
+    await new Promise((again) => { setTimeout(again, 100); });
+  }
+  return { base, data, facts: JSON.parse(out.split('\n')[0]), stop: () => new Promise((done) => { child.on('exit', done); child.kill('SIGTERM'); }) };
+}
+
+export const w = await server();
+export const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+
+/** A person at a browser of their own. */
+export async function person() {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
+  await context.addInitScript(() => { document.addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sample}`)); });
+  const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  return { context, page };
+}
+
+export const { context, page } = await person();
+let complaints = [];
+page.on('console', (m) => { if (['error', 'warning'].includes(m.type())) complaints.push(m.text()); });
+page.on('pageerror', (e) => complaints.push(String(e.stack)));
+page.on('response', (r) => { if (r.status() >= 400) complaints.push(`${r.status()} ${r.url()}`); });
+let leaving = 0;
+page.on('dialog', (d) => {
+  if (d.type() === 'beforeunload') { leaving++; void d.accept(); return; }
+  complaints.push(`dialog: ${d.message()}`);
+  void d.dismiss();
+});
+
+/** What the browser complained of since the test began. */
+export const complained = () => complaints;
+/** Forgets complaints that were asked for. */
+export const forget = () => { complaints = []; };
+/** How often closing the page was asked about since this was asked last. */
+export const askedToClose = () => { const n = leaving; leaving = 0; return n; };
+
+export const quiet = (where) => { assert.deepEqual(complaints, [], where); };
+export const at = (path) => page.goto(`${w.base}/console${path}`);
+export const settled = (on = page) => on.waitForFunction(() => !document.querySelector('.loading') && document.querySelector('h1'));
+export const press = (name) => page.getByRole('button', { name, exact: true }).click();
+export const saved = () => page.locator('.saving', { hasText: /^Saved$/ }).waitFor();
+export const here = () => new URL(page.url()).pathname.replace('/console', '');
+
+/** Looks at what is shown in both widths and both schemes: nothing scrolls sideways, nothing shuts anybody out. */
+export async function look(path, open = () => at(path)) {
+  for (const [width, height] of [[1280, 860], [390, 844]]) {
+    await page.setViewportSize({ width, height });
+    await open();
+    await settled();
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wide <= 0, `${path} scrolls sideways by ${wide} at ${width}`);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await accessible(`${path} ${width} ${colorScheme}`);
+      if (shots) { mkdirSync(shots, { recursive: true }); await page.screenshot({ path: join(shots, `${path.replace(/(usr|org|whk)_\w+/, '$1').replace(/\W+/g, '_') || '_'}_${width}_${colorScheme}.png`) }); }
+    }
+    quiet(`${path} at ${width}`);
+  }
+  await page.setViewportSize({ width: 1280, height: 860 });
+  await page.emulateMedia({ colorScheme: 'light' });
+}
+
+export async function accessible(where) {
+  if (!await page.evaluate(() => 'axe' in window)) await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
+  assert.deepEqual(violations.map((v) => `${where}: ${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`), []);
+}
+
+let failed = 0;
+export async function test(name, fn, seconds = 120) {
+  if (process.env.ONLY && !name.includes(process.env.ONLY)) return;
+  complaints = [];
+  const begun = performance.now();
+  try {
+    await Promise.race([fn(), new Promise((_, no) => { setTimeout(() => no(new Error(`took longer than ${seconds} s`)), seconds * 1000).unref(); })]);
+    quiet(name);
+    console.log(`ok   console: ${name} (${Math.round(performance.now() - begun)} ms)`);
+  } catch (e) {
+    failed++;
+    console.log(`FAIL console: ${name}\n${e.stack}`);
+    if (shots) { mkdirSync(shots, { recursive: true }); await page.screenshot({ path: join(shots, `FAIL_${name.replace(/\W+/g, '_')}.png`) }).catch(() => {}); }
+  }
+}
+
+export const api = (method, path, body, etag) => page.evaluate(async ([method, path, body, etag]) => {
+  const r = await fetch(path.startsWith('/admin/') ? path : `/admin/v1${path}`, { method, headers: { ...(body && { 'Content-Type': 'application/json' }), ...(etag && { 'If-Match': etag }) }, body: body ? JSON.stringify(body) : undefined });
+  return { status: r.status, etag: r.headers.get('ETag'), doc: await r.json().catch(() => null) };
+}, [method, path, body, etag]);
+
+/** Opens the console by the link that the server printed. */
+export async function enter() {
+  await page.goto(w.facts.console);
+  await page.getByRole('link', { name: 'Journeys', exact: true }).waitFor();
+}
+
+/** Runs the tests of a spec and ends the process. */
+export async function spec(tests) {
+  try {
+    await tests();
+  } finally {
+    await browser.close();
+    await w.stop();
+    rmSync(data, { recursive: true, force: true });
+  }
+  process.exit(failed ? 1 : 0);
+}

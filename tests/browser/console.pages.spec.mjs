@@ -1,0 +1,299 @@
+// The console's pages at work: organisations and who belongs to them, webhooks and
+// what they were told, branding beside its page, what is not saved, what can be
+// taken back after publishing, and counts in every language.
+// See console.mjs for what it needs.
+
+import assert from 'node:assert/strict';
+import { accessible, api, askedToClose, at, complained, enter, evil, forget, here, look, page, press, quiet, saved, settled, spec, test, w } from './console.mjs';
+
+const dialog = () => page.getByRole('dialog');
+const question = () => page.getByRole('alertdialog');
+const answer = (name) => question().getByRole('button', { name, exact: true }).click();
+const gone = async (what) => { await what.waitFor({ state: 'detached' }); };
+const said = (text) => page.locator('.toast', { hasText: text }).waitFor();
+
+/** A picture, as PNG. */
+const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAYAAACNMs+9AAAAFUlEQVR42mNk+M9Qz0AEYBxVSF+FAAhKDveksOjmAAAAAElFTkSuQmCC', 'base64');
+
+await spec(async () => {
+  await enter();
+  await test('organisations: one is added, changed, looked at; members come and go', async () => {
+    await api('POST', '/apps', { id: 'partners', name: 'Partners', audience: 'b2b' });
+    for (const email of ['wile@acme.example', 'road@runner.example']) assert.equal((await api('POST', '/users', { email })).status, 200);
+    await look('/apps/partners/organisations');
+    await press('Add an organisation');
+    await dialog().getByLabel(/^Name/).fill(`ACME ${evil}`);
+    await dialog().getByLabel('Domains').fill('acme.example acme.test');
+    await dialog().getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: `ACME ${evil}` }).waitFor();
+    await page.getByText('Nobody belongs to it yet').waitFor();
+    const org = here();
+    await look(org);
+    await press('Add a member');
+    await dialog().getByRole('searchbox', { name: 'Search' }).fill('wil');
+    await dialog().getByLabel('Role').selectOption('admin');
+    await dialog().getByRole('button', { name: 'Add wile@acme.example' }).click();
+    await said('wile@acme.example is a member now.');
+    await accessible('dialog: add a member');
+    await dialog().getByRole('searchbox', { name: 'Search' }).fill('nobody at all');
+    await dialog().getByText('No user of this name').waitFor();
+    await press('Done');
+    const role = page.getByLabel('Role of wile@acme.example');
+    assert.equal(await role.inputValue(), 'admin');
+    await role.selectOption('member');
+    await said('Changed.');
+    assert.equal((await api('GET', `${org}/members`)).doc.items[0].role, 'member');
+    await look(org);
+    await press('Change');
+    await dialog().getByLabel(/^Name/).fill('ACME');
+    await dialog().getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('heading', { level: 1, name: 'ACME', exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Remove wile@acme.example' }).click();
+    await answer('Remove');
+    await page.getByText('Nobody belongs to it yet').waitFor();
+    await look('/apps/partners/organisations');
+    await at(org);
+    await press('Delete');
+    await question().getByText('Nobody belongs to it.').waitFor();
+    await answer('Delete');
+    await page.getByText('No organisation yet').waitFor();
+  }, 240);
+
+  await test('webhooks: what one was told, told again, and when it is tried next', async () => {
+    await at('/operate/webhooks');
+    await press('Add a webhook');
+    await dialog().getByLabel(/^Address/).fill('https://127.0.0.1:9/hook');
+    await dialog().getByRole('button', { name: 'admin.*', exact: true }).click();
+    assert.equal(await dialog().getByLabel(/^Events/).inputValue(), 'admin.*');
+    await accessible('dialog: add a webhook');
+    await dialog().getByLabel(/^Events/).fill('admin.app.*');
+    await dialog().getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByText('It is shown this once').waitFor();
+    await page.getByRole('link', { name: 'https://127.0.0.1:9/hook' }).click();
+    await page.getByText('Nothing was sent yet').waitFor();
+    const hook = here();
+    await press('Send a test');
+    await page.locator('.note.no', { hasText: 'no answer' }).waitFor();
+    await page.getByRole('row').filter({ hasText: 'webhook.test' }).getByText('Given up').waitFor();
+    await api('POST', '/apps', { id: 'told', name: 'Told', audience: 'b2c' });
+    const row = page.getByRole('row').filter({ hasText: 'admin.app.created' });
+    await row.getByText('Tried again').waitFor({ timeout: 30_000 });
+    await row.getByText(/^in \d+ seconds?$|^now$/).waitFor();
+    await look(hook);
+    await page.getByLabel('State', { exact: true }).selectOption('told');
+    await page.getByText('No delivery fits').waitFor();
+    await press('Show all');
+    await row.getByRole('button').click();
+    await dialog().getByRole('heading', { name: 'admin.app.created' }).waitFor();
+    const attempts = dialog().getByRole('list', { name: 'Attempts' }).getByRole('listitem');
+    const before = await attempts.count();
+    await dialog().getByRole('button', { name: 'Send again' }).click();
+    await dialog().locator('.note.no').waitFor();
+    await page.waitForFunction((n) => document.querySelectorAll('[role=dialog] ol li').length > n, before);
+    await accessible('drawer: a delivery');
+    await page.keyboard.press('Escape');
+    await gone(dialog());
+    await press('Switch off');
+    await said('Off: nothing is sent any more.');
+    await press('Delete');
+    await answer('Delete');
+    await page.getByText('Nobody is told of events yet').waitFor();
+  }, 240);
+
+  await test('branding: texts, links and logos, shown before they are stored', async () => {
+    await at('/apps/demo/branding');
+    const frame = page.frameLocator('iframe.preview');
+    await frame.getByRole('heading', { name: 'Sign in' }).waitFor();
+    await page.getByLabel('Welcome').fill(`Freshly roasted ${evil}`);
+    await frame.getByText(`Freshly roasted ${evil}`).waitFor();
+    await page.getByLabel('Colour on light').last().fill('#5a1a8a');
+    await page.waitForFunction(() => { const b = document.querySelector('iframe.preview').contentDocument?.querySelector('button'); return b && getComputedStyle(b).backgroundColor === 'rgb(90, 26, 138)'; });
+    await page.getByLabel('Terms').fill('https://northwind.example/terms');
+    await frame.getByRole('link', { name: 'Terms' }).waitFor();
+    await page.locator('.brand-grid form').getByLabel('Language').selectOption('de');
+    await page.getByLabel('Welcome').fill('Frisch geröstet');
+    await frame.getByText('Frisch geröstet').waitFor();
+    assert.equal((await api('GET', '/apps/demo/branding')).doc.terms, '', 'nothing is stored yet');
+    assert.ok(await page.getByLabel('Logo', { exact: true }).isDisabled(), 'a logo while something is not stored');
+    await press('Save');
+    await said('Saved.');
+    const stored = (await api('GET', '/apps/demo/branding')).doc;
+    assert.deepEqual([stored.texts.de.welcome, stored.texts.en.welcome, stored.terms, stored.signal], ['Frisch geröstet', `Freshly roasted ${evil}`, 'https://northwind.example/terms', '#5a1a8a']);
+    for (const [name, box] of [['Logo', '.on-light'], ['Logo on dark', '.on-dark']]) {
+      await page.getByLabel(name, { exact: true }).setInputFiles({ name: 'logo.png', mimeType: 'image/png', buffer: picture });
+      await page.waitForFunction((box) => document.querySelector(`${box} img`)?.naturalWidth === 10, box);
+    }
+    await page.emulateMedia({ colorScheme: null }); // which would decide for the frame
+    await page.getByLabel('Paper').selectOption('dark');
+    await page.waitForFunction(() => { const d = document.querySelector('iframe.preview').contentDocument; return d.readyState === 'complete' && d.defaultView.matchMedia('(prefers-color-scheme: dark)').matches && /logo-dark/.test(d.querySelector('.logo')?.currentSrc ?? ''); });
+    await look('/apps/demo/branding');
+    await page.getByRole('button', { name: 'Remove: Logo on dark' }).click();
+    await gone(page.locator('.on-dark'));
+    await page.getByLabel('Terms').fill('http://northwind.example/terms');
+    await press('Save');
+    await page.getByText('is an https address').waitFor();
+    assert.ok(complained().every((c) => c.includes('400')), complained().join('\n'));
+    forget(); // the browser tells of the 400 that was asked for
+    await press('Take back');
+    assert.equal(await page.getByLabel('Terms').inputValue(), 'https://northwind.example/terms');
+  }, 240);
+
+  // Each form with a place where it stands and a change in it; each is left by a
+  // link, by a step back and by closing the page.
+  const forms = {
+    client: ['/apps/demo/clients/demo-web', async (v) => dialog().getByLabel('Name', { exact: true }).fill(v), 'Demo shop'],
+    provider: ['/operate/providers/smtp/main', async (v) => dialog().getByLabel(/host|server/i).first().fill(v), 'mail.example.org'],
+    branding: ['/apps/demo/branding', async (v) => page.getByLabel('Foot').fill(v), ''],
+    settings: ['/operate/settings', async (v) => page.getByLabel(/^Name of the tenant/).fill(v), ''],
+    method: ['/apps/demo/methods/totp', async (v) => dialog().locator('form input[type=number]').first().fill(v), ''],
+  };
+  await api('PUT', '/providers/smtp/main', { config: { host: 'mail.example.org', from: 'x@example.org' } });
+  for (const [name, [path, change]] of Object.entries(forms)) {
+    await test(`what is not saved is not lost: ${name}`, async () => {
+      const drawn = ['client', 'provider', 'method'].includes(name);
+      await at('/audit');
+      await settled();
+      const go = async () => {
+        // From another place by a link, so that there is a place to go back to.
+        await page.evaluate((to) => { history.pushState({ at: Number(history.state?.at ?? 0) + 1 }, '', to); dispatchEvent(new PopStateEvent('popstate', { state: history.state })); }, `/console${path}`);
+        await settled();
+        if (drawn) await dialog().waitFor();
+        await page.locator('.form').first().waitFor();
+      };
+      const leave = async () => { if (drawn) await page.keyboard.press('Escape'); else await page.getByRole('link', { name: 'Users', exact: true }).click(); };
+      await go();
+      await leave(); // nothing was changed: nothing is asked
+      await page.waitForFunction((path) => location.pathname !== `/console${path}`, path);
+      assert.equal(await question().count(), 0, 'asked about nothing');
+      await at('/audit');
+      await settled();
+      await go();
+      const field = name === 'method' ? '7' : 'changed';
+      await change(field);
+      await leave();
+      await question().waitFor();
+      await accessible(`question: ${name}`);
+      assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Stay', 'the harmless answer has the focus');
+      await page.keyboard.press('Enter');
+      await gone(question());
+      assert.equal(here(), path);
+      await page.goBack();
+      await question().waitFor();
+      await answer('Stay');
+      await gone(question());
+      assert.equal(here(), path, 'still here after going back');
+      askedToClose();
+      await page.evaluate(() => { window.kept = true; });
+      await page.reload();
+      assert.equal(askedToClose(), 1, 'closing the page asks');
+      await settled();
+      await at('/audit');
+      await settled();
+      await go();
+      await change(field);
+      await page.goBack();
+      await answer('Leave');
+      await page.waitForFunction(() => location.pathname === '/console/audit');
+      await page.getByRole('heading', { level: 1, name: 'Audit' }).waitFor();
+      assert.equal(await dialog().count(), 0);
+    });
+  }
+
+  await test('what is drawn can be taken back after publishing, and after another tab', async () => {
+    const { doc } = await api('GET', '/journeys/web_login');
+    assert.equal((await api('POST', '/journeys', { id: 'back', name: 'Back', graph: { ...doc.draft.graph, id: 'back' } })).status, 200);
+    await at('/journeys/back');
+    await page.getByText('No problems').waitFor();
+    const name = page.getByLabel('Name', { exact: true });
+    const rename = async (to) => { await name.fill(to); await page.locator('h1').click(); await saved(); };
+    const publish = async (version) => {
+      await press('Publish');
+      await dialog().getByLabel('What changed').fill(`version ${version}`);
+      await dialog().getByRole('button', { name: 'Publish' }).click();
+      await page.locator('.head .state', { hasText: `Version ${version}` }).waitFor();
+      await gone(dialog());
+    };
+    await rename('One');
+    await publish(1);
+    await rename('Two');
+    await publish(2);
+    await page.locator('h1').focus();
+    await page.keyboard.press('Control+z');
+    await page.waitForFunction(() => document.querySelector('.inspector input').value === 'One');
+    await page.waitForFunction(() => document.querySelector('.saving').textContent === 'Saved');
+    assert.equal((await api('GET', '/journeys/back')).doc.draft.graph.name, 'One', 'the draft is taken back');
+    assert.equal((await api('GET', '/journeys/back/versions/2')).doc.graph.name, 'Two', 'the version is what it was');
+    await page.getByRole('link', { name: 'Versions', exact: true }).click();
+    await page.getByRole('button', { name: '2', exact: true }).click();
+    await press('Make it the draft');
+    await answer('Restore');
+    await said('It is the draft now.');
+    await page.getByRole('link', { name: 'Draw', exact: true }).click();
+    await page.waitForFunction(() => document.querySelector('.inspector input')?.value === 'Two');
+    await page.locator('h1').focus();
+    for (const want of ['One', 'Back']) {
+      await page.keyboard.press('Control+z');
+      await page.waitForFunction((want) => document.querySelector('.inspector input').value === want, want);
+    }
+    await page.waitForFunction(() => document.querySelector('.saving').textContent === 'Saved');
+    quiet('undo');
+  });
+
+  await test('a journey is tried with the phone and the inbox beside it', async () => {
+    await at('/journeys/web_login/try');
+    const phone = page.frameLocator('iframe.phoneframe');
+    await phone.locator('#phone-email').fill('trial@example.org');
+    await phone.getByRole('button', { name: 'Set up' }).click();
+    await phone.getByRole('button', { name: 'Use another address' }).waitFor();
+    assert.equal(await phone.locator('.shop').isVisible(), false, 'only the phone is shown');
+    await press('Start');
+    const way = page.locator('.tryout form').filter({ has: page.getByRole('button', { name: /phone|mobile/i }) }).first();
+    await way.getByRole('textbox').first().fill('trial@example.org');
+    await way.getByRole('button', { name: /phone|mobile/i }).click();
+    const number = await page.locator('.tryout .figure').first().textContent();
+    assert.match(number, /^\d\d$/);
+    await page.locator('.react-flow__edge-path.lit').first().waitFor({ state: 'attached' });
+    await phone.locator('#phone-number').fill(number);
+    await phone.getByRole('button', { name: 'Approve' }).click();
+    await page.getByText('was authenticated', { exact: false }).waitFor({ timeout: 30_000 });
+    await page.getByRole('list', { name: 'What happened' }).getByText('left: success').first().waitFor();
+    await page.getByRole('combobox', { name: 'Outside' }).selectOption('inbox');
+    await page.getByRole('list', { name: 'Captured mail' }).getByText('push', { exact: false }).first().waitFor();
+    await accessible('try, with the inbox');
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(wide <= 0, `scrolls sideways by ${wide}`);
+  });
+
+  await test('one is one and two are two, in every language', async () => {
+    const want = { en: ['Open: 1 failure counts.', 'Open: 2 failures count.'], de: ['Offen: 1 Fehlversuch zählt.', 'Offen: 2 Fehlversuche zählen.'], es: ['Abierto: cuenta 1 fallo.', 'Abierto: cuentan 2 fallos.'], fr: ['Ouvert : 1 échec compte.', 'Ouvert : 2 échecs comptent.'], pt: ['Aberto: conta 1 falha.', 'Aberto: contam 2 falhas.'], ja: ['利用可能: 失敗 1 回を計上中。', '利用可能: 失敗 2 回を計上中。'] };
+    for (const [language, texts] of Object.entries(want)) {
+      await page.evaluate((l) => localStorage.setItem('watchword.language', l), language);
+      await at('/methods/totp');
+      await dialog().locator('.card .btn.primary').waitFor();
+      for (const text of texts) {
+        await dialog().locator('.card .btn.primary').first().click();
+        await dialog().getByText(text).waitFor();
+      }
+      for (const path of ['/', '/operate/settings', '/journeys/web_login/runs', '/apps/demo/branding']) {
+        await at(path);
+        await settled();
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${path} in ${language} scrolls sideways by ${wide}`);
+      }
+    }
+    await page.evaluate(() => localStorage.removeItem('watchword.language'));
+  });
+
+  await test('Ctrl K goes to places, applications, journeys and users', async () => {
+    await at('/');
+    await settled();
+    for (const [typed, heading] of [['meth', 'Methods'], ['north', 'Northwind Coffee'], ['web_login', 'Web login with push'], ['ada@', 'ada@example.org']]) {
+      await page.keyboard.press('Control+k');
+      await dialog().getByRole('combobox').fill(typed);
+      await dialog().getByRole('option').first().waitFor();
+      if (typed === 'meth') await accessible('dialog: go to');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { level: 1, name: heading }).waitFor();
+    }
+  });
+});
