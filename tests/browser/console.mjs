@@ -3,7 +3,7 @@
 //
 //   WATCHWORD_BIN=…   the binary to start, with the console built into it
 //   SHOTS=DIR         keeps a picture of every place
-//   ONLY=WORDS        runs the tests alone that are called so
+//   ONLY=REGEXP       runs the tests alone whose name fits
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -81,21 +81,24 @@ export const here = () => new URL(page.url()).pathname.replace('/console', '');
 
 /** Looks at what is shown in both widths and both schemes: nothing scrolls sideways, nothing shuts anybody out. */
 export async function look(path, open = () => at(path)) {
-  for (const [width, height] of [[1280, 860], [390, 844]]) {
-    await page.setViewportSize({ width, height });
-    await open();
-    await settled();
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(wide <= 0, `${path} scrolls sideways by ${wide} at ${width}`);
-    for (const colorScheme of ['light', 'dark']) {
-      await page.emulateMedia({ colorScheme });
-      await accessible(`${path} ${width} ${colorScheme}`);
-      if (shots) { mkdirSync(shots, { recursive: true }); await page.screenshot({ path: join(shots, `${path.replace(/(usr|org|whk)_\w+/, '$1').replace(/\W+/g, '_') || '_'}_${width}_${colorScheme}.png`) }); }
+  try {
+    for (const [width, height] of [[1280, 860], [390, 844]]) {
+      await page.setViewportSize({ width, height });
+      await open();
+      await settled();
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `${path} scrolls sideways by ${wide} at ${width}`);
+      for (const colorScheme of ['light', 'dark']) {
+        await page.emulateMedia({ colorScheme });
+        await accessible(`${path} ${width} ${colorScheme}`);
+        if (shots) { mkdirSync(shots, { recursive: true }); await page.screenshot({ path: join(shots, `${path.replace(/(usr|org|whk)_\w+/, '$1').replace(/\W+/g, '_') || '_'}_${width}_${colorScheme}.png`) }); }
+      }
+      quiet(`${path} at ${width}`);
     }
-    quiet(`${path} at ${width}`);
+  } finally {
+    await page.setViewportSize({ width: 1280, height: 860 });
+    await page.emulateMedia({ colorScheme: 'light' });
   }
-  await page.setViewportSize({ width: 1280, height: 860 });
-  await page.emulateMedia({ colorScheme: 'light' });
 }
 
 export async function accessible(where) {
@@ -106,7 +109,7 @@ export async function accessible(where) {
 
 let failed = 0;
 export async function test(name, fn, seconds = 120) {
-  if (process.env.ONLY && !name.includes(process.env.ONLY)) return;
+  if (process.env.ONLY && !new RegExp(process.env.ONLY).test(name)) return;
   complaints = [];
   const begun = performance.now();
   try {

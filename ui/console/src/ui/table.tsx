@@ -14,11 +14,13 @@ export function Table<T>({ rows, columns, name, id, open, more, next, fetching }
 }) {
   const box = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ from: 0, to: 60 });
+  const [wide, setWide] = useState(false); // wider than its place: then it is scrolled, by keys as well
   const virtual = rows.length > 100;
   useEffect(() => {
     const el = box.current;
     if (!el) return;
     const look = () => {
+      setWide(el.scrollWidth > el.clientWidth);
       const top = -el.getBoundingClientRect().top;
       const from = Math.max(0, Math.floor(top / ROW) - SPARE);
       const to = from + Math.ceil(innerHeight / ROW) + 2 * SPARE;
@@ -33,7 +35,7 @@ export function Table<T>({ rows, columns, name, id, open, more, next, fetching }
   const from = virtual ? Math.min(view.from, rows.length) : 0;
   const to = virtual ? Math.min(view.to, rows.length) : rows.length;
   return (
-    <div ref={box} className="tablebox">
+    <div ref={box} className="tablebox" {...(wide && { tabIndex: 0, role: 'region', 'aria-label': name })}>
       <table className="table" aria-label={name} aria-rowcount={more ? -1 : rows.length + 1}>
         <thead><tr>{columns.map((c) => <th key={c.head} scope="col" className={c.hide ? 'narrowhide' : ''}>{c.head}</th>)}</tr></thead>
         <tbody>
