@@ -61,7 +61,7 @@ function EditClient({ path, secret, done }: { path: string; secret: (s: string) 
   if (pending || catalog.pending) return <Loading />;
   if (error || !data) return <Failure error={error} again={() => void refetch()} />;
   const problems = send.error instanceof Problem ? send.error.at('settings') : {};
-  const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, etag, body: doc }); release(); toast(t('Saved.')); done(); } catch { /* shown below */ } };
+  const save = async () => { if (!dirty) { done(); return; } try { await send.mutateAsync({ method: 'PUT', path, etag, body: doc }); release(); toast(t('Saved.')); done(); } catch { /* shown below */ } };
   const rotate = async () => {
     if (!await confirm({ title: t('Make a new secret?'), text: t('The old one stops working at once.'), yes: t('Make a new secret'), danger: true })) return;
     try { secret((await send.mutateAsync({ method: 'POST', path: `${path}/secret`, body: {} })).value.secret ?? ''); done(); } catch { /* shown below */ }
@@ -82,7 +82,7 @@ function EditClient({ path, secret, done }: { path: string; secret: (s: string) 
         <div className="acts end foot-acts">
           {mine.can('DELETE /apps/{app}/clients/{client}') && <Button look="danger" onClick={() => void remove()}>{t('Delete')}</Button>}
           {data.kind === 'backend' && mine.can('POST /apps/{app}/clients/{client}/secret') && <Button onClick={() => void rotate()}>{t('Make a new secret')}</Button>}
-          <Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button>
+          <Button type="submit" look="primary" disabled={send.isPending}>{t('Save')}</Button>
         </div>
       )}
     </form>

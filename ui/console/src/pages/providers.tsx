@@ -37,7 +37,7 @@ export function Providers({ app, at, open }: { app: string; at: string; open: st
             <Card key={k.kind} title={k.title}>
               {mine.map((p) => (
                 <div key={p.name} className="acts">
-                  <State is="yes">{k.several && p.name ? p.name : t('Set')}</State>
+                  <State is="yes">{p.name || t('Set')}</State>
                   <small className="help">{app && !p.app ? t('of the tenant') : <Ago at={p.updated_at} />}</small>
                   <Button onClick={() => show(k.kind, p.name)} aria-label={`${sets ? t('Change') : t('Look')}: ${k.title} ${p.name}`}>{sets ? t('Change') : t('Look')}</Button>
                 </div>
