@@ -344,7 +344,7 @@ func Cancel(ctx context.Context, tx *db.Tx, id authn.ChallengeID) error {
 		return err
 	}
 	c.Data.Reason = "cancelled"
-	if err := authn.Move(ctx, tx, &c, authn.Cancelled); err != nil || c.Data.Decoy || c.Data.Here {
+	if err := authn.Move(ctx, tx, &c, authn.Cancelled); err != nil || c.Data.Here {
 		return err
 	}
 	return withdraw(ctx, tx, c)
