@@ -526,11 +526,9 @@ func proofAt(t *testing.T, d time.Duration) {
 func audience(of any) func(t *testing.T) {
 	return func(t *testing.T) {
 		c := fapi2(t)
-		aud := of
+		var aud any = []string{c.w.URL}
 		if path, ok := of.(string); ok {
 			aud = c.w.URL + path
-		} else {
-			aud = []string{c.w.URL}
 		}
 		status, out := c.asserted(t, map[string]any{"aud": aud})
 		wants(t, status, out, "invalid_client")
