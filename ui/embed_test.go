@@ -2,6 +2,7 @@ package ui
 
 import (
 	"io/fs"
+	slashpath "path"
 	"regexp"
 	"slices"
 	"strings"
@@ -68,7 +69,7 @@ func TestReferencesExist(t *testing.T) {
 			to := m[1] + m[2]
 			full := strings.TrimPrefix(to, "/")
 			if full == to {
-				full = path[:strings.LastIndex(path, "/")+1] + strings.TrimPrefix(to, "./")
+				full = slashpath.Join(slashpath.Dir(path), to)
 			}
 			if _, err := fs.Stat(Files, full); err != nil {
 				t.Errorf("%s refers to %s, which is not there", path, to)
