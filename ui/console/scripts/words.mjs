@@ -1,7 +1,8 @@
 // Checks that every text of the console is in every language: the keys of
 // src/words/*.json are exactly the texts that stand in the code, with the same
 // {placeholders}. A text about a count, plural(), has each of the forms that its
-// language has; {n} is a count and stands nowhere else. `--list` prints the texts.
+// language has; {n} is a count and stands nowhere else. What the server's catalog
+// says is held to src/words/catalog/texts.json. `--list` prints the texts.
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 
@@ -60,6 +61,18 @@ function misformed(language, text, forms) {
   return out;
 }
 
+/** What is wrong with what a language says of the server's catalog, whose texts a test of the server keeps in texts.json. */
+function catalogProblems(language) {
+  const read = (name) => JSON.parse(readFileSync(new URL(`words/catalog/${name}.json`, src), 'utf8'));
+  const wanted = read('texts');
+  const words = read(language);
+  return [
+    ...wanted.filter((text) => typeof words[text] !== 'string' || words[text] === '').map((text) => `${language}: missing of the catalog: ${text}`),
+    ...wanted.filter((text) => words[text] && holes(words[text]) !== holes(text)).map((text) => `${language}: other placeholders of the catalog: ${text}`),
+    ...Object.keys(words).filter((text) => !wanted.includes(text)).map((text) => `${language}: unused of the catalog: ${text}`),
+  ];
+}
+
 function check() {
   const wanted = texts();
   const problems = [];
@@ -80,6 +93,7 @@ function check() {
       if (words[text] === undefined) missing.push(`${language}: missing: ${text}`);
       else problems.push(...misformed(language, text, words[text]));
     }
+    problems.push(...catalogProblems(language));
     for (const text of Object.keys(words)) if (!wanted.includes(text) && !plurals.has(text)) problems.push(`${language}: unused: ${text}`);
   }
   return { problems, missing };

@@ -2,8 +2,7 @@
 
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import { seg } from '../api/client.ts';
-import { useSend, useThing } from '../api/query.ts';
-import type { Catalog } from '../api/types.ts';
+import { useSend } from '../api/query.ts';
 import { Button, Menu, Modal, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { useMine } from '../session.ts';
 import { plural, t } from '../words/words.ts';
@@ -18,9 +17,10 @@ import * as m from './model/graph.ts';
 import { layout } from './model/layout.ts';
 import type { Exit, Problem, Step } from './model/types.ts';
 import { useDraft } from './useDraft.ts';
+import { useCatalog } from '../api/catalog.ts';
 
 export function Editor({ journey, etag, reload }: { journey: Journey; etag: string; reload: () => void }) {
-  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const catalog = useCatalog();
   const steps = useMemo(() => new Map<string, Step>((catalog.data?.steps ?? []).map((s) => [s.kind, s as Step])), [catalog.data]);
   const editable = useMine().can('PUT /journeys/{id}/draft');
   const publishes = useMine().can('POST /journeys/{id}/publish');

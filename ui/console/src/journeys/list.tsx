@@ -1,6 +1,7 @@
 // The journeys there are, and what to begin a new one with.
 
 import { useState } from 'react';
+import { translated } from '../api/catalog.ts';
 import { useList, useSend } from '../api/query.ts';
 import { Ago, Button, Card, Empty, Failure, Head, Link, Loading, Modal, Select, State, TextField, wordsOf } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
@@ -37,7 +38,7 @@ export function List() {
       {draws && <>
         <h2 className="section">{t('Templates')}</h2>
         <div className="grid">
-          {templates.items.map((tpl) => (
+          {translated(templates.items).map((tpl) => (
             <Card key={tpl.id} title={tpl.name} acts={<Button onClick={() => setBegin({ template: tpl })}>{t('Use')}</Button>}>
               <p className="help">{tpl.purpose}</p>
               <ol className="sees" aria-label={t('What people see')}>{tpl.sees.map((s, i) => <li key={i}>{s}</li>)}</ol>

@@ -1,10 +1,10 @@
 import { useState } from 'react';
 import { find } from './model/search.ts';
 import type { Step } from './model/types.ts';
-import { t } from '../words/words.ts';
+import { said, t } from '../words/words.ts';
 
 const order = ['Ask', 'Authenticate', 'Enrol', 'Sign', 'Flow', 'Data', 'Users', 'Devices', 'Messages', 'End'];
-const rank = (category: string) => (order.indexOf(category) + order.length + 1) % (order.length + 1);
+const rank = (category: string) => (order.map(said).indexOf(category) + order.length + 1) % (order.length + 1);
 
 /** Every kind of step that may stand here, found by what people call it. */
 export function Palette({ steps, kind, add, focus }: { steps: Step[]; kind: string; add: (kind: string) => void; focus?: boolean }) {

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { address, call, Problem as Refused, seg } from '../api/client.ts';
 import { useList, useSend, useThing, type List as L } from '../api/query.ts';
-import type { App, Catalog, Client, Field } from '../api/types.ts';
+import type { App, Client, Field } from '../api/types.ts';
 import { Ago, Button, Card, Copy, Empty, Failure, Loading, Select, State, useVoice, wordsOf } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
@@ -15,11 +15,12 @@ import { diff } from './model/diff.ts';
 import { nameOf, node } from './model/graph.ts';
 import { World } from './world.tsx';
 import { edgeId, type Graph, type Step } from './model/types.ts';
+import { useCatalog } from '../api/catalog.ts';
 
 const none = new Set<string>();
 
 function useSteps() {
-  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const catalog = useCatalog();
   return useMemo(() => new Map<string, Step>((catalog.data?.steps ?? []).map((s) => [s.kind, s as Step])), [catalog.data]);
 }
 

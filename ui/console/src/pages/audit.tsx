@@ -2,15 +2,15 @@
 
 import { useState } from 'react';
 import { address, call } from '../api/client.ts';
-import { useThing } from '../api/query.ts';
-import type { Catalog, Verified } from '../api/types.ts';
+import type { Verified } from '../api/types.ts';
 import { Button, Head, useVoice, wordsOf } from '../ui/parts.tsx';
 import { plural, t } from '../words/words.ts';
 import { Events } from './events.tsx';
+import { useCatalog } from '../api/catalog.ts';
 
 export default function Audit() {
   const [f, setF] = useState({ type: '', outcome: '', actor: '', target: '', from: '', to: '' });
-  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const catalog = useCatalog();
   const { toast } = useVoice();
   const query = { ...f, from: f.from && new Date(f.from).toISOString(), to: f.to && new Date(f.to).toISOString() };
   const set = (k: keyof typeof f) => (e: { target: { value: string } }) => setF({ ...f, [k]: e.target.value });

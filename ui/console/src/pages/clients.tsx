@@ -2,8 +2,8 @@
 
 import { useState } from 'react';
 import { Problem, seg } from '../api/client.ts';
-import { useDoc, useList, useSend, useThing } from '../api/query.ts';
-import type { Catalog, Client, ClientKind } from '../api/types.ts';
+import { useDoc, useList, useSend } from '../api/query.ts';
+import type { Client, ClientKind } from '../api/types.ts';
 import { Button, Drawer, Empty, Failure, FormError, Loading, Modal, Once, ReadOnly, Select, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { useJourneys } from '../ui/choices.ts';
 import { FormView, Widgets, type Doc } from '../ui/form.tsx';
@@ -11,6 +11,7 @@ import { Table } from '../ui/table.tsx';
 import { go, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { t } from '../words/words.ts';
+import { useCatalog } from '../api/catalog.ts';
 
 const kinds = (): [ClientKind, string][] => [['web', t('A page in a browser')], ['native', t('An app on a device')], ['backend', t('A back end that keeps a secret')]];
 
@@ -46,7 +47,7 @@ export function Clients({ app, at, open }: { app: string; at: string; open: stri
 const phoneApp = (base: string, client: string) => `${base}/authenticator/#client=${encodeURIComponent(client)}`;
 
 function EditClient({ path, secret, done }: { path: string; secret: (s: string) => void; done: () => void }) {
-  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const catalog = useCatalog();
   const [own, setOwn] = useState<{ name?: string; settings?: Doc }>({});
   const { data, etag, error, pending, refetch } = useDoc<Client>(path, Object.keys(own).length > 0);
   const list = path.slice(0, path.lastIndexOf('/'));

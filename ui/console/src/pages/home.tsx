@@ -2,10 +2,11 @@
 
 import { useState } from 'react';
 import { useThing, type List } from '../api/query.ts';
-import type { AuditItem, Catalog, Overview } from '../api/types.ts';
+import type { AuditItem, Overview } from '../api/types.ts';
 import { Ago, Card, Copy, Failure, Head, Link, Loading, Select, State, Tabs } from '../ui/parts.tsx';
 import { useMine } from '../session.ts';
 import { clock, day, number, plural, t } from '../words/words.ts';
+import { useCatalog } from '../api/catalog.ts';
 
 /** An address of the server's list of next steps, as a place here. */
 const place = (href: string) => href.replace(/^\/console/, '') || '/';
@@ -28,7 +29,7 @@ const healthy = (text: string) => (Object.values(healthTexts).includes(text) ? t
 export default function Home() {
   const [hours, setHours] = useState('24');
   const { data, error, pending, refetch } = useThing<Overview>('/overview', { hours }, { every: 30_000 });
-  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const catalog = useCatalog();
   const mine = useMine();
   if (pending && !data) return <Loading what={t('Looking at the last hours…')} />;
   if (error || !data) return <><Head title={t('Home')} /><Failure error={error} again={() => void refetch()} /></>;

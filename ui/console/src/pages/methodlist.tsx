@@ -3,16 +3,17 @@
 
 import { useEffect, useMemo, useState } from 'react';
 import { call, Problem, seg } from '../api/client.ts';
-import { useDoc, useList, useSend, useThing } from '../api/query.ts';
-import type { Catalog, Checked, MethodSettings } from '../api/types.ts';
+import { useDoc, useList, useSend } from '../api/query.ts';
+import type { Checked, MethodSettings } from '../api/types.ts';
 import { Button, Drawer, Failure, FormError, Loading, ReadOnly, State, useVoice } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { go, same, useUnsaved } from '../ui/route.ts';
 import { Table } from '../ui/table.tsx';
 import { useMine } from '../session.ts';
-import { plural, t } from '../words/words.ts';
+import { plural, said, t } from '../words/words.ts';
 import { Messages } from './messages.tsx';
 import { Simulator } from './simulator.tsx';
+import { useCatalog } from '../api/catalog.ts';
 
 /** `at` is the place of the list, `open` the kind of the method beside it. */
 export function Methods({ base, app, at, open }: { base: string; app: string; at: string; open: string }) {
@@ -25,12 +26,12 @@ export function Methods({ base, app, at, open }: { base: string; app: string; at
     <>
       <Failure error={list.error} again={() => void list.refetch()} />
       <Table<MethodSettings> name={t('Methods')} rows={list.items} id={(m) => m.kind} open={(m) => show(m.kind)} columns={[
-        { head: t('Method'), wide: true, cell: (m) => <button type="button" className="btn quiet" onClick={() => show(m.kind)}>{m.title}</button> },
+        { head: t('Method'), wide: true, cell: (m) => <button type="button" className="btn quiet" onClick={() => show(m.kind)}>{said(m.title)}</button> },
         { head: t('State'), cell: (m) => <State is={m.enabled ? 'yes' : 'off'}>{m.enabled ? t('On') : t('Off')}</State> },
         { head: t('Set here'), cell: (m) => (own(m) > 0 ? plural(own(m), '{n} setting', '{n} settings') : app ? t('as the tenant') : t('defaults')) },
         { head: t('Notes'), hide: true, cell: (m) => (m.lint.length > 0 ? <State is="wait">{plural(m.lint.length, '{n} note', '{n} notes')}</State> : '—') },
       ]} />
-      <Drawer title={list.items.find((m) => m.kind === open)?.title ?? t('Method')} open={open !== ''} onClose={back}>{open && <Edit key={open} base={base} kind={open} app={app} done={back} />}</Drawer>
+      <Drawer title={said(list.items.find((m) => m.kind === open)?.title ?? t('Method'))} open={open !== ''} onClose={back}>{open && <Edit key={open} base={base} kind={open} app={app} done={back} />}</Drawer>
     </>
   );
 }
@@ -38,7 +39,7 @@ export function Methods({ base, app, at, open }: { base: string; app: string; at
 function Edit({ base, kind, app, done }: { base: string; kind: string; app: string; done: () => void }) {
   const path = `${base}/${seg(kind)}`;
   const place = app ? 'application' : 'tenant';
-  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const catalog = useCatalog();
   const [own, setOwn] = useState<Doc | null>(null);
   const { data, etag, error, pending, refetch } = useDoc<MethodSettings>(path, own !== null);
   const [checked, setChecked] = useState<Checked | null>(null);

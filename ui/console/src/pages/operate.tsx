@@ -4,7 +4,7 @@
 import { useState, type ReactNode } from 'react';
 import { call, seg } from '../api/client.ts';
 import * as passkey from '../api/passkey.ts';
-import { useDoc, useList, useSend, useStale, useThing } from '../api/query.ts';
+import { useDoc, useList, useSend, useStale } from '../api/query.ts';
 import type { Administrator, Catalog, Ceremony, Key, Passkey, Role, Settings as S } from '../api/types.ts';
 import { Ago, Button, Card, Empty, Failure, FormError, Head, Loading, Menu, Modal, Once, ReadOnly, Select, State, Tabs, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
@@ -13,6 +13,7 @@ import { roleName, roleText, useMine, type Call } from '../session.ts';
 import { languages, t, time, type Language } from '../words/words.ts';
 import { Providers } from './providers.tsx';
 import { Webhooks } from './webhooks.tsx';
+import { useCatalog } from '../api/catalog.ts';
 
 /** `item` is what of the tab is open at its side. */
 export default function Operate({ tab, item = '' }: { tab?: string; item?: string }) {
@@ -33,7 +34,7 @@ export default function Operate({ tab, item = '' }: { tab?: string; item?: strin
 
 function Administrators() {
   const list = useList<Administrator>('/administrators');
-  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const catalog = useCatalog();
   const act = useDo('/administrators');
   const mine = useMine();
   const [inviting, setInviting] = useState(false);
@@ -132,7 +133,7 @@ function Keys() {
 function Settings() {
   const [own, setOwn] = useState<Partial<S>>({});
   const { data, etag, error, pending, refetch } = useDoc<S>('/settings', Object.keys(own).length > 0);
-  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const catalog = useCatalog();
   const send = useSend<S>('/settings', '/session');
   const { toast } = useVoice();
   const may = useMine().can('PUT /settings');

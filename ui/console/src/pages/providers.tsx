@@ -2,20 +2,21 @@
 
 import { useState } from 'react';
 import { call, seg, Problem } from '../api/client.ts';
-import { useList, useSend, useThing } from '../api/query.ts';
-import type { Catalog, Provider, ProviderKind, Tested } from '../api/types.ts';
+import { useList, useSend } from '../api/query.ts';
+import type { Provider, ProviderKind, Tested } from '../api/types.ts';
 import { Ago, Button, Card, Drawer, Empty, Failure, FormError, Loading, ReadOnly, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { go, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { number, t } from '../words/words.ts';
+import { useCatalog } from '../api/catalog.ts';
 
 /** What stands for the name of one that has none yet. */
 const fresh = '+';
 
 /** `at` is the place of the list, `open` the kind and name beside it: "fcm/default". */
 export function Providers({ app, at, open }: { app: string; at: string; open: string }) {
-  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const catalog = useCatalog();
   const list = useList<Provider>('/providers', { app });
   const sets = useMine().can('PUT /providers/{kind}/{name}');
   if (list.pending || catalog.pending) return <Loading />;

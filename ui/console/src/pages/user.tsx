@@ -9,7 +9,7 @@ import { FormView, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { number, t, time } from '../words/words.ts';
+import { number, said, t, time } from '../words/words.ts';
 import { Events } from './events.tsx';
 
 export default function UserPage({ id, tab }: { id: string; tab: string }) {
@@ -147,7 +147,7 @@ function Authenticators({ base, app }: { base: string; app: string }) {
   if (list.items.length === 0) return <Empty title={t('Nothing can prove this user yet')}>{t('Authenticators appear here when the user enrols them in a journey.')}</Empty>;
   const at = (a: Authenticator) => `${base}/authenticators/${seg(a.id)}`;
   const revoke = async (a: Authenticator) => {
-    const ask = (text: string) => confirm({ title: t('Revoke {name}?', { name: a.label || a.title }), text, yes: t('Revoke'), danger: true });
+    const ask = (text: string) => confirm({ title: t('Revoke {name}?', { name: a.label || said(a.title) }), text, yes: t('Revoke'), danger: true });
     const gone = (force: boolean) => send.mutateAsync({ method: 'DELETE', path: at(a), query: { app, force: force || undefined } });
     if (!await ask(t('The user cannot sign in with it any more and must enrol another.'))) return;
     try {
@@ -163,14 +163,14 @@ function Authenticators({ base, app }: { base: string; app: string }) {
   const enrolled = (a: Authenticator) => a.id !== a.kind;
   const items = (a: Authenticator): MenuItem[] => [
     { text: t('Unlock'), run: () => void act({ method: 'POST', path: `${base}/unlock`, body: { kind: a.kind, type: 'any', app } }, t('Unlocked.')), disabled: a.status === 'active' || a.status === 'disabled' },
-    ...(mine.can('POST /users/{id}/authenticators/{aid}/lock') ? [{ text: t('Lock'), run: () => void act({ method: 'POST', path: `${at(a)}/lock`, query: q, body: { reason: 'console' } }, t('Locked.'), [t('Lock {name}?', { name: a.label || a.title }), t('It proves nobody until somebody unlocks it.'), t('Lock')]), disabled: a.status !== 'active' }] : []),
+    ...(mine.can('POST /users/{id}/authenticators/{aid}/lock') ? [{ text: t('Lock'), run: () => void act({ method: 'POST', path: `${at(a)}/lock`, query: q, body: { reason: 'console' } }, t('Locked.'), [t('Lock {name}?', { name: a.label || said(a.title) }), t('It proves nobody until somebody unlocks it.'), t('Lock')]), disabled: a.status !== 'active' }] : []),
     ...(enrolled(a) && mine.can('PATCH /users/{id}/authenticators/{aid}') ? [{ text: t('Rename'), run: () => setNamed(a) }] : []),
     ...(enrolled(a) && mine.can('DELETE /users/{id}/authenticators/{aid}') ? [null, { text: t('Revoke'), danger: true, run: () => void revoke(a) }] : []),
   ];
   return (
     <>
       <Table<Authenticator> name={t('Authenticators')} rows={list.items} id={(a) => a.kind + a.id} columns={[
-        { head: t('Method'), cell: (a) => a.title },
+        { head: t('Method'), cell: (a) => said(a.title) },
         { head: t('Name'), wide: true, cell: (a) => a.label },
         { head: t('State'), cell: (a) => <State is={states[a.status][0]}>{t(states[a.status][1])}{a.status === 'locked' && a.until && ` ${t('until {at}', { at: time(a.until) })}`}</State> },
         { head: t('Failures'), hide: true, cell: (a) => number(a.failures) },

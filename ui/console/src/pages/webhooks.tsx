@@ -2,14 +2,15 @@
 
 import { useState } from 'react';
 import { seg } from '../api/client.ts';
-import { useList, useSend, useThing } from '../api/query.ts';
-import type { Catalog, Webhook } from '../api/types.ts';
+import { useList, useSend } from '../api/query.ts';
+import type { Webhook } from '../api/types.ts';
 import { Button, Empty, Failure, Link, Loading, Modal, Once, State, TextField, wordsOf } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { ago, t } from '../words/words.ts';
 import { split } from './organisations.tsx';
+import { useCatalog } from '../api/catalog.ts';
 
 export function Webhooks() {
   const list = useList<Webhook>('/webhooks');
@@ -51,7 +52,7 @@ function Add({ done, close }: { done: (secret: string) => void; close: () => voi
 
 /** Types of events, with the families that there are to press. */
 export function EventTypes({ value, set, disabled }: { value: string; set: (v: string) => void; disabled?: boolean }) {
-  const catalog = useThing<Catalog>('/catalog', undefined, { stale: 600_000 });
+  const catalog = useCatalog();
   const families = (catalog.data?.event_types ?? []).filter((e) => e.endsWith('.')).map((e) => `${e}*`);
   const have = split(value);
   const toggle = (e: string) => set((have.includes(e) ? have.filter((x) => x !== e) : [...have.filter((x) => x !== '*'), e]).join(' '));

@@ -1,7 +1,8 @@
 // The words on the pages. English stands in the code; another language is one
 // file from the English text to its own (a test finds what is missing). A text
-// about a count has as many forms as the language has. What the catalog says of
-// methods and steps comes from the server.
+// about a count has as many forms as the language has. What the server's catalog
+// says of methods and steps stands in files of its own, which are checked against
+// the server (catalog/texts.json).
 
 import { useSyncExternalStore } from 'react';
 
@@ -12,10 +13,12 @@ export type Values = Record<string, string | number>;
 /** A text, or its forms by the categories of Intl.PluralRules. */
 type Words = Record<string, string | Partial<Record<Intl.LDMLPluralRule, string>>>;
 const files = import.meta.glob<Words>('./*.json', { import: 'default' });
+const catalogs = import.meta.glob<Record<string, string>>('./catalog/??.json', { import: 'default' });
 const kept = 'watchword.language';
 
 let current: Language = 'en';
 let words: Words = {};
+let catalog: Record<string, string> = {};
 const listeners = new Set<() => void>();
 
 const known = (l: string | null | undefined): l is Language => !!l && l in languages;
@@ -28,7 +31,9 @@ export function preferred(): Language {
 }
 
 export async function speak(language: Language, keep = false) {
-  words = (await files[`./${language}.json`]?.()) ?? {};
+  const [mine, servers] = await Promise.all([files[`./${language}.json`]?.(), catalogs[`./catalog/${language}.json`]?.()]);
+  words = mine ?? {};
+  catalog = servers ?? {};
   current = language;
   if (keep) localStorage.setItem(kept, language);
   document.documentElement.lang = language;
@@ -50,6 +55,9 @@ export function t(text: string, values: Values = {}): string {
   const said = words[text];
   return fill(typeof said === 'string' ? said : text, values);
 }
+
+/** An English text of the server's catalog in the reader's language. */
+export const said = (text: string): string => catalog[text] ?? text;
 
 /** A text about {n}, which is a count, in the form that the reader's language has for it. English has two. */
 export function plural(n: number, one: string, other: string, values: Values = {}): string {
