@@ -4,6 +4,7 @@
 // See console.mjs for what it needs.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { accessible, api, askedToClose, at, complained, enter, evil, forget, here, look, page, press, quiet, saved, settled, spec, test, w } from './console.mjs';
 
 const dialog = () => page.getByRole('dialog');
@@ -279,6 +280,27 @@ await spec(async () => {
         await settled();
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(wide <= 0, `${path} in ${language} scrolls sideways by ${wide}`);
+      }
+    }
+    await page.evaluate(() => localStorage.removeItem('watchword.language'));
+  });
+
+  await test('methods and steps speak the language of the reader, and are found by it and by English', async () => {
+    for (const language of ['de', 'es', 'fr', 'pt', 'ja']) {
+      const words = JSON.parse(readFileSync(new URL(`../../ui/console/src/words/catalog/${language}.json`, import.meta.url), 'utf8'));
+      const { steps, methods } = (await api('GET', '/catalog')).doc;
+      const form = methods.find((m) => m.kind === 'totp').form;
+      await page.evaluate((l) => localStorage.setItem('watchword.language', l), language);
+      await at('/methods/totp');
+      await dialog().locator('.card .btn.primary').waitFor();
+      for (const f of form.slice(0, 5)) await dialog().getByText(words[f.label], { exact: true }).first().waitFor();
+      await at('/journeys/web_login');
+      const palette = page.locator('.palette');
+      await palette.waitFor();
+      const step = steps.find((s) => s.kind === 'totp.authenticate');
+      for (const typed of [words[step.title], step.title]) {
+        await palette.getByRole('searchbox').fill(typed);
+        assert.ok((await palette.locator('.pal').first().textContent()).startsWith(words[step.title]), `${language}: ${typed}`);
       }
     }
     await page.evaluate(() => localStorage.removeItem('watchword.language'));
