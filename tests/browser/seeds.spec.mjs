@@ -380,6 +380,7 @@ async function drawByKeys({ kind, steps, ways }, name) {
   }
   for (const [from, outcome, to] of ways) {
     await stand(TITLES[from]);
+    await page.getByLabel(`${outcome} leads to`, { exact: true }).waitFor(); // some ways come of settings: the server says so
     await tabTo(`${outcome} leads to`);
     await choose(TITLES[to]);
   }
