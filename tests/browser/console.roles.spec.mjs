@@ -164,9 +164,10 @@ await spec(async () => {
       }
       assert.deepEqual([...new Set(v.denied)], []);
       console.log(`     ${links.length} places, ${v.pressed} controls pressed, ${v.written.size} kinds of changes asked for`);
-      // The walk would find something: whoever may change much has asked for much.
+      // The walk would find something: whoever may change much has asked for much. Who
+      // may only look tries tiers and passkeys, on whichever page comes first.
       const writes = [...may].filter((r) => !r.startsWith('GET')).length;
-      assert.ok(v.pressed > 10 && v.written.size >= Math.min(40, writes / 3), `${v.written.size} changes of ${writes}: ${[...v.written].join('\n')}`);
+      assert.ok(v.pressed > 10 && v.written.size >= Math.min(40, writes / (writes > 20 ? 3 : 5)), `${v.written.size} changes of ${writes}: ${[...v.written].join('\n')}`);
       await context.close();
     }, 600);
   }));
