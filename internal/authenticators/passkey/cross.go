@@ -126,12 +126,17 @@ func recall(ctx context.Context, x *backend.Exec, q db.Q, id authn.ChallengeID) 
 	if err != nil {
 		return t, relying{}, err
 	}
+	r, err := whose(ctx, x, q, t)
+	return t, r, err
+}
+
+// whose is the relying party that a ticket is of.
+func whose(ctx context.Context, x *backend.Exec, q db.Q, t authn.Challenge[ticket]) (relying, error) {
 	app, err := apps.Find(ctx, q, t.Subject.App)
 	if err != nil {
-		return t, relying{}, err
+		return relying{}, err
 	}
-	r, err := party(ctx, q, app, x.Kit.URL)
-	return t, r, err
+	return party(ctx, q, app, x.Kit.URL)
 }
 
 type ticketBody struct {

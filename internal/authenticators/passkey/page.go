@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
@@ -100,15 +99,11 @@ func opened(ctx context.Context, x *backend.Exec, q db.Q, token string) (authn.C
 	if err != nil {
 		return t, relying{}, err
 	}
-	app, err := apps.Find(ctx, q, t.Subject.App)
-	if err != nil {
-		return t, relying{}, err
-	}
-	r, err := party(ctx, q, app, x.Kit.URL)
+	r, err := whose(ctx, x, q, t)
 	if err != nil {
 		return t, r, err
 	}
-	err = directory.MaySignIn(ctx, q, app.Tenant, t.Data.User)
+	err = directory.MaySignIn(ctx, q, r.app.Tenant, t.Data.User)
 	if fault.Is(err, fault.Denied) || err == nil && t.State != authn.Created {
 		err = overdue
 	}
