@@ -26,14 +26,17 @@ import (
 )
 
 type cli struct {
-	Serve  serveCmd  `cmd:"" help:"Run the server."`
-	Dev    devCmd    `cmd:"" help:"Run a server to develop against: a demo application, a playground, an inbox that captures messages. Loopback only."`
-	Phone  PhoneCmd  `cmd:"" help:"Be a phone: register, see what waits, approve or deny."`
-	Apply  applyCmd  `cmd:"" help:"Make the configuration what a folder of files says."`
-	Export exportCmd `cmd:"" help:"Write the configuration as a folder of files, without secrets."`
-	Admin  adminCmd  `cmd:"" help:"Invite who administrates this server."`
-	Audit  auditCmd  `cmd:"" help:"Check the audit record."`
-	Keys   keysCmd   `cmd:"" help:"Make a master key, rotate signing keys."`
+	Serve   serveCmd   `cmd:"" help:"Run the server."`
+	Dev     devCmd     `cmd:"" help:"Run a server to develop against: a demo application, a playground, an inbox that captures messages. Loopback only."`
+	Phone   PhoneCmd   `cmd:"" help:"Be a phone: register, see what waits, approve or deny."`
+	Apply   applyCmd   `cmd:"" help:"Make the configuration what a folder of files says."`
+	Export  exportCmd  `cmd:"" help:"Write the configuration as a folder of files, without secrets."`
+	Backup  backupCmd  `cmd:"" help:"Write everything into one sealed file, while the server goes on."`
+	Restore restoreCmd `cmd:"" help:"Fill an empty database, SQLite or PostgreSQL, from a backup of either."`
+	Verify  verifyCmd  `cmd:"" help:"Check that a backup is whole and opens."`
+	Admin   adminCmd   `cmd:"" help:"Invite who administrates this server."`
+	Audit   auditCmd   `cmd:"" help:"Check the audit record."`
+	Keys    keysCmd    `cmd:"" help:"Make a master key, rotate signing keys."`
 
 	Version versionCmd `cmd:"" help:"Say which version this is."`
 }

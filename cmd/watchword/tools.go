@@ -13,7 +13,6 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/administrator"
 	"github.com/watchword-auth/watchword/internal/apps"
-	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/server"
 	"github.com/watchword-auth/watchword/internal/token"
@@ -111,15 +110,7 @@ type auditVerifyCmd struct {
 // Run names the first row that does not fit the chain.
 func (c *auditVerifyCmd) Run(ctx context.Context) error {
 	return c.open(ctx, c.logging, func(s *server.Server) error {
-		v, err := audit.Verify(ctx, s.Kit.DB)
-		if err != nil {
-			return err
-		}
-		if !v.Intact {
-			return fmt.Errorf("row %d of the audit record (%s): %s", v.Seq, v.ID, v.Problem)
-		}
-		fmt.Printf("The audit record is whole: %d rows checked, %d not sealed yet.\n", v.Checked, v.Waiting)
-		return nil
+		return sayRecord(ctx, s.Kit.DB)
 	})
 }
 

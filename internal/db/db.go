@@ -61,6 +61,9 @@ type DB struct {
 	ping        func(ctx context.Context) error
 	writer      *writer     // SQLite
 	courier     *courier    // PostgreSQL
+	catalogue   string      // names every table
+	patient     string      // lets a transaction take its time; empty: it may
+	target      int64       // the version of the schema to migrate to; 0: the newest
 	closers     []io.Closer // in the order of closing
 	closing     sync.Once
 }
@@ -73,13 +76,32 @@ type DB struct {
 // (20 unless told).
 func Open(ctx context.Context, url string, vault *secret.Vault, now func() time.Time) (*DB, error) {
 	d := &DB{vault: vault, now: now, node: rand.Text(), file: make(chan struct{}, 1)}
+	return d.with(url, func(path string) error { return d.openSQLite(ctx, path) }, func() error { return d.openPostgres(ctx, url) })
+}
+
+// with opens d by the one of two ways that url is for.
+func (d *DB) with(url string, sqlite func(path string) error, postgres func() error) (*DB, error) {
 	var err error
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
-		err = d.openSQLite(ctx, path)
+		err = sqlite(path)
 	} else {
-		err = d.openPostgres(ctx, url)
+		err = postgres()
 	}
 	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// OpenToRead opens the database at url only to read it, whoever else has it open.
+// It refuses a schema that is not this program's. There is no Tx on it.
+func OpenToRead(ctx context.Context, url string, vault *secret.Vault, now func() time.Time) (*DB, error) {
+	d := &DB{vault: vault, now: now}
+	d, err := d.with(url, func(path string) error { return d.readSQLite(ctx, path) }, func() error { return d.readPostgres(url) })
+	if err != nil {
+		return nil, err
+	}
+	if err := d.sameSchema(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil

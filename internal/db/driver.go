@@ -173,6 +173,15 @@ func (r *rows) Close() error {
 	return translate(err)
 }
 
+// ColumnTypeDatabaseTypeName is what the engine calls the type of a column.
+func (r *rows) ColumnTypeDatabaseTypeName(i int) string {
+	t, ok := r.Rows.(driver.RowsColumnTypeDatabaseTypeName)
+	if !ok {
+		return ""
+	}
+	return t.ColumnTypeDatabaseTypeName(i)
+}
+
 // translate is outage for what leaves the driver. driver.ErrBadConn stays: with
 // it the driver says that nothing was sent, and database/sql takes another
 // connection. So does what asks for the transaction to be run again.

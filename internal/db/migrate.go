@@ -32,39 +32,43 @@ func (d *DB) migrate(ctx context.Context, dialect goose.Dialect) error {
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}
-	have, want, err := versions(ctx, p)
+	have, want, err := d.versions(ctx, p)
 	if err != nil || have == want {
 		return err
 	}
 	if dialect == goose.DialectSQLite3 { // the lock file is held
-		return up(ctx, p)
+		return up(ctx, p, want)
 	}
 	release, err := d.lease(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if have, want, err = versions(ctx, p); err != nil || have == want {
+	if have, want, err = d.versions(ctx, p); err != nil || have == want {
 		return err // somebody else did it
 	}
-	return up(ctx, p)
+	return up(ctx, p, want)
 }
 
-func up(ctx context.Context, p *goose.Provider) error {
-	if _, err := p.Up(ctx); err != nil {
+func up(ctx context.Context, p *goose.Provider, version int64) error {
+	if _, err := p.UpTo(ctx, version); err != nil {
 		return fmt.Errorf("migrating the database: %w", err)
 	}
 	return nil
 }
 
-// versions returns the version of the schema and the newest this program knows.
-func versions(ctx context.Context, p *goose.Provider) (have, want int64, err error) {
+// versions returns the version of the schema and the one it should have: the
+// newest this program knows, unless a certain one is wanted.
+func (d *DB) versions(ctx context.Context, p *goose.Provider) (have, want int64, err error) {
 	have, want, err = p.GetVersions(ctx)
 	if err != nil {
 		// Two nodes that start on an empty database both create goose's table.
 		if have, want, err = p.GetVersions(ctx); err != nil {
 			return 0, 0, fmt.Errorf("reading the version of the database: %w", err)
 		}
+	}
+	if d.target != 0 {
+		want = d.target
 	}
 	if have > want {
 		return 0, 0, fmt.Errorf("the database has schema version %d and this program knows only %d: run a newer program", have, want)
@@ -74,18 +78,32 @@ func versions(ctx context.Context, p *goose.Provider) (have, want int64, err err
 
 // migrated reports an error unless the schema is at least ours.
 func (d *DB) migrated(ctx context.Context) error {
-	want, err := newest()
+	have, want, err := d.schema(ctx)
+	if err == nil && have < want {
+		err = fmt.Errorf("the database has schema version %d and this program needs %d", have, want)
+	}
+	return err
+}
+
+// sameSchema reports an error unless the schema is ours.
+func (d *DB) sameSchema(ctx context.Context) error {
+	have, want, err := d.schema(ctx)
+	if err == nil && have != want {
+		err = fmt.Errorf("the database has schema version %d and this program has %d: use the program of the version that serves it", have, want)
+	}
+	return err
+}
+
+// schema returns the version of the schema and the newest of this program.
+func (d *DB) schema(ctx context.Context) (have, want int64, err error) {
+	if want, err = newest(); err != nil {
+		return 0, 0, err
+	}
+	err = d.QueryRow(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&have)
 	if err != nil {
-		return err
+		err = fmt.Errorf("reading the version of the database: %w", err)
 	}
-	var have int64
-	if err := d.QueryRow(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&have); err != nil {
-		return fmt.Errorf("reading the version of the database: %w", err)
-	}
-	if have < want {
-		return fmt.Errorf("the database has schema version %d and this program needs %d", have, want)
-	}
-	return nil
+	return have, want, err
 }
 
 // newest returns the version of the last migration file.

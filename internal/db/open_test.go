@@ -134,32 +134,6 @@ func TestManyNodesMigrateAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-func TestBackup(t *testing.T) {
-	w := kittest.New(t)
-	w.Do(t, func(tx *db.Tx) error { return put(t.Context(), tx, "k", "") })
-	copied := filepath.Join(t.TempDir(), "copy")
-	err := w.DB.Backup(t.Context(), copied)
-	if w.Shared() {
-		if err == nil {
-			t.Error("a PostgreSQL database was copied to a file")
-		}
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.DB.Backup(t.Context(), copied); err == nil {
-		t.Error("a backup was overwritten")
-	}
-	d, err := open(t, "sqlite:"+copied)
-	if err != nil || !has(t, d, "k") {
-		t.Errorf("the copy: %v", err)
-	}
-	if info, err := os.Stat(copied); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("others may read the copy: %v %v", info.Mode(), err)
-	}
-}
-
 // A process is killed while sixteen writers are at work. Whatever it had
 // acknowledged, on a pipe, is there afterwards.
 func TestKilled(t *testing.T) {

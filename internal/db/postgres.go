@@ -32,7 +32,31 @@ var session = map[string]string{
 	"application_name":                    "watchword",
 }
 
+// holdPostgres connects to a server that keeps what it answered, and brings the
+// schema up to date.
+func (d *DB) holdPostgres(ctx context.Context, address string) error {
+	if err := d.readPostgres(address); err != nil {
+		return err
+	}
+	d.write = d.read
+	if err := d.durable(ctx); err != nil {
+		return err
+	}
+	return d.migrate(ctx, goose.DialectPostgres)
+}
+
 func (d *DB) openPostgres(ctx context.Context, address string) error {
+	if err := d.holdPostgres(ctx, address); err != nil {
+		return err
+	}
+	d.once, d.ping = d.oncePostgres, d.pingPostgres
+	d.courier = newCourier(d)
+	d.closers = append([]io.Closer{d.courier}, d.closers...)
+	return nil
+}
+
+// readPostgres makes the pool; it does not connect.
+func (d *DB) readPostgres(address string) error {
 	address, size, err := poolOf(address)
 	if err != nil {
 		return err
@@ -54,17 +78,8 @@ func (d *DB) openPostgres(ctx context.Context, address string) error {
 	pool.SetMaxIdleConns(size)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	pool.SetConnMaxLifetime(time.Hour)
-	d.read, d.write = pool, pool
-	d.closers = []io.Closer{pool}
-	d.once, d.ping = d.oncePostgres, d.pingPostgres
-	if err := d.durable(ctx); err != nil {
-		return err
-	}
-	if err := d.migrate(ctx, goose.DialectPostgres); err != nil {
-		return err
-	}
-	d.courier = newCourier(d)
-	d.closers = []io.Closer{d.courier, pool}
+	d.read, d.closers = pool, []io.Closer{pool}
+	d.catalogue, d.patient = tablesOfPostgres, patientPostgres
 	return nil
 }
 
@@ -160,3 +175,9 @@ func late(caller, ctx context.Context, err error) error {
 }
 
 const sizeOfPostgres = `SELECT pg_database_size(current_database())`
+
+const (
+	tablesOfPostgres = `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'`
+	// A copy of everything takes as long as it takes.
+	patientPostgres = `SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`
+)

@@ -26,18 +26,17 @@ const (
 	stmtCache = 512              // prepared statements a connection keeps
 )
 
-func (d *DB) openSQLite(ctx context.Context, path string) error {
+// holdSQLite makes the file at path this process's own and brings its schema up to
+// date.
+func (d *DB) holdSQLite(ctx context.Context, path string) error {
 	lock, err := lockFile(path)
 	if err != nil {
 		return err
 	}
 	d.closers = append(d.closers, lock) // last of all, see below
 
-	// synchronous=FULL is what makes an answer durable. The page caches (in KiB)
-	// bound what the process keeps in memory.
-	base := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
-		"journal_size_limit(67108864)", "trusted_schema(OFF)"}}
-	d.write, err = openPool(path, base, "cache_size(-4000)")
+	d.catalogue = tablesOfSQLite
+	d.write, err = openPool(path, sqliteBase, "cache_size(-4000)")
 	if err != nil {
 		return err
 	}
@@ -46,11 +45,20 @@ func (d *DB) openSQLite(ctx context.Context, path string) error {
 	if err := d.write.PingContext(ctx); err != nil {
 		return explain(path, err)
 	}
-	if err := d.migrate(ctx, goose.DialectSQLite3); err != nil {
-		return explain(path, err)
-	}
+	return explain(path, d.migrate(ctx, goose.DialectSQLite3))
+}
 
-	d.read, err = openPool(path, base, "cache_size(-2000)", "query_only(ON)")
+// sqliteBase is what every connection is told that may write. synchronous=FULL is
+// what makes an answer durable. The page caches (in KiB) bound what the process
+// keeps in memory.
+var sqliteBase = url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
+	"journal_size_limit(67108864)", "trusted_schema(OFF)"}}
+
+func (d *DB) openSQLite(ctx context.Context, path string) (err error) {
+	if err := d.holdSQLite(ctx, path); err != nil {
+		return err
+	}
+	d.read, err = openPool(path, sqliteBase, "cache_size(-2000)", "query_only(ON)")
 	if err != nil {
 		return err
 	}
@@ -359,23 +367,18 @@ func (w *writer) Close() error {
 
 const sizeOfSQLite = `SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()`
 
-// Backup writes a consistent copy of an SQLite database to path, which must not
-// exist, while the server goes on. A PostgreSQL database is copied with its own
-// tools, and Backup says so.
-func (d *DB) Backup(ctx context.Context, path string) error {
-	if d.writer == nil {
-		return errors.New("a PostgreSQL database is backed up with pg_dump or its own replication")
+const tablesOfSQLite = `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`
+
+// readSQLite opens the file at path to read, whoever else has it open.
+func (d *DB) readSQLite(ctx context.Context, path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("there is no database: %w", err)
 	}
-	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%s exists already", path)
-	}
-	pool, err := openPool(d.writer.path, url.Values{"_pragma": {"busy_timeout(10000)"}})
+	pool, err := openPool(path, url.Values{"_pragma": {"busy_timeout(10000)", "query_only(ON)", "trusted_schema(OFF)"}})
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
-	if _, err := pool.ExecContext(ctx, `VACUUM INTO $1`, path); err != nil {
-		return fmt.Errorf("copying the database: %w", err)
-	}
-	return os.Chmod(path, 0o600)
+	d.read, d.closers = pool, []io.Closer{pool}
+	d.catalogue = tablesOfSQLite
+	return explain(path, pool.PingContext(ctx))
 }
