@@ -383,6 +383,22 @@ func flat(v any) string {
 	return string(b)
 }
 
+// WithoutSecrets is the configuration without what has a secret in it, providers
+// and the secrets of clients: for where it is judged or tried and no secret is at
+// hand.
+func (f Files) WithoutSecrets() Files {
+	out := f
+	out.Providers, out.Apps = nil, map[string]appFile{}
+	for id, a := range f.Apps {
+		a.Providers, a.Clients = nil, slices.Clone(a.Clients)
+		for i := range a.Clients {
+			a.Clients[i].SecretFile, a.Clients[i].SecretEnv = "", ""
+		}
+		out.Apps[id] = a
+	}
+	return out
+}
+
 // Apply makes the configuration what the files say, in one transaction; what
 // they do not mention stays. A journey is published as a new version only if it
 // differs. dir is where _file paths are relative to. dry checks all of it and

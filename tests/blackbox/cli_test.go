@@ -20,7 +20,8 @@ import (
 )
 
 // TestCommands runs the command line as an operator does. In a script, $LISTEN
-// is a free address, $TAKEN one that is not; "exits N command…" runs the program
+// is a free address, $TAKEN one that is not, $SHOP a folder of
+// configuration with tests; "exits N command…" runs the program
 // and wants that status; "oneline" wants stderr to be one line; "server DATA
 // ARGS…" starts a server and waits for it, "stopserver" ends it with SIGTERM;
 // "tamper DATA COLUMN" changes a row of the audit record, "age DATA" makes the
@@ -39,6 +40,11 @@ func TestCommands(t *testing.T) {
 			e.Values["server"] = new(*node)
 			e.Setenv("TAKEN", l.Addr().String())
 			e.Setenv("LISTEN", address(t))
+			shop, err := filepath.Abs(filepath.Join("..", "..", "examples", "shop"))
+			if err != nil {
+				return err
+			}
+			e.Setenv("SHOP", shop)
 			e.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+e.Getenv("PATH"))
 			return nil
 		},
