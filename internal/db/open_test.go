@@ -60,6 +60,19 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Nobody but the owner reads the database, nor what SQLite puts beside it.
+func TestFileMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	if _, err := open(t, "sqlite:"+path); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm", path + ".lock"} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", name, info.Mode(), err)
+		}
+	}
+}
+
 func TestReadOnlyFolder(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may write anywhere")

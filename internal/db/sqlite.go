@@ -34,7 +34,9 @@ func (d *DB) holdSQLite(ctx context.Context, path string) error {
 		return err
 	}
 	d.closers = append(d.closers, lock) // last of all, see below
-
+	if err := ownersOnly(path); err != nil {
+		return err
+	}
 	d.catalogue = tablesOfSQLite
 	d.write, err = openPool(path, sqliteBase, "cache_size(-4000)")
 	if err != nil {
@@ -46,6 +48,19 @@ func (d *DB) holdSQLite(ctx context.Context, path string) error {
 		return explain(path, err)
 	}
 	return explain(path, d.migrate(ctx, goose.DialectSQLite3))
+}
+
+// ownersOnly makes the file if there is none, for its owner alone. SQLite gives
+// what it puts beside it the same mode.
+func ownersOnly(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write to %s: %w", path, err)
+	}
+	return f.Close()
 }
 
 // sqliteBase is what every connection is told that may write. synchronous=FULL is
