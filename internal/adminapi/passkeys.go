@@ -225,6 +225,6 @@ func removeMyPasskey(ctx context.Context, c *Call, in *passkeyIn) (*empty, error
 		if err := authn.Delete(ctx, tx, c.subject(), authn.CredentialID(in.ID), false); err != nil {
 			return "", err
 		}
-		return in.ID, administrator.EndOthers(ctx, tx, c.Who.User, c.Who.ID)
+		return in.ID, administrator.EndOthers(ctx, tx, c.Who)
 	})
 }

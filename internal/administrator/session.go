@@ -8,7 +8,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
-	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/notify"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -155,12 +154,12 @@ func (s Session) ByLink() bool {
 	return !slices.ContainsFunc(s.Proofs, func(p authn.Proof) bool { return p.Kind() != Kind })
 }
 
-// EndOthers ends every session of an administrator but one.
-func EndOthers(ctx context.Context, tx *db.Tx, user directory.UserID, but string) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM console_sessions WHERE user_id = $1 AND id <> $2`, user, but); err != nil {
+// EndOthers ends every session of an administrator but the one that they keep.
+func EndOthers(ctx context.Context, tx *db.Tx, keep Session) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM console_sessions WHERE user_id = $1 AND id <> $2`, keep.User, keep.ID); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1 AND app_id = $2 AND id <> $3`, user, App, but)
+	_, err := session.EndOthers(ctx, tx, keep.Session)
 	return err
 }
 

@@ -183,7 +183,7 @@ func (d *DB) try(ctx context.Context, fn func(tx *Tx) error, level sql.Isolation
 		if errors.Is(err, errRedo) {
 			continue // a neighbour's trouble, not contention
 		}
-		pause := time.NewTimer(jitter(2 * time.Millisecond << min(try, losses)))
+		pause := time.NewTimer(Jitter(2 * time.Millisecond << min(try, losses)))
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
@@ -203,8 +203,12 @@ func (d *DB) queue(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// jitter returns a random duration in [0, limit).
-func jitter(limit time.Duration) time.Duration {
+// Jitter returns a random duration in [0, limit); 0 if limit is not above it.
+// Whoever tries again waits so, or all would come again at once.
+func Jitter(limit time.Duration) time.Duration {
+	if limit <= 0 {
+		return 0
+	}
 	var b [8]byte
 	rand.Read(b[:])
 	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(limit))

@@ -1,6 +1,7 @@
 package hosted
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -102,7 +103,7 @@ func (d Door) signedIn(r *http.Request, app apps.App) (session.Session, error) {
 // enterFirst has somebody sign in, and come back to where they are. s says who
 // alone may, and what they have proven already.
 func (d Door) enterFirst(w http.ResponseWriter, r *http.Request, o owner, s journey.StartRequest) error {
-	s.App, s.Client, s.Journey, s.Kind = o.app, o.client, first(o.client.Settings.Journey, "sign_in"), journey.KindSSO
+	s.App, s.Client, s.Journey, s.Kind = o.app, o.client, cmp.Or(o.client.Settings.Journey, "sign_in"), journey.KindSSO
 	home := *r.URL
 	q := home.Query()
 	q.Del(cameBack)

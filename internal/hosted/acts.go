@@ -1,6 +1,7 @@
 package hosted
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -199,7 +200,7 @@ func doTOTP(ctx context.Context, _ Door, o owner, _ string, _ url.Values) (*view
 		return nil, err
 	}
 	v := o.page("totp", deed{title: "Set up your authenticator app"})
-	v.Enrol = enrolment(text(body, "secret"), first(text(body, "uri"), text(body, "totp_uri")), text(body, "qr"))
+	v.Enrol = enrolment(text(body, "secret"), cmp.Or(text(body, "uri"), text(body, "totp_uri")), text(body, "qr"))
 	return &v, nil
 }
 

@@ -1,6 +1,7 @@
 package hosted
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -53,7 +54,7 @@ func key(p *journey.Prompt) *keyView {
 func (v *view) answers(p *journey.Prompt) {
 	l := v.Lang
 	if (p.Empty || len(p.Fields) > 0) && !v.NeedsApp && v.Proof == nil && !isKey(p.Fields) {
-		v.Forms = append(v.Forms, formView{Button: l.T(first(p.Button, "Continue")), Inputs: v.inputs(p, "", p.Fields)})
+		v.Forms = append(v.Forms, formView{Button: l.T(cmp.Or(p.Button, "Continue")), Inputs: v.inputs(p, "", p.Fields)})
 	}
 	for _, o := range p.Options {
 		label := v.aside(o)
@@ -101,7 +102,7 @@ func (v *view) prefill(values map[string]any) {
 func (v *view) inputs(p *journey.Prompt, option string, fs form.Form) []input {
 	out := make([]input, 0, len(fs))
 	for _, f := range fs {
-		i := input{ID: strings.Trim(option+"-"+f.Name, "-"), Name: f.Name, Label: first(f.Label, f.Name), Help: f.Help, Required: f.Required, MaxLen: f.MaxLen, Type: "text"}
+		i := input{ID: strings.Trim(option+"-"+f.Name, "-"), Name: f.Name, Label: cmp.Or(f.Label, f.Name), Help: f.Help, Required: f.Required, MaxLen: f.MaxLen, Type: "text"}
 		i.english = i.Label
 		switch f.Type {
 		case "secret":
@@ -144,7 +145,7 @@ func (v *view) devices(data map[string]any) []row {
 	var out []row
 	for _, d := range list {
 		m, _ := d.(map[string]any)
-		out = append(out, row{v.Lang.T(first(text(m, "device_display_name"), text(m, "name"))), text(m, "code")})
+		out = append(out, row{v.Lang.T(cmp.Or(text(m, "device_display_name"), text(m, "name"))), text(m, "code")})
 	}
 	return out
 }

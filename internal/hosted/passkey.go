@@ -1,6 +1,7 @@
 package hosted
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -88,7 +89,7 @@ func (d Door) passkeyView(r *http.Request, about map[string]any) view {
 	app := text(about, "app_name")
 	l := d.offered(r, apps.ID(text(about, "app_id"))).spoken(r, "")
 	v := view{Lang: l, AppID: apps.ID(text(about, "app_id")), App: app, Client: apps.ClientID(text(about, "client_id")), Title: l.T("Add a passkey")}
-	v.Name = first(text(about, "display_name"), text(about, "username"))
+	v.Name = cmp.Or(text(about, "display_name"), text(about, "username"))
 	v.Text = l.T("It signs you in to {app} under this name.", "app", app)
 	v.Key = &keyView{Act: "create", Data: db.Text(map[string]any{"username": text(about, "username"), "display_name": text(about, "display_name")}), Button: l.T("Add a passkey")}
 	v.Quiet = []formView{{Option: "cancel", Button: l.T("Cancel")}}
@@ -156,6 +157,6 @@ func (d Door) noPasskey(w http.ResponseWriter, r *http.Request, about map[string
 	if !fault.Is(err, fault.Expired) {
 		return err
 	}
-	d.Page(w, r, http.StatusGone, backend.Page{AppID: apps.ID(text(about, "app_id")), App: first(text(about, "app_name"), "Watchword"), Title: "This cannot go on", Text: fault.Of(err).Message, Verdict: "no"})
+	d.Page(w, r, http.StatusGone, backend.Page{AppID: apps.ID(text(about, "app_id")), App: cmp.Or(text(about, "app_name"), "Watchword"), Title: "This cannot go on", Text: fault.Of(err).Message, Verdict: "no"})
 	return nil
 }

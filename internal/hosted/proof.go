@@ -1,6 +1,7 @@
 package hosted
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -76,7 +77,7 @@ func proofOf(p *journey.Prompt, now time.Time) *proofView {
 		v.Posts = append(v.Posts, deviceID, deviceKey)
 	}
 	policy, _ := p.Data["pin_policy"].(map[string]any)
-	v.Least = first(text(policy, "min_length"), "4")
+	v.Least = cmp.Or(text(policy, "min_length"), "4")
 	return v
 }
 

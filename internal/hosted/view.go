@@ -1,6 +1,7 @@
 package hosted
 
 import (
+	"cmp"
 	"embed"
 	"html/template"
 	"net/url"
@@ -116,7 +117,7 @@ func describe(l tongue, t ticket, r journey.Reply, now time.Time) view {
 	}
 	p := *r.Prompt
 	p.Data = plain(p.Data)
-	v.Kind, v.Title, v.Text = p.Kind, l.T(first(p.Title, titles[p.Kind], "Sign in")), l.T(p.Text)
+	v.Kind, v.Title, v.Text = p.Kind, l.T(cmp.Or(p.Title, titles[p.Kind], "Sign in")), l.T(p.Text)
 	v.draw(&p, now)
 	v.Rows = approvals(p.Data)
 	v.answers(&p)
@@ -208,7 +209,7 @@ const usual = 120
 
 func (v *view) wait(p *journey.Prompt, now time.Time, what string) {
 	w := &waitView{Number: text(p.Data, "number"), For: what, Choose: text(p.Data, "number_mode") == "choose-4", Failed: text(p.Data, "delivery") == "failed"}
-	w.Device = v.Lang.T(first(text(p.Data, "device_display_name"), "your phone"))
+	w.Device = v.Lang.T(cmp.Or(text(p.Data, "device_display_name"), "your phone"))
 	w.Status = v.Lang.T(map[string]string{"phone": "Waiting for your phone.", "link": "Waiting for you to open the link.", "setup": "Waiting for your phone.", "other": "Waiting for the other side."}[what])
 	if p.Ticket != nil && w.Number == "" {
 		w.Number = p.Ticket.Value
@@ -259,13 +260,4 @@ func (v view) With(f formView) struct {
 		View view
 		Form formView
 	}{v, f}
-}
-
-func first(list ...string) string {
-	for _, s := range list {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }

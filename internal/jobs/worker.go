@@ -3,8 +3,6 @@ package jobs
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -293,17 +291,7 @@ func backoff(attempt int) time.Duration {
 	if attempt < 13 {
 		wait = min(maxBackoff, time.Second<<max(attempt-1, 0))
 	}
-	return wait + jitter(wait/4)
-}
-
-// jitter returns a random duration in [0, limit).
-func jitter(limit time.Duration) time.Duration {
-	if limit <= 0 {
-		return 0
-	}
-	var b [8]byte
-	rand.Read(b[:])
-	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(limit))
+	return wait + db.Jitter(wait/4)
 }
 
 func clip(s string) string {

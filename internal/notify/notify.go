@@ -13,9 +13,7 @@ package notify
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/x509"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -234,7 +232,7 @@ func (n *Notifier) deliver(ctx context.Context, q queued) error {
 		return jobs.Drop(err)
 	}
 	if a.after > 0 {
-		return jobs.Retry(a.after+jitter(max(a.after/2, time.Second)), err)
+		return jobs.Retry(a.after+db.Jitter(max(a.after/2, time.Second)), err)
 	}
 	return err // the queue waits longer each time, with jitter, until m.Expires
 }
@@ -384,11 +382,4 @@ func letter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
 func clip(s string, n int) string {
 	runes := []rune(strings.ToValidUTF8(s, "�"))
 	return string(runes[:min(n, len(runes))])
-}
-
-// jitter returns a random duration in [0, limit).
-func jitter(limit time.Duration) time.Duration {
-	var b [8]byte
-	rand.Read(b[:])
-	return time.Duration(binary.BigEndian.Uint64(b[:]) % uint64(limit))
 }

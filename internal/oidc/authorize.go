@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -180,8 +181,8 @@ func (a Ask) SignIn() string {
 // LoginPage is where a browser goes to sign in for a request of a client of the
 // cidaas SDKs: the client's own page, or ours.
 func (a Ask) LoginPage(handle, view string, more url.Values) string {
-	to := first(a.Client.Settings.LoginURI, "/identity/login")
-	q := url.Values{"requestId": {handle}, "view_type": {first(view, "login")}}
+	to := cmp.Or(a.Client.Settings.LoginURI, "/identity/login")
+	q := url.Values{"requestId": {handle}, "view_type": {cmp.Or(view, "login")}}
 	for name, list := range more {
 		q[name] = list
 	}
@@ -316,7 +317,7 @@ func (p *Provider) FinishBy(ctx context.Context, handle, track string, v Visitor
 			}
 		}
 		if r.State == denied || c == Declined {
-			reply = p.Refused(ask, &Error{Word: first(r.Body.Reason, "access_denied"), Text: why[r.Body.Reason]})
+			reply = p.Refused(ask, &Error{Word: cmp.Or(r.Body.Reason, "access_denied"), Text: why[r.Body.Reason]})
 			return spend(ctx, tx, &r)
 		}
 		if r.State != granted {
@@ -587,13 +588,4 @@ func (p *Provider) pushed(ctx context.Context, c apps.Client, at string) (url.Va
 		return nil, "", refused(err, bad)
 	}
 	return was.Form, was.JKT, nil
-}
-
-func first(list ...string) string {
-	for _, s := range list {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -309,7 +310,7 @@ func (b backchannel) pose(ctx context.Context, p *Provider) (Backchannel, error)
 		if err := authn.Locked(ctx, tx, subject); err != nil {
 			return refused(err, refuse("access_denied", "The user cannot be asked now."))
 		}
-		name := first(b.client.Settings.Journeys["ciba"], "mobile_approve")
+		name := cmp.Or(b.client.Settings.Journeys["ciba"], "mobile_approve")
 		_, version, err := journey.Newest(ctx, tx, b.app.Tenant, name)
 		if err != nil {
 			return fmt.Errorf("mobile journey %s: %w", name, err)

@@ -24,7 +24,7 @@ func TestConsoleWebhookAgain(t *testing.T) {
 	var mu sync.Mutex
 	var got []string
 	status, body := http.StatusTeapot, "a pot\x00 of tea"
-	peer := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	peer := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		b, _ := io.ReadAll(r.Body)

@@ -40,7 +40,7 @@ func TestConsoleWebhooks(t *testing.T) {
 	var mu sync.Mutex
 	var got []string
 	secret, status := "", http.StatusInternalServerError
-	peer := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	peer := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		b, _ := io.ReadAll(r.Body)
@@ -55,6 +55,9 @@ func TestConsoleWebhooks(t *testing.T) {
 	defer peer.Close()
 	w := openWith(t, kittest.Address(t), slog.New(slog.DiscardHandler), peer.Client())
 	a := w.owner(t)
+	if r := a.do(t, "POST /webhooks", map[string]any{"url": "http://shop.example/hook", "events": []string{"*"}}); r.Status != http.StatusBadRequest {
+		t.Errorf("told in the clear: %d %s", r.Status, r.Raw)
+	}
 	made := a.must(t, "POST /webhooks", map[string]any{"url": peer.URL + "/hook", "events": []string{"admin.app.*"}})
 	mu.Lock()
 	secret, _ = made.Doc["secret"].(string)

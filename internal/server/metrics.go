@@ -25,7 +25,7 @@ func newMeters() meters {
 			Buckets: []float64{.001, .005, .02, .1, .5, 2, 10, 30},
 		}, []string{"route", "class"}),
 		pushes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "watchword_push_messages_total", Help: "Attempts to send a push, a mail or a text message, by channel and what became of them.",
+			Name: "watchword_messages_total", Help: "Attempts to send a push, a mail or a text message, by channel and what became of them.",
 		}, []string{"channel", "outcome"}),
 	}
 }

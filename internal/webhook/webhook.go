@@ -43,7 +43,7 @@ func (h Hook) Wants(kind string) bool {
 
 func (h Hook) check() error {
 	u, err := url.Parse(h.URL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" || len(h.URL) > 2000 {
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || len(h.URL) > 2000 {
 		return fault.New(fault.Invalid, "A webhook has an address: https://, without a name and a fragment in it.")
 	}
 	if len(h.Events) == 0 || len(h.Events) > 50 {

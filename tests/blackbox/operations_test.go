@@ -96,7 +96,7 @@ func TestLogsAndMetrics(t *testing.T) {
 	if v := metric(t, p, `watchword_events_total{outcome="success",type="journey.completed"}`); v != 2 { // the phone's and the browser's
 		t.Errorf("completed journeys: %v", v)
 	}
-	if v := metric(t, p, `watchword_push_messages_total{channel="none",outcome="captured"}`); v != 2 {
+	if v := metric(t, p, `watchword_messages_total{channel="none",outcome="captured"}`); v != 2 {
 		t.Errorf("captured messages: %v", v)
 	}
 	for _, name := range []string{"watchword_held_requests", "watchword_jobs{", "watchword_jobs_oldest_seconds", "watchword_db_transactions_total", "watchword_http_request_seconds_count"} {

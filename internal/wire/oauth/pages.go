@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"html/template"
@@ -344,7 +345,7 @@ func (d Door) leave(w http.ResponseWriter, r *http.Request) error {
 			to = l.To
 		}
 		d.remember(w, leaveCookie, string(l.Client.ID)+" "+to, 600)
-		d.Page(w, r, http.StatusOK, backend.Page{AppID: l.App.ID, App: first(l.App.Name, "Watchword"), Title: "Sign out?", Text: "You will be signed out in this browser.", Button: "Sign out", Post: "/session/end_session/confirmed", Leads: origin(to)})
+		d.Page(w, r, http.StatusOK, backend.Page{AppID: l.App.ID, App: cmp.Or(l.App.Name, "Watchword"), Title: "Sign out?", Text: "You will be signed out in this browser.", Button: "Sign out", Post: "/session/end_session/confirmed", Leads: origin(to)})
 		return nil
 	}
 	return d.signOut(w, r, l.App, l.User, l.To)
@@ -405,7 +406,7 @@ func (d Door) signedOut(w http.ResponseWriter, r *http.Request, app apps.App, to
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return nil
 	}
-	d.Page(w, r, http.StatusOK, backend.Page{AppID: app.ID, App: first(app.Name, "Watchword"), Title: "Signed out", Text: "You can close this page.", Verdict: "yes"})
+	d.Page(w, r, http.StatusOK, backend.Page{AppID: app.ID, App: cmp.Or(app.Name, "Watchword"), Title: "Signed out", Text: "You can close this page.", Verdict: "yes"})
 	return nil
 }
 
@@ -493,13 +494,4 @@ func (d Door) Held(r *http.Request, app apps.App) (*oidc.Held, error) {
 		return nil, err
 	}
 	return d.Provider.HeldBy(r.Context(), app, c.Value)
-}
-
-func first(list ...string) string {
-	for _, s := range list {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }
