@@ -11,10 +11,10 @@ import (
 // TenantSettings is what an operator sets of a tenant. In its zero value every
 // language is offered and everything is kept.
 type TenantSettings struct {
-	Languages []string `json:"languages,omitempty"`        // offered; empty: all
-	Default   string   `json:"default_language,omitempty"` // of who wants none of them; empty: English
-	RunDays   int      `json:"run_retention_days,omitempty"`
-	AuditDays int      `json:"audit_retention_days,omitempty"` // 0: for good
+	Languages []string `json:"languages,omitempty" yaml:"languages,omitempty"`               // offered; empty: all
+	Default   string   `json:"default_language,omitempty" yaml:"default_language,omitempty"` // of who wants none of them; empty: English
+	RunDays   int      `json:"run_retention_days,omitempty" yaml:"run_retention_days,omitempty"`
+	AuditDays int      `json:"audit_retention_days,omitempty" yaml:"audit_retention_days,omitempty"` // 0: for good
 }
 
 // maxDays bounds how long is kept what is not kept for good.

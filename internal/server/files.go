@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/message"
 	"github.com/watchword-auth/watchword/internal/notify"
 )
 
@@ -46,6 +48,9 @@ type Files struct {
 type tenantFile struct {
 	ID   string `yaml:"id"`
 	Name string `yaml:"name"`
+	// Settings, where they are given, are all of them: what they leave out is as
+	// for a new tenant.
+	Settings *apps.TenantSettings `yaml:"settings,omitempty"`
 	// Methods are settings for all applications, which each may set differently.
 	Methods map[string]map[string]any `yaml:"methods,omitempty"`
 }
@@ -195,6 +200,9 @@ func Current(ctx context.Context, q db.Q, tenant apps.TenantID) (Files, error) {
 		return f, err
 	}
 	f.Tenant.Name = t.Name
+	if f.Tenant.Settings, err = currentSettings(ctx, q, t); err != nil {
+		return f, err
+	}
 	if f.Tenant.Methods, err = ownMethods(ctx, q, authn.Place{Tenant: tenant}); err != nil {
 		return f, err
 	}
@@ -217,6 +225,15 @@ func Current(ctx context.Context, q db.Q, tenant apps.TenantID) (Files, error) {
 		}
 	}
 	return f, nil
+}
+
+// currentSettings is what is set of a tenant; nil if it is as new.
+func currentSettings(ctx context.Context, q db.Q, t apps.Tenant) (*apps.TenantSettings, error) {
+	s, err := t.Settings(ctx, q)
+	if err != nil || flat(s) == flat(apps.TenantSettings{}) {
+		return nil, err
+	}
+	return &s, nil
 }
 
 func currentApp(ctx context.Context, q db.Q, a apps.App) (appFile, error) {
@@ -261,6 +278,9 @@ func Plan(ctx context.Context, q db.Q, want Files, dir string) ([]string, error)
 	var out []string
 	if have.Tenant.Name != want.Tenant.Name {
 		out = append(out, mark(have.Tenant.Name == "")+"tenant "+want.Tenant.ID)
+	}
+	if s := want.Tenant.Settings; s != nil && flat(s) != flat(cmp.Or(have.Tenant.Settings, &apps.TenantSettings{})) {
+		out = append(out, "~ settings of "+want.Tenant.ID)
 	}
 	out = append(out, diffMethods("tenant "+want.Tenant.ID, have.Tenant.Methods, want.Tenant.Methods)...)
 	lines, err := planProviders(ctx, q, want.Tenant.ID, "", want.Providers, dir)
@@ -428,6 +448,11 @@ func apply(ctx context.Context, tx *db.Tx, f Files, dir string) error {
 	tenant := apps.TenantID(f.Tenant.ID)
 	if err := apps.CreateTenant(ctx, tx, apps.Tenant{ID: tenant, Name: f.Tenant.Name}); err != nil {
 		return err
+	}
+	if s := f.Tenant.Settings; s != nil {
+		if err := apps.SetTenant(ctx, tx, apps.Tenant{ID: tenant, Name: f.Tenant.Name}, *s, message.Languages()); err != nil {
+			return fmt.Errorf("tenant.yaml: %w", err)
+		}
 	}
 	if _, err := notify.EnsureVAPID(ctx, tx, f.Tenant.ID); err != nil {
 		return err
