@@ -12,13 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
-	"github.com/watchword-auth/watchword/internal/authenticators/totp"
-	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
@@ -166,7 +165,7 @@ func (s *stage) make(ctx context.Context, srv *server.Server, p Person) (*person
 		return bind(ctx, tx, u)
 	})
 	if err == nil && p.TOTP {
-		err = s.addTOTP(ctx, srv, app, out)
+		err = s.addTOTP(ctx, x, srv.Kit.DB, out)
 	}
 	if err == nil && p.Phone != "" {
 		err = s.addPhone(ctx, srv, out)
@@ -184,15 +183,28 @@ func credentials(p Person) json.RawMessage {
 	return json.RawMessage(db.Text(map[string]any{"password": p.Password, "password_hash": "", "force_replace": false}))
 }
 
-func (s *stage) addTOTP(ctx context.Context, srv *server.Server, app apps.App, p *person) error {
-	return srv.Kit.DB.Tx(ctx, func(tx *db.Tx) error {
-		e, err := totp.Enrol(ctx, tx, authn.Subject{Tenant: app.Tenant, App: app.ID, User: p.id}, app.Name, "", false)
-		if err != nil {
+// addTOTP does what support does for somebody who has a new authenticator app, and
+// keeps what the app would.
+func (s *stage) addTOTP(ctx context.Context, x *backend.Exec, q db.Q, p *person) error {
+	act, err := backend.FindAct("totp.register")
+	if err != nil {
+		return err
+	}
+	u, err := directory.Find(ctx, q, x.App.Tenant, p.id)
+	if err != nil {
+		return err
+	}
+	done, err := act.Run(ctx, x, u, nil)
+	if err != nil {
+		return err
+	}
+	for _, shown := range done.Shown {
+		if strings.HasPrefix(shown.Value, "otpauth://") {
+			p.token, err = simulator.ParseToken(shown.Value)
 			return err
 		}
-		p.token, err = simulator.ParseToken(e.URI)
-		return err
-	})
+	}
+	return errors.New("there is no setup link")
 }
 
 func (s *stage) addPhone(ctx context.Context, srv *server.Server, p *person) (err error) {
