@@ -270,6 +270,9 @@ func origin(address string) string {
 	if err != nil {
 		return "'none'"
 	}
+	if u.Scheme == "" { // no address: it leads nowhere else
+		return ""
+	}
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return u.Scheme + ":"
 	}
