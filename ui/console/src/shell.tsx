@@ -85,7 +85,7 @@ function Frame({ session }: { session: Session }) {
     <div className="frame">
       <a className="skip" href="#main">{t('To the page')}</a>
       <aside className="side">
-        <Link to="/" className="brand"><img src="/lib/mark.svg" alt="" width="24" height="24" /><span className="wordmark">watchword</span></Link>
+        <Link to="/" className="brand"><span className="brandmark" /><span className="wordmark">watchword</span></Link>
         <nav ref={nav} aria-label={t('Console')}>
           {shown.map((p) => {
             const here = p.path === '/' ? path === '/' : path === p.path || path.startsWith(`${p.path}/`);

@@ -44,7 +44,7 @@ export function SignIn({ session, done }: { session: Session; done: () => void }
   const problem = error && <div className="note no" role="alert"><p>{error}</p></div>;
   return (
     <main className="alone">
-      <img src="/lib/mark.svg" alt="" width="40" height="40" className="signmark" />
+      <div className="brandmark" />
       {session.administrator ? (
         <>
           <h1>{t('Add a passkey')}</h1>
