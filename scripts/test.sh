@@ -1,14 +1,15 @@
 #!/bin/sh
 # Everything: lint, Go tests on SQLite and on PostgreSQL, the real SDK in Node and
-# in Chromium. Installs what is missing. A step that fails ends the run.
+# in Chromium, every page in Firefox and WebKit. Installs what is missing. A step that fails ends the run.
 set -eu
 cd "$(dirname "$0")/.."
 export CGO_ENABLED=0
 
 step() { printf '\n== %s\n' "$*"; }
 
-need() { # COMMAND PACKAGE
+need() { # COMMAND-OR-FILE PACKAGE
 	command -v "$1" >/dev/null 2>&1 && return
+	for file in $1; do [ -e "$file" ] && return; done
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 		apt-get update -qq
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2"
@@ -23,6 +24,11 @@ need node nodejs
 need npm npm
 need chromium chromium
 need oathtool oathtool
+need firefox-esr firefox-esr
+need WebKitWebDriver webkit2gtk-driver
+need Xvfb xvfb
+need /usr/lib/python3/dist-packages/gi python3-gi
+need '/usr/lib/*/girepository-1.0/WebKit2-4.1.typelib' gir1.2-webkit2-4.1
 need zbarimg zbar-tools
 need rsvg-convert librsvg2-bin
 (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
@@ -74,3 +80,6 @@ node tests/browser/console.spec.mjs
 node tests/browser/console.pages.spec.mjs
 node tests/browser/console.roles.spec.mjs
 node tests/browser/seeds.spec.mjs
+
+step "every page in Firefox and in WebKit"
+node tests/browser/engines.spec.mjs
