@@ -365,6 +365,16 @@ func DeniedSince(ctx context.Context, q db.Q, s Subject, since time.Time) (n int
 	return n, last, err
 }
 
+// Holder returns which open challenge holds a slot and whom it is for; none: "". It
+// is one statement, whatever it finds.
+func Holder(ctx context.Context, q db.Q, slot string) (id ChallengeID, s Subject, err error) {
+	err = q.QueryRow(ctx, `SELECT id, subject FROM challenges WHERE slot = $1 AND state IN ('created', 'acknowledged', 'allowed') AND expires_at > $2`, slot, q.Now()).Scan(&id, db.JSON(&s))
+	if fault.Is(db.None(err, "request"), fault.NotFound) {
+		return "", s, nil
+	}
+	return id, s, err
+}
+
 // LastFor returns the challenge that was posed last in a slot, whatever became
 // of it; fault.NotFound if there is none. s must be whom it is for.
 func LastFor[T any](ctx context.Context, q db.Q, s Subject, slot string) (Challenge[T], error) {

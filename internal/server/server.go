@@ -193,6 +193,9 @@ func (s *Server) messages() {
 	}
 	s.notifier = notify.New(s.Kit.DB, o)
 	s.notifier.Serve(s.Kit.Jobs)
+	jobs.Handle(s.Kit.Jobs, push.RunOutJob, func(ctx context.Context, r push.RunOut) error {
+		return s.Kit.DB.Tx(ctx, func(tx *db.Tx) error { return push.RanOut(ctx, tx, r) })
+	})
 	s.hooks().Serve(s.Kit.Jobs)
 }
 

@@ -93,10 +93,10 @@ export async function pushService() {
     /** Answers the next message so, whatever it is. */
     answerNext(status, headers) { said.push({ status, headers }); },
     /** The nth message that was received, once there is one. */
-    async nth(n) {
+    async nth(n, seconds = 15) {
       const since = Date.now();
       while (received.length < n) {
-        assert.ok(Date.now() - since < 15_000, `no message came; refused were ${JSON.stringify(refused)}`);
+        assert.ok(Date.now() - since < seconds * 1000, `no message came; refused were ${JSON.stringify(refused)}`);
         await Promise.race([new Promise((resolve) => { waiting.push(resolve); }), new Promise((resolve) => { setTimeout(resolve, 500); })]);
       }
       return received[n - 1];

@@ -86,6 +86,18 @@ const touch = (page, id) => page.worker.evaluate(async (id) => {
   return opened;
 }, id);
 
+/** Somebody in the console. The link that lets them in is good once. Returns what sets how many seconds a request of the demo application waits for its answer. */
+async function operator(browser, w) {
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(`${w.base}/dev/inbox`);
+  const say = async (method, path, body) => {
+    const status = await page.evaluate(async ([method, path, body]) => (await fetch(`/admin/v1${path}`, { method, headers: { 'Content-Type': 'application/json', ...(method === 'PUT' && { 'If-Match': '*' }) }, body: JSON.stringify(body) })).status, [method, path, body]);
+    assert.ok(status < 300, `${method} ${path}: ${status}`);
+  };
+  await say('POST', '/session/invitation', { secret: w.console.split('#invite=')[1], name: 'Grace', email: 'grace@example.org' });
+  return (life) => say('PUT', '/apps/demo/methods/push', { settings: { life, limit: 1000, backoff_after: 0, not_me_minutes: 1, show_devices: true } });
+}
+
 async function approve(page, web) {
   await page.waitForSelector('.request');
   await page.fill('#number', web.number);
@@ -208,6 +220,33 @@ const scenarios = {
     await page.goto(`${w.local}/authenticator/`);
     await page.waitForSelector('text=Nothing to approve');
     await shows(page, 0);
+    await leave(page);
+  },
+
+  async 'nobody answers: it says so by itself, and goes when the app opens'(browser, w) {
+    const live = await operator(browser, w);
+    await live(30);
+    const page = await pushPhone(browser, w);
+    const user = await somebody(w);
+    await setUp(page, w, user);
+    await turnOn(page);
+    await page.goto('about:blank');
+    const before = service.received.length;
+    await asks(w, user.email);
+    const request = await service.nth(before + 1);
+    await page.push(request);
+    const [{ data: { id } }] = await shows(page, 1);
+    const end = await service.nth(before + 2, 45);
+    assert.ok(end.at - request.at >= 29_000, `it ended after ${end.at - request.at} ms`);
+    assert.equal(end.headers.topic, request.headers.topic, 'what was not delivered yet is replaced at the service');
+    assert.ok(Number(end.headers.ttl) > 600, 'a phone that is out of reach for a while hears it, too');
+    await page.push(end);
+    const [ended] = await shows(page, 1, (n) => n.title !== 'Sign in?');
+    assert.deepEqual([ended.title, ended.silent, ended.requireInteraction, ended.data.id], ['This request has ended.', true, false, id]);
+    await page.goto(`${w.local}/authenticator/`);
+    await page.waitForSelector('text=Nothing to approve');
+    await shows(page, 0);
+    await live(120);
     await leave(page);
   },
 

@@ -23,6 +23,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
+	"github.com/watchword-auth/watchword/internal/jobs"
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/lockout"
@@ -164,9 +165,21 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 	if a.Life > 0 && a.Life < life {
 		life = a.Life
 	}
+	before, whose, err := authn.Holder(ctx, tx, slot)
+	if err != nil {
+		return Challenge{}, err
+	}
 	c, fresh, err := authn.Pose(ctx, tx, authn.Opening{Subject: a.Subject, Once: a.Once, Slot: slot, Life: life}, req)
-	if err != nil || !fresh || req.Here {
+	if err != nil || !fresh {
 		return c, err
+	}
+	if before != "" && whose.Device != a.Subject.Device { // on the same phone the new message takes the old one's place
+		if err := recallFrom(ctx, tx, before); err != nil {
+			return c, err
+		}
+	}
+	if req.Here {
+		return c, nil
 	}
 	return c, tell(ctx, tx, c, a, cmp.Or(a.Title, set.Title), cmp.Or(a.Body, set.Body))
 }
@@ -202,9 +215,17 @@ func tell(ctx context.Context, tx *db.Tx, c Challenge, a Asked, title, body stri
 	}
 	if c.Data.Decoy {
 		m.Target.Kind = notify.WebPush // most phones of ours have one
-		return notify.SendPush(ctx, tx, m)
+		if err := notify.SendPush(ctx, tx, m); err != nil {
+			return err
+		}
+		return watch(ctx, tx, c)
 	}
 	tx.Signal(deviceTopic(a.To.device.KeyID))
+	if slices.ContainsFunc(targets, browses) {
+		if err := watch(ctx, tx, c); err != nil {
+			return err
+		}
+	}
 	for _, t := range targets {
 		m.TargetID, m.Target = t.ID, notify.Target{Kind: t.Kind, Address: t.Address, AppIdentifier: t.AppIdentifier}
 		if err := notify.SendPush(ctx, tx, m); err != nil {
@@ -222,6 +243,48 @@ func message(q db.Q, c Challenge) notify.Message {
 
 func slotOf(q db.Q, who string) string { return q.Vault().Hash("push_slot", who) }
 
+// RunOutJob is the kind of the job that tells browsers of a request that nobody
+// answered. A worker cannot wake by itself: without a message, what it shows stays.
+const RunOutJob = "push.runout"
+
+// RunOut is what RunOutJob is about.
+type RunOut struct {
+	Request authn.ChallengeID `json:"request"`
+}
+
+// endLife is how long a browser that is out of reach is still told that a request
+// has ended.
+const endLife = time.Hour
+
+// browses reports whether a phone is reached in a browser.
+func browses(t directory.Target) bool { return t.Kind == notify.WebPush }
+
+// watch has RanOut called when a request runs out.
+func watch(ctx context.Context, tx *db.Tx, c Challenge) error {
+	return jobs.EnqueueAt(ctx, tx, RunOutJob, RunOut{c.ID}, c.Expires, c.Expires.Add(endLife))
+}
+
+// RanOut does RunOutJob: nothing if the request was decided or called off in time.
+func RanOut(ctx context.Context, tx *db.Tx, r RunOut) error {
+	c, err := authn.Recall[Request](ctx, tx, r.Request)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil || c.State != authn.Expired {
+		return err
+	}
+	return withdraw(ctx, tx, c)
+}
+
+// recallFrom takes a request from the phone that showed it, for another is asked now.
+func recallFrom(ctx context.Context, tx *db.Tx, id authn.ChallengeID) error {
+	c, err := authn.Recall[Request](ctx, tx, id)
+	if err != nil || c.Data.Here {
+		return err
+	}
+	return withdraw(ctx, tx, c)
+}
+
 // withdraw tells browsers that a request they show has ended. Other phones hear it
 // when they come to answer.
 func withdraw(ctx context.Context, tx *db.Tx, c Challenge) error {
@@ -230,13 +293,13 @@ func withdraw(ctx context.Context, tx *db.Tx, c Challenge) error {
 		return err
 	}
 	m := message(tx, c)
-	m.Title, m.Over = "This request has ended.", true
+	m.Title, m.Over, m.Expires = "This request has ended.", true, tx.Now().Add(endLife)
 	if c.Data.Decoy {
 		m.Target.Kind = notify.WebPush // as much work as for somebody
 		return notify.SendPush(ctx, tx, m)
 	}
 	for _, t := range targets {
-		if t.Kind != notify.WebPush {
+		if !browses(t) {
 			continue
 		}
 		m.TargetID, m.Target = t.ID, notify.Target{Kind: t.Kind, Address: t.Address, AppIdentifier: t.AppIdentifier}
