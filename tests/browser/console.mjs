@@ -2,7 +2,9 @@
 // browser that complains of everything, and a few words.
 //
 //   WATCHWORD_BIN=…   the binary to start, with the console built into it
-//   SHOTS=DIR         keeps a picture of every place
+//   SHOTS=DIR         keeps a picture of every place, drawer and dialog, wide and
+//                     narrow, light and dark; without it, drawers and dialogs are
+//                     held against the rules wide and light only
 //   ONLY=REGEXP       runs the tests alone whose name fits
 
 import assert from 'node:assert/strict';
@@ -13,6 +15,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { still } from './still.mjs';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
@@ -79,19 +83,19 @@ export const press = (name) => page.getByRole('button', { name, exact: true }).c
 export const saved = () => page.locator('.saving', { hasText: /^Saved$/ }).waitFor();
 export const here = () => new URL(page.url()).pathname.replace('/console', '');
 
-/** Looks at what is shown in both widths and both schemes: nothing scrolls sideways, nothing shuts anybody out. */
+const WIDTHS = [[1280, 860], [390, 844]];
+const SCHEMES = ['light', 'dark'];
+
+/** Looks at a place in both widths and both schemes: nothing scrolls sideways, nothing shuts anybody out. */
 export async function look(path, open = () => at(path)) {
   try {
-    for (const [width, height] of [[1280, 860], [390, 844]]) {
+    for (const [width, height] of WIDTHS) {
       await page.setViewportSize({ width, height });
       await open();
       await settled();
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(wide <= 0, `${path} scrolls sideways by ${wide} at ${width}`);
-      for (const colorScheme of ['light', 'dark']) {
+      for (const colorScheme of SCHEMES) {
         await page.emulateMedia({ colorScheme });
-        await accessible(`${path} ${width} ${colorScheme}`);
-        if (shots) { mkdirSync(shots, { recursive: true }); await page.screenshot({ path: join(shots, `${path.replace(/(usr|org|whk)_\w+/, '$1').replace(/\W+/g, '_') || '_'}_${width}_${colorScheme}.png`) }); }
+        await held(path, width, colorScheme);
       }
       quiet(`${path} at ${width}`);
     }
@@ -101,7 +105,40 @@ export async function look(path, open = () => at(path)) {
   }
 }
 
+/** Holds what is shown against WCAG 2.2 AA, as far as a machine can. Where pictures are kept, it does so in both widths and both schemes. */
 export async function accessible(where) {
+  if (!shots) return axed(where);
+  try {
+    for (const [width, height] of WIDTHS) {
+      await page.setViewportSize({ width, height });
+      for (const colorScheme of SCHEMES) {
+        await page.emulateMedia({ colorScheme });
+        await held(where, width, colorScheme);
+      }
+    }
+  } finally {
+    await page.setViewportSize({ width: 1280, height: 860 });
+    await page.emulateMedia({ colorScheme: 'light' });
+  }
+}
+
+/** The state of a page in one width and one scheme. */
+async function held(where, width, colorScheme) {
+  await still(page);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(wide <= 0, `${where} scrolls sideways by ${wide} at ${width}`);
+  await axed(`${where} ${width} ${colorScheme}`);
+  await shot(`${where.replace(/(usr|org|whk)_\w+/, '$1')}_${width}_${colorScheme}`);
+}
+
+/** Keeps a picture of the page, or of a part of it, where pictures are kept. */
+export async function shot(name, of = page) {
+  if (!shots) return;
+  mkdirSync(shots, { recursive: true });
+  await of.screenshot({ path: join(shots, `${name.replace(/[^\w.-]+/g, '_') || '_'}.png`), ...(of === page && { fullPage: true }) });
+}
+
+async function axed(where) {
   if (!await page.evaluate(() => 'axe' in window)) await page.evaluate(axe);
   const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
   assert.deepEqual(violations.map((v) => `${where}: ${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`), []);

@@ -2,7 +2,7 @@
 // pages may not complain, and a look at a state in every way that people see it.
 //
 //   WATCHWORD_BIN=…   the binary to start; without it, `go run ./cmd/watchword`
-//   SHOTS=DIR         keeps a picture of every state
+//   SHOTS=DIR         keeps a picture of every state, wide and narrow, light and dark
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -12,6 +12,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { still } from './still.mjs';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
 export const { chromium } = require('playwright-core');
@@ -96,8 +98,11 @@ export async function look(page, state) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     for (const viewport of [WIDE, NARROW]) {
       await page.setViewportSize(viewport);
+      await still(page);
       await unscrolled(page, `${state} ${colorScheme} ${viewport.width}`);
-      if (shots) await page.screenshot({ path: join(shots, `${state}-${colorScheme}-${viewport.width}.png`), fullPage: true });
+      if (!shots) continue;
+      await page.screenshot({ path: join(shots, `${state}-${colorScheme}-${viewport.width}.png`), fullPage: true });
+      if (viewport === WIDE) await accessible(page, `${state} ${colorScheme} ${viewport.width}`);
     }
     await accessible(page, `${state} ${colorScheme}`);
   }

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Journey } from '../../ui/lib/mosaic.js';
+import { still } from './still.mjs';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
@@ -83,7 +84,7 @@ export async function phone(browser, w, { finger = true, viewport = PHONE, color
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   page.complaints = [];
-  page.shape = `${viewport.width}-${colorScheme}`;
+  page.colorScheme = colorScheme;
   page.on('console', (m) => { if (['error', 'warning'].includes(m.type()) && !/status of 4\d\d|ERR_INTERNET_DISCONNECTED/.test(m.text())) page.complaints.push(m.text()); });
   page.on('pageerror', (e) => page.complaints.push(String(e.stack)));
   page.on('request', (r) => { if (!r.url().startsWith(base) && !r.url().startsWith('data:')) page.complaints.push(`foreign request: ${r.url()}`); });
@@ -143,18 +144,34 @@ export async function ends({ j }) {
   throw new Error('it does not end');
 }
 
-/** Holds a screen against WCAG 2.2 AA, as far as a machine can, and keeps a picture of it. */
+/** Holds a screen against WCAG 2.2 AA, as far as a machine can. Where pictures are kept, it does so on both sizes of phone in light and dark. */
 export async function good(page, name) {
   await page.waitForTimeout(150); // what moves has moved: pictures show where it ends
-  if (process.env.SHOTS) {
-    mkdirSync(process.env.SHOTS, { recursive: true });
-    await page.screenshot({ path: join(process.env.SHOTS, `${name}-${page.shape}.png`) });
+  if (!process.env.SHOTS) return held(page, name);
+  const own = page.viewportSize();
+  mkdirSync(process.env.SHOTS, { recursive: true });
+  for (const size of [PHONE, SMALL]) {
+    await page.setViewportSize(size);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await still(page);
+      await held(page, `${name} ${size.width} ${colorScheme}`);
+      await page.screenshot({ path: join(process.env.SHOTS, `${name}-${size.width}-${colorScheme}.png`) });
+    }
   }
+  await page.setViewportSize(own);
+  await page.emulateMedia({ colorScheme: page.colorScheme });
+}
+
+async function held(page, name) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
   assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`), [], name);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(wide, 0, `${name}: the page scrolls sideways`);
+  const small = await page.evaluate(() => [...document.querySelectorAll('button, summary, select, input:not([type=hidden], [type=radio], [type=checkbox], [type=file]), a')]
+    .filter((e) => e.checkVisibility({ visibilityProperty: true }) && e.getBoundingClientRect().height < 44).map((e) => `${e.tagName} ${e.textContent.trim()} ${e.getBoundingClientRect().height}`));
+  assert.deepEqual(small, [], `${name}: targets of less than 44 px`);
 }
 
 /** A browser. @param {string[]} more  flags besides */

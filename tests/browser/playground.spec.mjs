@@ -5,11 +5,12 @@
 //   WATCHWORD_BIN=…   the binary to start; without it, `go run ./cmd/watchword`
 //   BASE=http://…     a development server that runs already
 //   CHROMIUM=…        the browser; default /usr/bin/chromium
+//   SHOTS=DIR         keeps a picture of every state, wide and narrow, light and dark
 //   WATCHWORD_REQUIRE_ALL=1  also wait for a request to run out (two minutes)
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -110,6 +111,9 @@ async function accessible(page, state) {
   assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`), [], state);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.equal(wide, 0, `${state}: the page scrolls sideways`);
+  if (!process.env.SHOTS) return;
+  mkdirSync(process.env.SHOTS, { recursive: true });
+  await page.screenshot({ path: join(process.env.SHOTS, `${state.replace(/\W+/g, '-')}.png`), fullPage: true });
 }
 
 const scenarios = {
@@ -382,6 +386,8 @@ const scenarios = {
       await page.waitForSelector('.ended');
       await page.waitForSelector('.done.no');
       await holds('denied');
+      await page.goto(`${base}/dev/inbox`);
+      await holds('inbox');
       await leave(page);
     }
   },
