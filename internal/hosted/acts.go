@@ -22,6 +22,7 @@ type deed struct {
 	title, text, button string
 	fields              form.Form
 	bare                bool // needs no fresh proof: it takes nothing from anybody's safety
+	danger              bool // takes something away for good
 	ask                 func(ctx context.Context, d Door, o owner, id string, v *view) error
 	do                  func(ctx context.Context, d Door, o owner, id string, in url.Values) (*view, error)
 }
@@ -42,9 +43,9 @@ func init() { // the table and its functions know each other
 			fields: form.New(form.Secret("new_password", "New password", form.Required, form.MaxLen(1024))), do: doPassword},
 		"rename": {title: "Rename", button: "Rename", fields: form.New(form.Text("label", "Name", form.Required, form.MaxLen(100))), ask: askWay,
 			do: called("PATCH /v1/users/me/authenticators/{authenticator_id}", "authenticator_id", "label")},
-		"remove": {title: "Remove this way to sign in?", text: "You cannot sign in with it any more.", button: "Remove", ask: askWay,
+		"remove": {title: "Remove this way to sign in?", text: "You cannot sign in with it any more.", button: "Remove", danger: true, ask: askWay,
 			do: called("DELETE /v1/users/me/authenticators/{authenticator_id}", "authenticator_id", "")},
-		"forget": {title: "Remove this device?", text: "It cannot approve anything for you any more.", button: "Remove", ask: askDevice,
+		"forget": {title: "Remove this device?", text: "It cannot approve anything for you any more.", button: "Remove", danger: true, ask: askDevice,
 			do: called("DELETE /v1/users/me/device-keys/{key_id}", "key_id", "")},
 		"end": {title: "Sign out there?", text: "Whoever uses that browser or app has to sign in again.", button: "Sign out", bare: true,
 			do: called("DELETE /v1/users/me/sessions/{session_id}", "session_id", "")},
@@ -53,7 +54,7 @@ func init() { // the table and its functions know each other
 		"withdraw": {title: "Withdraw what this app may do?", text: "It has to ask you again.", button: "Withdraw", bare: true,
 			do: called("DELETE /v1/users/me/consents/{client_id}", "client_id", "")},
 		"data":     {title: "Download your data", text: "A file with everything that is kept about you.", button: "Download"},
-		"delete":   {title: "Delete your account?", text: "Everything that belongs to it goes, and nobody can bring it back.", button: "Delete for good", fields: form.New(form.Boolean("sure", "Yes, delete my account", form.Required)), do: doDelete},
+		"delete":   {title: "Delete your account?", text: "Everything that belongs to it goes, and nobody can bring it back.", button: "Delete for good", danger: true, fields: form.New(form.Boolean("sure", "Yes, delete my account", form.Required)), do: doDelete},
 		"language": {title: "Language", bare: true, do: doLanguage},
 	}
 }
@@ -75,7 +76,7 @@ func called(route, name, field string) func(ctx context.Context, d Door, o owner
 func (o owner) page(name string, what deed) view {
 	v := view{Lang: o.l, AppID: o.app.ID, App: o.app.Name, Client: o.client.ID, Title: o.l.T(what.title), Text: o.l.T(what.text), Home: o.home()}
 	if what.button != "" {
-		v.Forms = []formView{{Button: o.l.T(what.button), Primary: true}}
+		v.Forms = []formView{{Button: o.l.T(what.button), Primary: true, Danger: what.danger}}
 		v.Forms[0].Inputs = v.inputs(nil, "", what.fields)
 		if len(v.Forms[0].Inputs) > 0 {
 			v.Forms[0].Inputs[0].Focus = true

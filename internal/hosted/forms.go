@@ -44,10 +44,19 @@ func key(p *journey.Prompt) *keyView {
 	}
 	for _, o := range p.Options {
 		if isKey(o.Fields) {
-			return &keyView{Act: "autofill", Option: o.ID, Button: "Sign in with a passkey", Data: "{}", Beside: len(p.Fields) > 0 || len(p.Options) > 2}
+			return &keyView{Act: "autofill", Option: o.ID, Button: "Sign in with a passkey", Data: "{}", Beside: len(p.Fields) > 0 || slices.ContainsFunc(p.Options, comesFirst)}
 		}
 	}
 	return nil
+}
+
+// comesFirst reports whether a way to answer is one that people begin with, before a
+// passkey: it takes something from them that is neither that nor a recovery code.
+func comesFirst(o journey.Option) bool {
+	has := func(name string) bool {
+		return slices.ContainsFunc(o.Fields, func(f form.Field) bool { return f.Name == name })
+	}
+	return len(o.Fields) > 0 && !has(passkeyResult) && !has("recovery_code")
 }
 
 // answers makes a form of each way to answer.
@@ -80,9 +89,9 @@ func (v *view) answers(p *journey.Prompt) {
 		v.Quiet = append([]formView{{Option: "resend", Button: label}}, v.Quiet...)
 	}
 	if len(v.Forms) > 0 {
-		v.Forms[0].Primary = true
+		v.Forms[0].Primary = !v.KeyFirst()
 		v.prefill(p.Values)
-		if len(v.Forms[0].Inputs) > 0 && v.Wait == nil {
+		if len(v.Forms[0].Inputs) > 0 && v.Wait == nil && !v.KeyFirst() {
 			v.Forms[0].Inputs[0].Focus = true
 		}
 	}

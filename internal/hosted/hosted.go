@@ -76,7 +76,7 @@ func (d Door) page(fn func(w http.ResponseWriter, r *http.Request) error) http.H
 			v.App, v.AppID, v.Again = t.App, t.Of, t.Again
 		}
 		v.Lang = d.offered(r, v.AppID).spoken(r, t.Locales)
-		v.Title, v.Text = v.Lang.T("This cannot go on"), v.Lang.T(f.Message)
+		v.Title, v.Text = v.Lang.T("This did not work"), v.Lang.T(f.Message)
 		if f.Code == fault.Internal {
 			v.Text = v.Lang.T("Something is broken on our side. Try again in a moment.")
 		}

@@ -96,7 +96,7 @@ func (o owner) ways(ctx context.Context, q db.Q, v *accountView) error {
 		if err != nil {
 			return err
 		}
-		if !on {
+		if !on || have[add.kind] && add.once {
 			continue
 		}
 		name := add.name
@@ -110,7 +110,10 @@ func (o owner) ways(ctx context.Context, q db.Q, v *accountView) error {
 
 func (o owner) way(a authn.Authenticator) item {
 	title := o.l.T(titleOf(a.Kind))
-	i := item{Title: title, Note: a.Label, At: o.l.when(a.CreatedAt), Told: o.l.T("since {time}")}
+	i := item{Title: title, At: o.l.when(a.CreatedAt), Told: o.l.T("since {time}")}
+	if a.Label != titleOf(a.Kind) { // which says nothing more
+		i.Note = a.Label
+	}
 	if !a.UsedAt.IsZero() {
 		i.At, i.Told = o.l.when(a.UsedAt), o.l.T("last used {time}")
 	}
@@ -125,7 +128,7 @@ func (o owner) way(a authn.Authenticator) item {
 	if a.ID == string(a.Kind) {
 		return i // it comes with an address
 	}
-	what := strings.TrimSpace(title + " " + a.Label)
+	what := strings.TrimSpace(title + " " + i.Note)
 	if a.Kind != "password" && a.Kind != "recovery" {
 		i.Acts = append(i.Acts, o.link("Rename", "rename", a.ID, what))
 	}
@@ -148,17 +151,18 @@ func titleOf(kind authn.Kind) string {
 // adding are the ways that users can add by themselves, each by a call of its
 // method's; where the method is not there or switched off, so is the button.
 var adding = []addable{
-	{"passkey", "passkey", "Add a passkey", "", "POST /v1/auth/webauthn/register"},
-	{"push", "phone", "Add a phone", "", "POST /v1/users/me/phones/invitations"},
-	{"totp", "totp", "Add an authenticator app", "", "POST /v1/users/me/totp"},
-	{"recovery", "codes", "Make recovery codes", "Make new recovery codes", "POST /v1/users/me/recovery-codes"},
-	{"password", "password", "Set a password", "Change password", "PUT /v1/users/me/password-credentials"},
+	{"passkey", "passkey", "Add a passkey", "", "POST /v1/auth/webauthn/register", false},
+	{"push", "phone", "Add a phone", "", "POST /v1/users/me/phones/invitations", false},
+	{"totp", "totp", "Add an authenticator app", "", "POST /v1/users/me/totp", false},
+	{"recovery", "codes", "Make recovery codes", "Make new recovery codes", "POST /v1/users/me/recovery-codes", false},
+	{"password", "password", "Set a password", "", "PUT /v1/users/me/password-credentials", true},
 }
 
 type addable struct {
 	kind             authn.Kind
 	act, name, again string // again is its name if the user has one
 	route            string
+	once             bool // is changed where it stands, not added again
 }
 
 // possible reports whether the user may have one.

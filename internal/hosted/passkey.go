@@ -157,6 +157,6 @@ func (d Door) noPasskey(w http.ResponseWriter, r *http.Request, about map[string
 	if !fault.Is(err, fault.Expired) {
 		return err
 	}
-	d.Page(w, r, http.StatusGone, backend.Page{AppID: apps.ID(text(about, "app_id")), App: cmp.Or(text(about, "app_name"), "Watchword"), Title: "This cannot go on", Text: fault.Of(err).Message, Verdict: "no"})
+	d.Page(w, r, http.StatusGone, backend.Page{AppID: apps.ID(text(about, "app_id")), App: cmp.Or(text(about, "app_name"), "Watchword"), Title: "This did not work", Text: fault.Of(err).Message, Verdict: "no"})
 	return nil
 }

@@ -67,7 +67,7 @@ type row struct{ Name, Value string }
 // formView is one way to answer.
 type formView struct {
 	Option, Legend, Button string
-	Primary                bool
+	Primary, Danger        bool // Danger: what it does cannot be taken back
 	Inputs                 []input
 }
 
@@ -118,11 +118,22 @@ func describe(l tongue, t ticket, r journey.Reply, now time.Time) view {
 	p := *r.Prompt
 	p.Data = plain(p.Data)
 	v.Kind, v.Title, v.Text = p.Kind, l.T(cmp.Or(p.Title, titles[p.Kind], "Sign in")), l.T(p.Text)
+	v.Text = unrepeated(v.Title, v.Text)
 	v.draw(&p, now)
 	v.Rows = approvals(p.Data)
 	v.answers(&p)
 	v.refuse(r.Problem, now)
 	return v
+}
+
+// unrepeated is a text without the sentence that stands above it as the title.
+func unrepeated(title, text string) string {
+	if rest, ok := strings.CutPrefix(text, title); ok {
+		if rest = strings.TrimLeft(rest, ".。 "); rest != "" {
+			return rest
+		}
+	}
+	return text
 }
 
 // refuse says why the same is asked again, and of which field it is said.
@@ -180,10 +191,10 @@ func (v *view) draw(p *journey.Prompt, now time.Time) {
 // titles are for prompts whose author gave none.
 var titles = map[string]string{
 	"push.wait": "Approve on your phone", "push.device": "Which phone?", "totp.register": "Set up your authenticator app", "totp.confirm": "Enter the first code",
-	"code.email": "Check your mail", "code.sms": "Check your messages", "code.generic": "Check your messages", "magiclink.wait": "Check your mail", "password.replace": "Choose a new password", "form": "One more thing",
+	"code.email": "Check your mail", "code.sms": "Check your messages", "code.generic": "Check your messages", "magiclink.wait": "Check your mail", "password.replace": "Choose a new password", "form": "Your details",
 	"ticket.wait": "One moment", "totp.sign": "Sign this",
-	"device.register": "One moment", "device.validate": "One moment",
-	"biometric.register": "Set up this browser", "biometric.authenticate": "Confirm that it is you", "biometric.sign": "Sign this", "biometric.delete": "Remove it from this browser",
+	"device.register": "Remember this browser", "device.validate": "One moment",
+	"biometric.register": "Set up this browser", "biometric.authenticate": "Confirm that it is you", "biometric.sign": "Sign this", "biometric.delete": "Remove the key from this browser?",
 	"pin.register": "Choose a PIN", "pin.authenticate": "Enter your PIN", "pin.sign": "Sign this",
 }
 
@@ -247,6 +258,10 @@ func approvals(data map[string]any) []row {
 	slices.SortFunc(out, func(a, b row) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
+
+// KeyFirst reports whether a passkey is what people begin with, and what else they
+// may type stands folded below.
+func (v view) KeyFirst() bool { return v.Key != nil && v.Key.Act == "autofill" && !v.Key.Beside }
 
 // Dir is the direction of writing.
 func (v view) Dir() string { return v.Lang.direction() }

@@ -254,7 +254,7 @@ const scenarios = {
     assert.equal(page.url(), `${back}?error=access_denied`);
     assert.deepEqual(page.complaints, []);
     await page.goto(address);
-    await title(page, 'This cannot go on');
+    await title(page, 'This did not work');
     await look(page, 'passkey-page-used');
     assert.ok(page.complaints.every((c) => /410/.test(c)), page.complaints.join());
     page.complaints.length = 0;
@@ -265,7 +265,7 @@ const scenarios = {
     await old.goto(await entry());
     await title(old, 'Add a passkey');
     await old.waitForFunction(() => document.querySelector('[data-key-problem]').textContent !== '');
-    assert.match(await old.textContent('[data-key-problem]'), /knows no passkeys/);
+    assert.match(await old.textContent('[data-key-problem]'), /does not support passkeys/);
     assert.ok(!await old.isVisible('[data-key-go]'));
     await look(old, 'passkey-page-unknown');
     await leave(old);

@@ -223,7 +223,7 @@ const scenarios = {
     await title(page, 'You are signed in');
     await at(page, 'finger_gone');
     await page.click('[data-go]');
-    await title(page, 'Remove it from this browser');
+    await title(page, 'Remove the key from this browser?');
     await look(page, 'finger-remove');
     await page.click('[data-go]');
     await title(page, 'You are signed in');

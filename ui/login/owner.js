@@ -22,10 +22,12 @@ export async function begin(form) {
     if (busy) return;
     busy = step.go.disabled = true;
     step.say('');
+    blame(form, '');
     try {
       const trouble = await does(step, kind, at);
       if (!trouble) return step.hand();
       step.say(trouble);
+      blame(form, trouble);
     } catch (err) {
       if (!(err instanceof NotOwner)) console.warn(err);
       step.say('refused');
@@ -63,6 +65,23 @@ async function missing(step, kind, act, at) {
 
 /** @param {HTMLFormElement} form @param {string} [id] */
 const pin = (form, id = 'pin') => /** @type {HTMLInputElement} */ (form.querySelector(`#${id}`));
+
+/** Marks the field that is to be typed anew and puts the cursor there. @param {HTMLFormElement} form @param {string} trouble */
+function blame(form, trouble) {
+  const bad = { short: 'pin', weak: 'pin', differs: 'again' }[trouble];
+  for (const id of ['pin', 'again']) {
+    const field = form.querySelector(`#${id}`);
+    if (!(field instanceof HTMLInputElement)) continue;
+    field.toggleAttribute('aria-invalid', false);
+    if (id === 'again') field.removeAttribute('aria-describedby');
+    else if (form.querySelector('#pin-help')) field.setAttribute('aria-describedby', 'pin-help');
+    if (id !== bad) continue;
+    field.setAttribute('aria-invalid', 'true');
+    field.setAttribute('aria-describedby', `pin-${trouble}`);
+    field.focus();
+    field.select();
+  }
+}
 
 /**
  * Makes the key of an owner, and keeps what finds it again.

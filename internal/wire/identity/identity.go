@@ -91,7 +91,7 @@ func (d Door) serve(c backend.Info) http.Handler {
 
 // elsewhere is the page for a form that another site posted.
 func (d Door) elsewhere(w http.ResponseWriter, r *http.Request) {
-	d.Page(w, r, http.StatusForbidden, backend.Page{App: "Watchword", Title: "This cannot go on", Text: "This has to be pressed on its own page.", Verdict: "no"})
+	d.Page(w, r, http.StatusForbidden, backend.Page{App: "Watchword", Title: "This did not work", Text: "This has to be pressed on its own page.", Verdict: "no"})
 }
 
 // values reads a wildcard of the route, else a parameter of the query that the call

@@ -30,7 +30,7 @@ func (d Door) page(fn func(w http.ResponseWriter, r *http.Request) error) http.H
 
 // Fail draws what went wrong for a person.
 func (d Door) Fail(w http.ResponseWriter, r *http.Request, err error) {
-	p := backend.Page{App: "Watchword", Title: "This cannot go on", Text: "Something is broken on our side. Try again in a moment.", Verdict: "no"}
+	p := backend.Page{App: "Watchword", Title: "This did not work", Text: "Something is broken on our side. Try again in a moment.", Verdict: "no"}
 	if e := oidc.Refusal(err); e != nil {
 		p.Text = e.Text
 		d.Page(w, r, http.StatusBadRequest, p)
