@@ -238,3 +238,39 @@ func TestOwnTextsAreTranslated(t *testing.T) {
 		}
 	}
 }
+
+// TestUnrepeated: a title is not said a second time by the text below it.
+func TestUnrepeated(t *testing.T) {
+	for _, c := range []struct{ title, text, want string }{
+		{"That did not match", "That did not match. Try again or use another way.", "Try again or use another way."},
+		{"一致しませんでした", "一致しませんでした。もう一度試してください。", "もう一度試してください。"},
+		{"That did not match", "Too many tries.", "Too many tries."},
+		{"Stopped", "Stopped.", "Stopped."},
+	} {
+		if got := unrepeated(c.title, c.text); got != c.want {
+			t.Errorf("%q under %q is %q, want %q", c.text, c.title, got, c.want)
+		}
+	}
+}
+
+// TestPasskeyFirst: where a passkey stands beside a recovery code, it is what people
+// begin with; where an address is asked for as well, that is.
+func TestPasskeyFirst(t *testing.T) {
+	passkey := journey.Option{ID: "passkeys", Label: "Passkey", Fields: form.New(form.Text(passkeyResult, "Result"))}
+	code := journey.Option{ID: "another_way", Label: "Recovery code", Fields: form.New(form.Text("username", "Name"), form.Text("recovery_code", "Recovery code"))}
+	address := journey.Option{ID: "email_otp", Label: "Mail", Fields: form.New(form.Text("email", "E-mail address"))}
+	for _, c := range []struct {
+		more  journey.Option
+		first bool
+	}{{code, true}, {address, false}} {
+		p := &journey.Prompt{Kind: "login_form", Options: []journey.Option{passkey, c.more, {ID: "cancel", Label: "Cancel"}}}
+		v := describe("en", ticket{}, journey.Reply{Prompt: p}, now)
+		if v.KeyFirst() != c.first || v.Forms[0].Primary == c.first {
+			t.Errorf("beside %q: passkey first %v, the form is what to press %v", c.more.ID, v.KeyFirst(), v.Forms[0].Primary)
+		}
+		folded := strings.Contains(draw(t, v), `<details class="way"><summary>`)
+		if folded != c.first {
+			t.Errorf("beside %q: folded %v", c.more.ID, folded)
+		}
+	}
+}
