@@ -4,7 +4,8 @@
 //
 //   WATCHWORD_BIN=…   the binary to start; without it, `go run ./cmd/watchword`
 //   CHROMIUM=…        the browser; default /usr/bin/chromium
-//   SHOTS=DIR         keep a picture of every screen there
+//   SHOTS=DIR         keep a picture of every screen there, 390 and 320 px wide, in
+//                     light and dark
 //   ONLY=words        only the scenarios whose name has them
 
 import assert from 'node:assert/strict';
@@ -307,11 +308,11 @@ const scenarios = {
     await good(page, 'account');
     await page.click('text=Make new keys');
     await page.waitForSelector('#account-said >> text=New keys are in use');
-    await page.click('.list button >> text=Take away');
+    await page.click('.list button >> text=Remove');
     await page.click('dialog button.primary');
-    await page.waitForSelector('#account-said >> text=It was taken away');
+    await page.waitForSelector('#account-said >> text=It was removed');
     await lost.reload();
-    await lost.waitForSelector('text=This phone was taken away from the account.');
+    await lost.waitForSelector('text=This phone was removed from the account.');
     await good(lost, 'gone');
     const web = await asks(w, user.email); // while its owner is busy elsewhere in the app
     await page.waitForSelector('nav .count');
