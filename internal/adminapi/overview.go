@@ -133,7 +133,7 @@ func (o *Overview) add(n audit.Count, hour int) {
 }
 
 func (c *Call) health(ctx context.Context) ([]Health, error) {
-	base := Health{"Database", true, "Reachable, up to date, and its clock is ours."}
+	base := Health{"Database", true, "Reachable, up to date, and its clock agrees."}
 	if err := c.Kit.DB.Ping(ctx); err != nil {
 		base.OK, base.Detail = false, fault.Of(err).Message
 	}
@@ -141,7 +141,7 @@ func (c *Call) health(ctx context.Context) ([]Health, error) {
 	if err != nil {
 		return nil, err
 	}
-	queue := Health{"Messages and jobs", true, "Nothing waits for long."}
+	queue := Health{"Messages and jobs", true, "Nothing is held up."}
 	switch {
 	case b.Parked > 0:
 		queue.OK, queue.Detail = false, "Some were given up after many tries. The log says which and why."

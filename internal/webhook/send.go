@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/audit"
@@ -162,6 +163,9 @@ func (s Sender) attempt(ctx context.Context, h Hook, body json.RawMessage) Deliv
 func said(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "no answer within 10 seconds"
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // the address stands beside it
 	}
 	text := []rune(err.Error())
 	return string(text[:min(len(text), 500)])
