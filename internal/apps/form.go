@@ -10,11 +10,11 @@ func ClientForm() form.Form {
 		return form.List(name, label, rows(row), form.Between(0, 100), form.Help(help))
 	}
 	return form.New(
-		list("redirect_uris", "Redirect addresses", "Address", "Where a sign-in may return to, exactly. The port of a loopback address may be *."),
+		list("redirect_uris", "Redirect addresses", "Address", "The exact addresses a sign-in may return to. The port of a loopback address may be *."),
 		list("post_logout_redirect_uris", "Addresses after sign-out", "Address", "Where a browser may go after it was signed out."),
 		form.Text("backchannel_logout_uri", "Back-channel logout address", form.Help("Is told when a session ends.")),
 		list("origins", "Web origins", "Origin", "Pages that may call the SDK doors, beside those of the redirect addresses: https://shop.example.org."),
-		form.Boolean("loopback_origins", "Pages on this very machine may call", form.Help("Any port of localhost. For development.")),
+		form.Boolean("loopback_origins", "Pages on this machine may call", form.Help("Any port of localhost. For development.")),
 		form.Journey("journey", "Sign-in journey", "client", form.Or("sso"), form.MaxLen(100), form.Help("Runs at the authorization endpoint. Empty: sign_in.")),
 		form.Object("acr_journeys", "Journeys by level", form.Help("Which journey runs for an acr that is asked for.")),
 		form.Journey("phone_journey", "Journey that sets up a phone", "client", form.MaxLen(100), form.Help("For an app on a device: runs in the phone app for whoever has no link. Empty: mobile_app_registration.")),
@@ -40,9 +40,9 @@ func ClientForm() form.Form {
 		form.Choice("backchannel_token_delivery_mode", "How a CIBA client learns of the end", []string{"poll", "ping", "push"}),
 		form.Text("backchannel_client_notification_endpoint", "CIBA notification address"),
 		form.Boolean("backchannel_user_code", "CIBA requests carry the user's code"),
-		form.Boolean("cidaas", "Spoken for by the cidaas SDKs", form.Help("PKCE is optional then.")),
+		form.Boolean("cidaas", "Uses the cidaas SDKs", form.Help("PKCE is optional then.")),
 		list("allowed_methods", "Methods of a cidaas client", "Method", "In the words of that protocol. Empty: all."),
 		form.Text("login_uri", "Sign-in page of your own", form.Help("Gets interaction_id, or requestId if the client is a cidaas one. Empty: ours.")),
-		form.Boolean("implicit", "Tokens in addresses", form.Help("What OAuth 2.1 took away; for old cidaas clients only.")),
+		form.Boolean("implicit", "Tokens in addresses", form.Help("Removed in OAuth 2.1. For old cidaas clients only.")),
 	)
 }

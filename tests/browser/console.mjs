@@ -131,11 +131,21 @@ async function held(where, width, colorScheme) {
   await shot(`${where.replace(/(usr|org|whk)_\w+/, '$1')}_${width}_${colorScheme}`);
 }
 
+/** Keeps a picture of what is in sight, for the documentation, where pictures are kept. */
+export async function picture(name) {
+  await still(page);
+  if (shots) await page.screenshot({ path: join(shots, `${name}.png`) });
+}
+
 /** Keeps a picture of the page, or of a part of it, where pictures are kept. */
 export async function shot(name, of = page) {
   if (!shots) return;
   mkdirSync(shots, { recursive: true });
+  const size = page.viewportSize();
+  const tall = of === page ? await page.evaluate(() => document.querySelector('.drawer')?.scrollHeight ?? 0) : 0;
+  if (tall > size.height) await page.setViewportSize({ width: size.width, height: tall }); // all of what is beside
   await of.screenshot({ path: join(shots, `${name.replace(/[^\w.-]+/g, '_') || '_'}.png`), ...(of === page && { fullPage: true }) });
+  if (tall > size.height) await page.setViewportSize(size);
 }
 
 async function axed(where) {

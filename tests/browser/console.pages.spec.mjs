@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { accessible, api, askedToClose, at, complained, enter, evil, forget, here, look, page, press, quiet, saved, settled, spec, test, w } from './console.mjs';
+import { accessible, api, askedToClose, at, complained, context, enter, evil, forget, here, look, page, press, quiet, saved, settled, shots, spec, test, w } from './console.mjs';
 
 const dialog = () => page.getByRole('dialog');
 const question = () => page.getByRole('alertdialog');
@@ -78,7 +78,7 @@ await spec(async () => {
     await page.getByRole('row').filter({ hasText: 'webhook.test' }).getByText('Given up').waitFor();
     await api('POST', '/apps', { id: 'told', name: 'Told', audience: 'b2c' });
     const row = page.getByRole('row').filter({ hasText: 'admin.app.created' });
-    await row.getByText('Tried again').waitFor({ timeout: 30_000 });
+    await row.getByText('Retrying').waitFor({ timeout: 30_000 });
     await row.getByText(/^in \d+ seconds?$|^now$/).waitFor();
     await look(hook);
     await page.getByLabel('State', { exact: true }).selectOption('told');
@@ -98,7 +98,7 @@ await spec(async () => {
     await said('Off: nothing is sent any more.');
     await press('Delete');
     await answer('Delete');
-    await page.getByText('Nobody is told of events yet').waitFor();
+    await page.getByText('No webhook yet').waitFor();
   }, 240);
 
   await test('branding: texts, links and logos, shown before they are stored', async () => {
@@ -144,8 +144,8 @@ await spec(async () => {
   const forms = {
     client: ['/apps/demo/clients/demo-web', async (v) => dialog().getByLabel('Name', { exact: true }).fill(v), 'Demo shop'],
     provider: ['/operate/providers/smtp/main', async (v) => dialog().getByLabel(/host|server/i).first().fill(v), 'mail.example.org'],
-    branding: ['/apps/demo/branding', async (v) => page.getByLabel('Foot').fill(v), ''],
-    settings: ['/operate/settings', async (v) => page.getByLabel(/^Name of the tenant/).fill(v), ''],
+    branding: ['/apps/demo/branding', async (v) => page.getByLabel('Footer').fill(v), ''],
+    settings: ['/operate/settings', async (v) => page.getByLabel(/^Tenant name/).fill(v), ''],
     method: ['/apps/demo/methods/totp', async (v) => dialog().locator('form input[type=number]').first().fill(v), ''],
   };
   await api('PUT', '/providers/smtp/main', { config: { host: 'mail.example.org', from: 'x@example.org' } });
@@ -258,7 +258,7 @@ await spec(async () => {
     await phone.getByRole('button', { name: 'Approve' }).click();
     await page.getByText('was authenticated', { exact: false }).waitFor({ timeout: 30_000 });
     await page.getByRole('list', { name: 'What happened' }).getByText('left: success').first().waitFor();
-    await page.getByRole('combobox', { name: 'Outside' }).selectOption('inbox');
+    await page.getByRole('combobox', { name: 'Show beside it' }).selectOption('inbox');
     await page.getByRole('list', { name: 'Captured mail' }).getByText('push', { exact: false }).first().waitFor();
     await accessible('try, with the inbox');
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
@@ -317,5 +317,96 @@ await spec(async () => {
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { level: 1, name: heading }).waitFor();
     }
+  });
+
+  // What is drawn only to be looked at: each was opened by a test that asserts something of it.
+  if (shots) await test('every drawer, dialog and menu that no other test has drawn', async () => {
+    const menu = () => page.getByRole('menu');
+    const shut = async (what = dialog()) => { await page.keyboard.press('Escape'); await gone(what); };
+    /** What a button opens. */
+    const opened = async (path, name, button, what = dialog()) => {
+      await at(path);
+      await settled();
+      await button().click();
+      await what.waitFor();
+      await accessible(name);
+      await shut(what);
+    };
+    const named = (name) => () => page.getByRole('button', { name, exact: true }).first();
+    const ada = (await api('GET', '/users?q=ada')).doc.items[0].id;
+    await opened('/apps', 'dialog: add an application', named('Add an application'));
+    await opened('/apps/demo', 'dialog: rename', named('Rename'));
+    await opened('/apps/demo', 'question: delete an application', named('Delete'), question());
+    await opened('/apps/demo/clients', 'dialog: add a client', named('Add a client'));
+    for (const { id } of (await api('GET', '/apps/demo/clients')).doc.items) { await at(`/apps/demo/clients/${id}`); await dialog().locator('.form').first().waitFor(); await accessible(`drawer: client ${id}`); }
+    for (const { kind } of (await api('GET', '/catalog')).doc.methods) { await at(`/apps/demo/methods/${kind}`); await dialog().locator('.card .btn, .form').first().waitFor(); await accessible(`drawer: method ${kind}`); }
+    for (const kind of (await api('GET', '/catalog')).doc.providers) { await at(`/operate/providers/${kind.kind}/default`); await dialog().locator('.form').first().waitFor(); await accessible(`drawer: provider ${kind.kind}`); }
+    await opened('/users', 'dialog: add a user', named('Add a user'));
+    await opened(`/users/${ada}`, 'menu: a name', () => page.getByRole('button', { name: /^Change: / }).first(), menu());
+    await opened(`/users/${ada}`, 'dialog: add a name', named('Add a name'));
+    await opened(`/users/${ada}`, 'dialog: attributes', named('Attributes'));
+    const ofDemo = async () => { await settled(); if (await page.getByLabel('Application', { exact: true }).count()) await page.getByLabel('Application', { exact: true }).selectOption('demo'); }; // asked where there are several
+    await at(`/users/${ada}/help`);
+    await ofDemo();
+    await page.locator('.grid .card .btn').first().waitFor();
+    await accessible('/users/help of an application');
+    await page.locator('.grid .card .btn').first().click();
+    await accessible('dialog: help');
+    await at(`/users/${ada}/authenticators`);
+    await ofDemo();
+    await page.getByRole('row').filter({ hasText: 'Password' }).getByRole('button', { name: 'Change' }).click();
+    await menu().waitFor();
+    await accessible('menu: an authenticator');
+    await at('/audit');
+    await page.getByRole('row').nth(1).getByRole('button').first().click();
+    await dialog().waitFor();
+    await accessible('drawer: an event');
+    await opened('/operate/administrators', 'dialog: invite an administrator', named('Invite an administrator'));
+    await opened('/operate/keys', 'question: a new key', named('New ES256 key'), question());
+    await opened('/journeys', 'dialog: import a journey', named('Import'));
+    await opened('/journeys', 'dialog: a template', named('Use'));
+    await opened('/', 'menu: the administrator', () => page.locator('.foot').getByRole('button').last(), menu());
+    const { doc } = await api('GET', '/journeys/web_login');
+    const graph = structuredClone(doc.draft.graph);
+    graph.id = 'drawn';
+    delete Object.values(graph.nodes).find((n) => n.kind === 'login_form').next.web_to_mobile;
+    assert.equal((await api('POST', '/journeys', { id: 'drawn', name: 'Drawn', graph })).status, 200);
+    await at('/journeys/drawn');
+    await page.locator('.react-flow__edge').first().waitFor({ state: 'attached' });
+    await accessible('editor: problems');
+    await page.getByRole('button', { name: /problem/ }).click();
+    await dialog().waitFor();
+    await accessible('drawer: problems');
+    await shut();
+    await page.locator('.jnode').first().click();
+    await page.locator('.inspector h3').first().waitFor();
+    await accessible('editor: a step');
+    await press('Outline');
+    await page.getByRole('treeitem').first().waitFor();
+    await accessible('editor: outline');
+    await at('/journeys/web_login/versions');
+    await page.getByRole('button', { name: '1', exact: true }).click();
+    await accessible('journey: a version and its difference');
+    await at('/journeys/web_login/try');
+    await press('Start');
+    await page.locator('.tryout form').first().waitFor();
+    await accessible('try: the first page');
+  }, 900);
+
+  if (shots) await test('a run, and the way in, as they are drawn', async () => {
+    const visitor = await context.newPage();
+    await visitor.goto(`${w.base}/login/demo-web/web_login`);
+    await visitor.getByRole('button', { name: 'Cancel' }).click();
+    await visitor.getByRole('heading', { name: 'Not signed in' }).waitFor();
+    await visitor.close();
+    await at('/journeys/web_login/runs');
+    await page.locator('.tryout tbody tr').first().click();
+    await page.locator('.events li').first().waitFor();
+    await accessible('journey: a run');
+    await api('DELETE', '/session');
+    await at('/');
+    await page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
+    await accessible('sign in');
+    forget(); // of the session that has ended
   });
 });

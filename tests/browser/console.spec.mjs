@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { accessible, api, at, complained, context, evil, forget, look, page, press, quiet, root, saved, settled, spec, test, w } from './console.mjs';
+import { accessible, api, at, complained, context, evil, forget, look, page, picture, press, quiet, root, saved, settled, shots, spec, test, w } from './console.mjs';
 
 const middle = async (of) => { const { x, y, width, height } = await of.boundingBox(); return { x: x + width / 2, y: y + height / 2 }; };
 
@@ -16,6 +16,13 @@ async function publish(note) {
   await page.getByLabel('What changed').fill(note);
   await page.getByRole('dialog').getByRole('button', { name: 'Publish' }).click();
   await page.getByText('Version 1', { exact: false }).first().waitFor();
+}
+
+/** The demo application's back end: what it hears for a password of the demo user. */
+async function backEnd() {
+  const basic = Buffer.from(`demo-backend:${w.facts.clients.backend.secret}`).toString('base64');
+  const token = (await (await fetch(`${w.base}/oidc/token`, { method: 'POST', headers: { authorization: `Basic ${basic}`, 'content-type': 'application/x-www-form-urlencoded' }, body: 'grant_type=client_credentials' })).json()).access_token;
+  return async (password) => (await fetch(`${w.base}/cis/v1/auth/password/authenticate`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify({ identifier: 'ada@example.org', password }) })).status;
 }
 
 async function copyOf(journey, id) {
@@ -61,6 +68,25 @@ await spec(async () => {
     for (const path of places) await look(path);
   }, 400);
 
+  if (shots) await test('pictures of the documentation', async () => {
+    const attempt = await backEnd();
+    for (const password of ['wrong', w.facts.user.password, w.facts.user.password, w.facts.user.password]) await attempt(password);
+    await at('/');
+    await page.locator('.bars').waitFor();
+    await picture('console-home');
+    await at('/journeys/web_login');
+    await page.waitForFunction(() => document.querySelector('.react-flow__edge'));
+    await page.locator('.react-flow__node[data-id=push] .jhead').click();
+    await page.locator('.inspector h3').first().waitFor();
+    await picture('console-editor');
+    await at('/methods/password');
+    for (let i = 1; i <= 6; i++) {
+      await press('Fail again');
+      await page.waitForFunction((n) => document.querySelectorAll('.sim .tick').length === n, i);
+    }
+    await picture('console-lockout');
+  });
+
   await test('an application, and a lock that acts and is undone', async () => {
     await at('/apps');
     await press('Add an application');
@@ -73,9 +99,7 @@ await spec(async () => {
     const set = await api('GET', '/admin/v1/apps/demo/methods/password');
     const put = await page.evaluate(async ([etag]) => (await fetch('/admin/v1/apps/demo/methods/password', { method: 'PUT', headers: { 'Content-Type': 'application/json', 'If-Match': etag }, body: JSON.stringify({ settings: { tiers: [{ failures: 2, minutes: 30 }] } }) })).status, [set.etag]);
     assert.equal(put, 200);
-    const secret = w.facts.clients.backend.secret;
-    const token = (await (await fetch(`${w.base}/oidc/token`, { method: 'POST', headers: { authorization: `Basic ${Buffer.from(`demo-backend:${secret}`).toString('base64')}`, 'content-type': 'application/x-www-form-urlencoded' }, body: 'grant_type=client_credentials' })).json()).access_token;
-    const attempt = async (password) => (await fetch(`${w.base}/cis/v1/auth/password/authenticate`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify({ identifier: 'ada@example.org', password }) })).status;
+    const attempt = await backEnd();
     await attempt('wrong one');
     await attempt('wrong two');
     assert.equal(await attempt(w.facts.user.password), 403, 'the right one, while locked');

@@ -372,6 +372,7 @@ const scenarios = {
       const n = await signIn(page);
       await page.waitForSelector('.request');
       await holds('waiting');
+      if (process.env.SHOTS && viewport === WIDE && colorScheme === 'light') await page.screenshot({ path: join(process.env.SHOTS, 'playground.png') });
       await answer(page, n);
       await page.waitForSelector('.hello');
       await page.waitForSelector('.done.yes');

@@ -51,7 +51,7 @@ func init() {
 			form.Choice("number_mode", "Number to match", modes, form.Default(Type2), form.Help("How the number that the browser shows gets to the phone.")),
 			form.Duration("life", "Time to answer", form.Default(120), form.Between(30, 600)),
 			form.Number("resends", "Times it may be sent again", form.Default(3), form.Between(0, 10)),
-			form.Duration("cooldown", "Between two sendings again", form.Default(15), form.Between(0, 120)),
+			form.Duration("cooldown", "Seconds between two sendings", form.Default(15), form.Between(0, 120)),
 			form.Number("limit", "Requests per user in 10 minutes", form.Default(5), form.Between(1, 1000)),
 			form.Number("backoff_after", "Denials in 10 minutes before requests slow down", form.Default(3), form.Between(0, 100), form.Help("0: never.")),
 			form.Number("not_me_minutes", "Minutes without requests after \"not me\"", form.Default(60), form.Between(0, 525600), form.Help("0: until an administrator unlocks.")),

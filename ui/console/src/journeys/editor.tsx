@@ -150,7 +150,7 @@ function Publish({ open, close, journey, prepare, done }: { open: boolean; close
   return (
     <Modal title={t('Publish')} open={open} onClose={close}>
       <form onSubmit={(e) => { e.preventDefault(); void publish().catch(() => {}); }}>
-        <TextField label={t('What changed')} value={note} onChange={setNote} help={t('For whoever looks at the versions later.')} />
+        <TextField label={t('What changed')} value={note} onChange={setNote} help={t('For whoever looks at the versions later. New sign-ins take this version at once.')} />
         {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
         <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Publish')}</Button></div>
       </form>

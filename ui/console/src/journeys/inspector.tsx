@@ -31,6 +31,7 @@ export function Inspector(p: InspectorProps) {
   if (!n) return null;
   const mine = p.problems.filter((x) => x.node === p.id);
   const at = Object.fromEntries(mine.filter((x) => x.path).map((x) => [x.path!, x.line ? `${x.text} (${x.line}:${x.column})` : x.text]));
+  const ways = outcomesOf(p.graph, p.id, p.outcomes, p.step); // an end has none
   const others = Object.keys(p.graph.nodes).filter((x) => x !== p.id);
   return (
     <section className="inspector" aria-label={t('Step')}>
@@ -38,9 +39,9 @@ export function Inspector(p: InspectorProps) {
       <p className="help">{p.step?.doc}</p>
       {mine.length > 0 && <ul className="problems">{mine.map((x) => <li key={x.text + x.path}><span className="problem">{x.text}</span>{x.fix && p.editable && <Button onClick={() => p.fix(x)}>{x.fix.title}</Button>}</li>)}</ul>}
       <TextField label={t('What it is called')} value={n.label ?? ''} placeholder={p.step?.title} onChange={p.label} />
-      <h3>{t('Ways out')}</h3>
+      {ways.length > 0 && <h3>{t('Ways out')}</h3>}
       <div className="outgo">
-        {outcomesOf(p.graph, p.id, p.outcomes, p.step).map((o) => (
+        {ways.map((o) => (
           <label key={o} className="contents"><span className={`jport ${lineOf(o, p.step)}`}>{o}</span>
             <select aria-label={t('{outcome} leads to', { outcome: o })} disabled={!p.editable} value={n.next?.[o] ?? ''} onChange={(e) => p.lead(o, e.target.value)}>
               <option value="">{t('nowhere yet')}</option>

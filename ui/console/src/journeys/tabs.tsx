@@ -109,10 +109,10 @@ export function TryOut({ journey }: { journey: Journey }) {
       </div>
       {link && <div className="note"><p>{t('Runs the draft as it is now, for a day. It signs nobody in.')}</p><div className="once"><a href={link} target="_blank" rel="noreferrer">{t('Open')}</a><Copy text={link} /></div></div>}
       <Failure error={error} />
-      <p className="help">{t('What a try does is real: it sends, registers and locks. It signs nobody in, and it is in no statistics.')}</p>
+      <p className="help">{t('A try is real: it sends messages, registers devices and counts failures. It signs nobody in, and the statistics leave it out.')}</p>
       <div className={`tryout ${mine.session.dev ? 'world' : ''}`}>
         <div>
-          {!now && <Empty title={t('Nothing runs yet')}>{t('Start, and what people would be asked stands here, with the way that it takes beside it.')}</Empty>}
+          {!now && <Empty title={t('Not started yet')}>{t('Press Start. What people would be asked appears here, and the canvas shows the way it takes.')}</Empty>}
           {now?.prompt && <Ask key={events.length} prompt={now.prompt} problem={now.problem?.message} answer={answer} />}
           {now?.end && <Card title={now.end.ok ? t('It ended well') : t('It ended')}><State is={now.end.ok ? 'yes' : 'no'}>{now.end.ok ? (now.end.registered ? t('Nobody was signed in: something was registered.') : t('{user} was authenticated.', { user: now.end.user })) : now.end.message || now.end.reason}</State></Card>}
           <Events events={events} graph={journey.draft.graph} steps={steps} />

@@ -17,8 +17,8 @@ async function caught(): Promise<Caught[]> {
 export function World() {
   const [shown, setShown] = useState('phone');
   return (
-    <section className="beside" aria-label={t('Outside')}>
-      <Select label={t('Outside')} value={shown} onChange={setShown} options={[['phone', t('Phone')], ['inbox', t('Captured mail')]]} />
+    <section className="beside" aria-label={t('Show beside it')}>
+      <Select label={t('Show beside it')} value={shown} onChange={setShown} options={[['phone', t('Phone')], ['inbox', t('Captured mail')]]} />
       {/* The phone goes on while the inbox is read. */}
       <iframe className={`phoneframe ${shown === 'phone' ? '' : 'away'}`} title={t('Phone')} src="/playground/#only-phone" />
       {shown === 'inbox' && <Inbox />}
@@ -36,7 +36,7 @@ function Inbox() {
           <small>{m.channel} · {m.to} · {clock(m.at)}</small>
           <strong>{m.subject}</strong>
           <p className="pre">{m.text}</p>
-          {Object.entries(m.data ?? {}).map(([k, v]) => <span key={k} className="once">{/^https?:/.test(v) ? <a href={v} target="_blank" rel="noreferrer">{k}</a> : <><small>{k}</small> <code>{v}</code></>}<Copy text={v} /></span>)}
+          {Object.entries(m.data ?? {}).filter(([k]) => k !== 'title' && k !== 'body').map(([k, v]) => <span key={k} className="once">{/^https?:/.test(v) ? <a href={v} target="_blank" rel="noreferrer">{k}</a> : <><small>{k}</small> <code>{v}</code></>}<Copy text={v} /></span>)}
         </li>
       ))}
     </ol>

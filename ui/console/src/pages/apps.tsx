@@ -25,7 +25,7 @@ export default function Apps() {
         return (
           <section key={audience} className="block">
             <h2>{title}</h2><p className="help">{text}</p>
-            {apps.length === 0 ? <p className="help">{t('None.')}</p> : (
+            {apps.length === 0 ? <p className="help">{t('None yet.')}</p> : (
               <Table<App> name={title} rows={apps} id={(a) => a.id} open={(a) => go(`/apps/${seg(a.id)}`)} columns={[
                 { head: t('Name'), wide: true, cell: (a) => <Link to={`/apps/${seg(a.id)}`}>{a.name}</Link> }, { head: t('Id'), cell: (a) => <code>{a.id}</code> },
                 { head: t('Clients'), cell: (a) => number(a.clients) }, { head: t('Added'), hide: true, cell: (a) => <Ago at={a.created_at} /> },
@@ -48,7 +48,7 @@ function AddApp({ close }: { close: () => void }) {
   return (
     <form onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
       <TextField label={t('Name')} value={name} onChange={setName} required help={t('What users see: in mail, in their authenticator app, on the phone.')} />
-      <TextField label={t('Id')} value={id} onChange={setId} help={t('Made from nothing if you leave it out. It never changes.')} />
+      <TextField label={t('Id')} value={id} onChange={setId} help={t('Leave it empty and one is made. It cannot be changed later.')} />
       <Select label={t('Whom it serves')} value={audience} onChange={setAudience} options={[['b2c', t('For people')], ['b2b', t('For organisations')]]} />
       {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
       <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Add')}</Button></div>

@@ -64,9 +64,9 @@ export function Brand({ app }: { app: string }) {
         </Card>
         <Card title={t('Texts')} acts={<Select label={t('Language')} value={lang} onChange={setLang} options={Object.entries(languages).map(([l, name]) => [l, spoken.includes(l) ? `${name} ✓` : name])} />}>
           <TextArea label={t('Welcome')} lang={lang} value={doc.texts[lang]?.welcome ?? ''} onChange={say('welcome')} maxLength={longest} disabled={!may} help={t('Under the title of the page where people sign in.')} />
-          <TextArea label={t('Foot')} lang={lang} value={doc.texts[lang]?.foot ?? ''} onChange={say('foot')} maxLength={longest} disabled={!may} help={lang === 'en' ? t('At the end of every page. Languages without texts of their own say the English ones.') : t('At the end of every page. Left empty, both say what English says.')} />
+          <TextArea label={t('Footer')} lang={lang} value={doc.texts[lang]?.foot ?? ''} onChange={say('foot')} maxLength={longest} disabled={!may} help={lang === 'en' ? t('At the end of every page. A language without a text of its own shows the English one.') : t('At the end of every page. Left empty, both say what English says.')} />
         </Card>
-        <Card title={t('Links at the foot')}>
+        <Card title={t('Links in the footer')}>
           <TextField label={t('Privacy')} type="url" value={doc.privacy} onChange={(privacy) => set({ privacy })} disabled={!may} placeholder="https://" problem={problems.privacy} />
           <TextField label={t('Terms')} type="url" value={doc.terms} onChange={(terms) => set({ terms })} disabled={!may} placeholder="https://" problem={problems.terms} />
           <TextField label={t('Help')} type="url" value={doc.support} onChange={(support) => set({ support })} disabled={!may} placeholder="https://" problem={problems.support} />

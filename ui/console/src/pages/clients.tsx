@@ -102,7 +102,7 @@ function AddClient({ path, close, secret }: { path: string; close: () => void; s
   return (
     <form onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
       <TextField label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus />
-      <TextField label={t('Id')} value={doc.id} onChange={(id) => setDoc({ ...doc, id })} help={t('Made from nothing if you leave it out. It never changes.')} />
+      <TextField label={t('Id')} value={doc.id} onChange={(id) => setDoc({ ...doc, id })} help={t('Leave it empty and one is made. It cannot be changed later.')} />
       <Select label={t('Kind')} value={doc.kind} onChange={(kind) => setDoc({ ...doc, kind })} options={kinds()} />
       {doc.kind !== 'backend' && <TextField label={t('Where the browser may return to')} value={doc.redirect} onChange={(redirect) => setDoc({ ...doc, redirect })} placeholder="https://shop.example/callback" help={t('Exact addresses, separated by spaces.')} />}
       {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}

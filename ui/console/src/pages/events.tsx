@@ -32,15 +32,15 @@ function Entry({ e }: { e: AuditItem }) {
 export function Events({ path, query }: { path: string; query?: Query }) {
   const list = useList<AuditItem>(path, query);
   const [open, setOpen] = useState<AuditItem | null>(null);
-  if (list.pending) return <Loading what={t('Reading the record…')} />;
+  if (list.pending) return <Loading what={t('Reading the audit record…')} />;
   return (
     <>
       <Failure error={list.error} again={() => void list.refetch()} />
-      {list.items.length === 0 && !list.error ? Object.values(query ?? {}).some(Boolean) && !list.more ? <Empty title={t('No entry fits')}>{t('Take back a part of the filter, or look at another time.')}</Empty> : <Empty title={t('Nothing happened yet')}>{t('Everything that matters is recorded here, in the transaction of what it records.')}</Empty> : (
+      {list.items.length === 0 && !list.error ? Object.values(query ?? {}).some(Boolean) && !list.more ? <Empty title={t('No entry fits')}>{t('Take back a part of the filter, or look at another time.')}</Empty> : <Empty title={t('Nothing happened yet')}>{t('Sign-ins, changes and refusals appear here, newest first.')}</Empty> : (
         <Table<AuditItem> name={t('Events')} rows={list.items} id={(e) => e.id} open={setOpen} more={list.more} next={list.next} fetching={list.fetching} columns={[
           { head: t('When'), cell: (e) => <button type="button" className="btn quiet" onClick={() => setOpen(e)}>{time(e.at, 'medium')}</button> },
-          { head: t('What'), cell: (e) => <code>{e.type}</code> },
-          { head: t('Outcome'), cell: (e) => <State is={e.outcome === 'failure' ? 'no' : 'yes'}>{e.reason || (e.outcome === 'failure' ? t('Failure') : t('Success'))}</State> },
+          { head: t('What'), cell: (e) => <span className={`of ${e.outcome}`}><code>{e.type}</code></span> },
+          { head: t('Outcome'), hide: true, cell: (e) => <State is={e.outcome === 'failure' ? 'no' : 'yes'}>{e.reason || (e.outcome === 'failure' ? t('Failure') : t('Success'))}</State> },
           { head: t('By'), wide: true, hide: true, cell: (e) => e.actor_name || e.actor },
           { head: t('To'), wide: true, hide: true, cell: (e) => e.target_name || e.target },
           { head: t('From'), hide: true, cell: (e) => e.address },

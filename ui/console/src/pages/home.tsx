@@ -20,7 +20,7 @@ const nextTexts: Record<string, string> = {
   journey: 'It says who may sign in, and how.', mail: 'Codes and links are mailed by it.', second: 'So that a lost passkey locks nobody out.',
 };
 const healthTexts: Record<string, string> = {
-  Database: 'Database', jobs: 'Messages and jobs', clock: 'Reachable, up to date, and its clock is ours.', queue: 'Nothing waits for long.',
+  Database: 'Database', jobs: 'Messages and jobs', clock: 'Reachable, up to date, and its clock agrees.', queue: 'Nothing is held up.',
   parked: 'Some were given up after many tries. The log says which and why.', late: 'Some have waited for more than a minute.',
 };
 /** What the server says of its health, in the reader's language where we know the sentence. */
@@ -37,8 +37,8 @@ export default function Home() {
   const todo = data.next_steps.filter((s) => !s.done);
   const title = (kind: string) => catalog.data?.methods.find((m) => m.kind === kind)?.title ?? kind;
   const figures: [string, number][] = [
-    [t('Proofs given'), sum('succeeded')], [t('Refused'), sum('failed')], [t('Locks'), data.lockouts], [t('Approvals'), data.approvals.approved ?? 0],
-    [t('Denied'), data.approvals.denied ?? 0], [t('Journeys completed'), data.journeys.completed ?? 0], [t('Journeys rejected'), data.journeys.rejected ?? 0],
+    [t('Proofs given'), sum('succeeded')], [t('Proofs refused'), sum('failed')], [t('Locks'), data.lockouts], [t('Approved by phone'), data.approvals.approved ?? 0],
+    [t('Denied by phone'), data.approvals.denied ?? 0], [t('Journeys completed'), data.journeys.completed ?? 0], [t('Journeys rejected'), data.journeys.rejected ?? 0],
   ];
   return (
     <>
@@ -64,7 +64,7 @@ export default function Home() {
 function Lately() {
   const { data, error } = useThing<List<AuditItem>>('/audit', { limit: 8 }, { every: 30_000 });
   return (
-    <Card className="whole" title={t('Lately')} acts={<Link to="/audit">{t('To the record')}</Link>}>
+    <Card className="whole" title={t('Lately')} acts={<Link to="/audit">{t('Open the audit record')}</Link>}>
       {error ? <Failure error={error} /> : data?.items.length === 0 ? <p className="help">{t('Nothing happened yet')}</p> : (
         <ul className="lately">{(data?.items ?? []).map((e) => <li key={e.id}><State is={e.outcome === 'failure' ? 'no' : 'yes'}><code>{e.type}</code></State><span>{e.target_name || e.actor_name}</span><small className="help"><Ago at={e.at} /></small></li>)}</ul>
       )}
@@ -112,7 +112,7 @@ function Bars({ series }: { series: Overview['series'] }) {
         })}
       </svg>
       <div className="axis" aria-hidden="true">{marks.map((i) => <small key={i}>{name(series[i]!.at)}</small>)}</div>
-      <p className="legend" aria-hidden="true"><State is="yes">{t('Proofs given')}</State> <State is="no">{t('Refused')}</State></p>
+      <p className="legend" aria-hidden="true"><State is="yes">{t('Proofs given')}</State> <State is="no">{t('Proofs refused')}</State></p>
     </div>
   );
 }

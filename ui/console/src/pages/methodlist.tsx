@@ -19,17 +19,18 @@ import { useCatalog } from '../api/catalog.ts';
 export function Methods({ base, app, at, open }: { base: string; app: string; at: string; open: string }) {
   const list = useList<MethodSettings>(base);
   if (list.pending) return <Loading />;
+  const rows = list.items.toSorted((a, b) => said(a.title).localeCompare(said(b.title)));
   const own = (m: MethodSettings) => Object.keys(m.own ?? {}).length;
   const show = (kind: string) => go(`${at}/${seg(kind)}`, { stay: true });
   const back = () => go(at, { stay: true });
   return (
     <>
       <Failure error={list.error} again={() => void list.refetch()} />
-      <Table<MethodSettings> name={t('Methods')} rows={list.items} id={(m) => m.kind} open={(m) => show(m.kind)} columns={[
+      <Table<MethodSettings> name={t('Methods')} rows={rows} id={(m) => m.kind} open={(m) => show(m.kind)} columns={[
         { head: t('Method'), wide: true, cell: (m) => <button type="button" className="btn quiet" onClick={() => show(m.kind)}>{said(m.title)}</button> },
         { head: t('State'), cell: (m) => <State is={m.enabled ? 'yes' : 'off'}>{m.enabled ? t('On') : t('Off')}</State> },
         { head: t('Set here'), cell: (m) => (own(m) > 0 ? plural(own(m), '{n} setting', '{n} settings') : app ? t('as the tenant') : t('defaults')) },
-        { head: t('Notes'), hide: true, cell: (m) => (m.lint.length > 0 ? <State is="wait">{plural(m.lint.length, '{n} note', '{n} notes')}</State> : '—') },
+        { head: t('Notes'), hide: true, cell: (m) => (m.lint.length > 0 ? <State is="hint">{plural(m.lint.length, '{n} note', '{n} notes')}</State> : '—') },
       ]} />
       <Drawer title={said(list.items.find((m) => m.kind === open)?.title ?? t('Method'))} open={open !== ''} onClose={back}>{open && <Edit key={open} base={base} kind={open} app={app} done={back} />}</Drawer>
     </>

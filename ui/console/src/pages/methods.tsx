@@ -5,7 +5,7 @@ import { Methods } from './methodlist.tsx';
 export default function MethodsPage({ kind = '' }: { kind?: string }) {
   return (
     <>
-      <Head title={t('Methods')} lead={t('What is set here holds for every application that does not set it itself.')} />
+      <Head title={t('Methods')} lead={t('These settings apply to every application that has none of its own.')} />
       <Methods base="/methods" app="" at="/methods" open={kind} />
     </>
   );

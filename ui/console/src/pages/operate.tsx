@@ -59,7 +59,7 @@ function Administrators() {
         { head: t('Role'), cell: (a) => roleName(a.role) },
         { head: t('State'), cell: (a) => <State is={a.status === 'active' ? 'yes' : 'wait'}>{a.status === 'active' ? t('Active') : t('Invited')}</State> },
         { head: t('Last seen'), hide: true, cell: (a) => <Ago at={a.last_seen_at} /> },
-        ...(changes ? [{ head: t('Acts'), cell: (a: Administrator) => <Menu label={t('Change')} name={`${t('Change')}: ${a.name || a.email}`} items={items(a)} /> }] : []),
+        ...(changes ? [{ head: t('Actions'), cell: (a: Administrator) => <Menu label={t('Change')} name={`${t('Change')}: ${a.name || a.email}`} items={items(a)} /> }] : []),
       ]} />
       <Modal title={t('Invite an administrator')} open={inviting} onClose={() => setInviting(false)}>{inviting && <Invite roles={roles} done={(l) => { setLink(l); setInviting(false); }} close={() => setInviting(false)} />}</Modal>
     </>
@@ -101,8 +101,8 @@ function Passkeys() {
     <>
       <div className="acts">{button}</div>
       <Table<Passkey> name={t('Your passkeys')} rows={list.items} id={(p) => p.id} columns={[
-        { head: t('Name'), wide: true, cell: (p) => p.label }, { head: t('Added'), cell: (p) => <Ago at={p.created_at} /> }, { head: t('Last used'), cell: (p) => <Ago at={p.used_at} /> },
-        { head: t('Acts'), cell: (p) => <Button look="danger" aria-label={t('Remove {name}', { name: p.label })} onClick={() => void act({ method: 'DELETE', path: `/me/passkeys/${seg(p.id)}` }, t('Removed.'), [t('Remove {name}?', { name: p.label }), t('You cannot sign in with it any more.'), t('Remove')])}>{t('Remove')}</Button> },
+        { head: t('Name'), wide: true, cell: (p) => p.label }, { head: t('Added'), hide: true, cell: (p) => <Ago at={p.created_at} /> }, { head: t('Last used'), cell: (p) => <Ago at={p.used_at} /> },
+        { head: t('Actions'), cell: (p) => <Button look="danger" aria-label={t('Remove {name}', { name: p.label })} onClick={() => void act({ method: 'DELETE', path: `/me/passkeys/${seg(p.id)}` }, t('Removed.'), [t('Remove {name}?', { name: p.label }), t('You cannot sign in with it any more.'), t('Remove')])}>{t('Remove')}</Button> },
       ]} />
     </>
   );
@@ -119,7 +119,7 @@ function Keys() {
   return (
     <>
       <Failure error={list.error} again={() => void list.refetch()} />
-      <p className="help lead">{t('They sign the tokens of this server. Whoever checks tokens finds them at {address}.', { address: '/.well-known/jwks.json' })}</p>
+      <p className="help">{t('These keys sign this server’s tokens. Whoever verifies tokens fetches them from')} <code>/.well-known/jwks.json</code></p>
       {rotates ? <div className="acts"><Button onClick={() => rotate('ES256')}>{t('New {alg} key', { alg: 'ES256' })}</Button><Button onClick={() => rotate('RS256')}>{t('New {alg} key', { alg: 'RS256' })}</Button></div> : <ReadOnly />}
       <Table<Key> name={t('Signing keys')} rows={list.items} id={(k) => k.id} columns={[
         { head: t('Key'), wide: true, cell: (k) => <code>{k.id}</code> }, { head: t('Algorithm'), cell: (k) => k.alg },
@@ -154,17 +154,17 @@ function Settings() {
     <Card>
       <form className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
         {!may && <ReadOnly />}
-        <TextField label={t('Name of the tenant')} value={doc.tenant_name} required maxLength={100} disabled={!may} onChange={(tenant_name) => setOwn({ ...own, tenant_name })} />
+        <TextField label={t('Tenant name')} value={doc.tenant_name} required maxLength={100} disabled={!may} onChange={(tenant_name) => setOwn({ ...own, tenant_name })} />
         <fieldset className="fieldrow" disabled={!may}>
-          <legend>{t('Languages that are offered')}</legend>
+          <legend>{t('Languages offered')}</legend>
           <div className="checks">{spoken.map((l) => {
             const on = doc.languages.length === 0 || doc.languages.includes(l);
             return <label key={l}><input type="checkbox" checked={on} disabled={!may || (on && doc.languages.length === 1)} onChange={(e) => offer(l, e.target.checked)} /> {name(l)}</label>;
           })}</div>
         </fieldset>
-        <Select label={t('Language where nothing else is known')} value={doc.default_language || 'en'} disabled={!may} onChange={(default_language) => setOwn({ ...own, default_language })} options={(doc.languages.length > 0 ? doc.languages : spoken).map((l) => [l, name(l)])} />
-        {days(t('Days for which runs are kept'), 'run_retention_days', t('Where a run went and how it ended; nothing that was typed. 0 keeps it as long as the server does by itself.'))}
-        {days(t('Days for which the record is kept'), 'audit_retention_days', t('0 keeps it for good.'))}
+        <Select label={t('Language when nothing else is known')} value={doc.default_language || 'en'} disabled={!may} onChange={(default_language) => setOwn({ ...own, default_language })} options={(doc.languages.length > 0 ? doc.languages : spoken).map((l) => [l, name(l)])} />
+        {days(t('Days to keep runs'), 'run_retention_days', t('A run says where it went and how it ended, never what was typed. 0: as long as the server keeps them by itself.'))}
+        {days(t('Days to keep the audit record'), 'audit_retention_days', t('0: for good.'))}
         <FormError error={send.error} reload={() => { setOwn({}); send.reset(); void refetch(); }} />
         {may && <div className="acts end"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
       </form>

@@ -90,7 +90,7 @@ function Members({ path, list, name }: { path: string; list: string; name: strin
         <Table<Member> name={t('Members')} rows={members.items} id={(m) => m.user_id} more={members.more} next={members.next} fetching={members.fetching && members.more} columns={[
           { head: t('Name'), wide: true, cell: person },
           { head: t('Role'), cell: (m) => (sets ? <select className="inline" aria-label={t('Role of {name}', { name: m.name })} value={m.role} onChange={(e) => void set(m, e.target.value)}>{roles().map(([v, text]) => <option key={v} value={v}>{text}</option>)}</select> : roles().find(([v]) => v === m.role)?.[1]) },
-          ...(mine.can('DELETE /apps/{app}/organisations/{org}/members/{user}') ? [{ head: t('Acts'), cell: (m: Member) => <Button onClick={() => void remove(m)} aria-label={t('Remove {name}', { name: m.name })}>{t('Remove')}</Button> }] : []),
+          ...(mine.can('DELETE /apps/{app}/organisations/{org}/members/{user}') ? [{ head: t('Actions'), cell: (m: Member) => <Button onClick={() => void remove(m)} aria-label={t('Remove {name}', { name: m.name })}>{t('Remove')}</Button> }] : []),
         ]} />
       )}
       <Modal title={t('Add a member')} open={adding} onClose={() => setAdding(false)}>{adding && <Add path={path} list={list} close={() => setAdding(false)} />}</Modal>

@@ -31,6 +31,7 @@ export function Providers({ app, at, open }: { app: string; at: string; open: st
       <Failure error={list.error ?? catalog.error} again={() => void list.refetch()} />
       {!sets && <ReadOnly />}
       {kinds.length === 0 && !list.error && <Empty title={t('This server offers no providers')} />}
+      {kinds.length > 0 && <p className="help above">{app ? t('Push reaches phones through their maker’s service. What is not set up here is taken from the tenant, under Operate.') : t('What carries push, mail and text messages for every application, and compares faces.')}</p>}
       <div className="grid">
         {kinds.map((k) => {
           const mine = list.items.filter((p) => p.kind === k.kind);

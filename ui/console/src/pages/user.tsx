@@ -52,7 +52,7 @@ export default function UserPage({ id, tab }: { id: string; tab: string }) {
         ['help', t('Help'), <Help key="h" base={base} app={chosen} />],
         ['devices', t('Devices'), <Devices key="d" base={base} />],
         ['sessions', t('Sessions'), <Sessions key="s" base={base} />],
-        ['timeline', t('Time line'), <Events key="t" path={`${base}/timeline`} />],
+        ['timeline', t('Timeline'), <Events key="t" path={`${base}/timeline`} />],
       ]} />
     </>
   );
@@ -175,7 +175,7 @@ function Authenticators({ base, app }: { base: string; app: string }) {
         { head: t('State'), cell: (a) => <State is={states[a.status][0]}>{t(states[a.status][1])}{a.status === 'locked' && a.until && ` ${t('until {at}', { at: time(a.until) })}`}</State> },
         { head: t('Failures'), hide: true, cell: (a) => number(a.failures) },
         { head: t('Last used'), hide: true, cell: (a) => <Ago at={a.used_at} /> },
-        ...(mine.can('POST /users/{id}/unlock') ? [{ head: t('Acts'), cell: (a: Authenticator) => <Menu label={t('Change')} name={`${t('Change')}: ${a.title} ${a.label}`} items={items(a)} /> }] : []),
+        ...(mine.can('POST /users/{id}/unlock') ? [{ head: t('Actions'), cell: (a: Authenticator) => <Menu label={t('Change')} name={`${t('Change')}: ${a.title} ${a.label}`} items={items(a)} /> }] : []),
       ]} />
       <Modal title={t('Rename')} open={named !== null} onClose={() => setNamed(null)}>{named && <Rename path={at(named)} app={app} base={base} now={named.label} done={() => setNamed(null)} />}</Modal>
     </>
@@ -241,7 +241,7 @@ function Devices({ base }: { base: string }) {
       { head: t('Reached by'), hide: true, cell: (d) => d.push.join(', ') || '—' },
       { head: t('State'), cell: (d) => <State is={d.status === 'active' ? 'yes' : 'no'}>{d.status === 'active' ? t('Active') : t('Blocked')}</State> },
       { head: t('Last seen'), cell: (d) => <Ago at={d.last_seen_at} /> },
-      ...(mine.can('POST /users/{id}/devices/{did}/block') ? [{ head: t('Acts'), cell: (d: Device) => <Menu label={t('Change')} name={`${t('Change')}: ${d.name}`} items={[
+      ...(mine.can('POST /users/{id}/devices/{did}/block') ? [{ head: t('Actions'), cell: (d: Device) => <Menu label={t('Change')} name={`${t('Change')}: ${d.name}`} items={[
         d.status === 'active' ? { text: t('Block'), run: () => void act({ method: 'POST', path: `${at(d)}/block` }, t('Blocked.'), [t('Block {name}?', { name: d.name }), t('It approves nothing until somebody unblocks it.'), t('Block')]) } : { text: t('Unblock'), run: () => void act({ method: 'POST', path: `${at(d)}/unblock` }, t('Unblocked.')) },
         { text: t('Forget'), danger: true, run: () => void act({ method: 'DELETE', path: at(d) }, t('Forgotten.'), [t('Forget {name}?', { name: d.name }), t('The phone must be set up anew.'), t('Forget')]) },
       ]} /> }] : []),
@@ -255,7 +255,7 @@ function Sessions({ base }: { base: string }) {
   const mine = useMine();
   if (list.pending) return <Loading />;
   if (list.error) return <Failure error={list.error} again={() => void list.refetch()} />;
-  if (list.items.length === 0) return <Empty title={t('Not signed in anywhere')} />;
+  if (list.items.length === 0) return <Empty title={t('Not signed in anywhere')}>{t('Sessions appear here when the user signs in. Each can be ended.')}</Empty>;
   return (
     <>
       {mine.can('DELETE /users/{id}/sessions') && <div className="acts"><Button look="danger" onClick={() => void act({ method: 'DELETE', path: `${base}/sessions` }, t('Signed out everywhere.'), [t('Sign out everywhere?'), t('Every session and what was granted on it ends at once.'), t('Sign out')])}>{t('Sign out everywhere')}</Button></div>}
@@ -265,7 +265,7 @@ function Sessions({ base }: { base: string }) {
         { head: t('From'), wide: true, hide: true, cell: (s) => `${s.address} ${s.user_agent}` },
         { head: t('Since'), cell: (s) => <Ago at={s.created_at} /> },
         { head: t('Until'), hide: true, cell: (s) => time(s.expires_at) },
-        ...(mine.can('DELETE /users/{id}/sessions/{sid}') ? [{ head: t('Acts'), cell: (s: UserSession) => <Button aria-label={`${t('End')}: ${s.client}`} onClick={() => void act({ method: 'DELETE', path: `${base}/sessions/${seg(s.id)}` }, t('Ended.'))}>{t('End')}</Button> }] : []),
+        ...(mine.can('DELETE /users/{id}/sessions/{sid}') ? [{ head: t('Actions'), cell: (s: UserSession) => <Button aria-label={`${t('End')}: ${s.client}`} onClick={() => void act({ method: 'DELETE', path: `${base}/sessions/${seg(s.id)}` }, t('Ended.'))}>{t('End')}</Button> }] : []),
       ]} />
     </>
   );

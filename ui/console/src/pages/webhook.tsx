@@ -78,7 +78,7 @@ function Edit({ path, etag, now, done }: { path: string; etag: string; now: Webh
   );
 }
 
-const deliveryStates: Record<DeliveryState, ['yes' | 'no' | 'wait', string]> = { told: ['yes', 'Delivered'], waiting: ['wait', 'Tried again'], given_up: ['no', 'Given up'] };
+const deliveryStates: Record<DeliveryState, ['yes' | 'no' | 'wait', string]> = { told: ['yes', 'Delivered'], waiting: ['wait', 'Retrying'], given_up: ['no', 'Given up'] };
 
 const ms = (n: number) => number(n, { style: 'unit', unit: 'millisecond' });
 
@@ -140,7 +140,7 @@ function One({ path, d }: { path: string; d: Delivery }) {
       {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
       <h3>{t('Attempts')}</h3>
       <ol className="timeline" aria-label={t('Attempts')}>{items.map((a) => <li key={a.id}><Answered d={a} /><small>{time(a.at, 'medium')}</small></li>)}</ol>
-      {mine.can('GET /audit') && <Link to="/audit">{t('To the record')}</Link>}
+      {mine.can('GET /audit') && <Link to="/audit">{t('Open the audit record')}</Link>}
     </>
   );
 }

@@ -25,7 +25,7 @@ export function Webhooks() {
       <Failure error={list.error} again={() => void list.refetch()} />
       {add && list.items.length > 0 && <div className="acts">{add}</div>}
       {secret && <Once label={t('The secret that signs what is sent. It is shown this once.')} value={secret} />}
-      {list.items.length === 0 ? !list.error && <Empty title={t('Nobody is told of events yet')} action={add}>{t('A webhook gets every event that fits, signed, and again until it was taken.')}</Empty> : (
+      {list.items.length === 0 ? !list.error && <Empty title={t('No webhook yet')} action={add}>{t('A webhook is an https address. It is sent the events you choose, signed, and again until it accepts them.')}</Empty> : (
         <Table<Webhook> name={t('Webhooks')} rows={list.items} id={(w) => w.id} open={(w) => go(at(w))} columns={[
           { head: t('Address'), wide: true, cell: (w) => <Link to={at(w)}>{w.url}</Link> }, { head: t('Events'), hide: true, wide: true, cell: (w) => w.events.join(', ') },
           { head: t('State'), cell: (w) => <State is={w.enabled ? 'yes' : 'off'}>{w.enabled ? t('On') : t('Off')}</State> },

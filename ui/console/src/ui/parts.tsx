@@ -237,7 +237,7 @@ export type MenuItem = { text: string; run: () => void; danger?: boolean; disabl
 /** `name` says whose menu it is, where there are several. */
 export function Menu({ label, name, items, look = '' }: { label: ReactNode; name?: string; items: MenuItem[]; look?: string }) {
   return (
-    <DropdownMenu.Root>
+    <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger className={`btn ${look}`} aria-label={name}>{label}</DropdownMenu.Trigger>
       <DropdownMenu.Portal>
         <DropdownMenu.Content className="menu" align="end" sideOffset={4}>
@@ -253,9 +253,9 @@ export function Menu({ label, name, items, look = '' }: { label: ReactNode; name
 /** How long ago or until when; the exact time for who points at it. */
 export const Ago = ({ at }: { at: string | null | undefined }) => (at ? <time className="ago" dateTime={at} title={time(at, 'medium')}>{ago(at)}</time> : <>—</>);
 
-const marks: Record<string, string> = { yes: '✓', no: '✕', wait: '◷', off: '–' };
+const marks: Record<string, string> = { yes: '✓', no: '✕', wait: '◷', off: '–', hint: '⚠' };
 /** A state: a sign, a colour and a word. */
-export const State = ({ is, children }: { is: 'yes' | 'no' | 'wait' | 'off'; children: ReactNode }) => <span className={`state ${is}`}><span aria-hidden="true">{marks[is]}</span> {children}</span>;
+export const State = ({ is, children }: { is: 'yes' | 'no' | 'wait' | 'off' | 'hint'; children: ReactNode }) => <span className={`state ${is}`}><span aria-hidden="true">{marks[is]}</span> {children}</span>;
 
 export function Copy({ text, label }: { text: string; label?: string }) {
   const [done, setDone] = useState(false);

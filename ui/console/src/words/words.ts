@@ -69,10 +69,12 @@ export function plural(n: number, one: string, other: string, values: Values = {
 
 export const number = (n: number, options?: Intl.NumberFormatOptions) => new Intl.NumberFormat(current, options).format(n);
 
-/** A time in the reader's language and zone; an em dash for none. */
+/** A time in the reader's language and zone, which is named; an em dash for none. */
 export function time(at: string | null | undefined, style: 'short' | 'medium' = 'short') {
   if (!at) return '—';
-  return new Intl.DateTimeFormat(current, { dateStyle: 'medium', timeStyle: style }).format(new Date(at));
+  const when = new Date(at);
+  const zone = new Intl.DateTimeFormat(current, { timeZoneName: 'short' }).formatToParts(when).find((p) => p.type === 'timeZoneName');
+  return `${new Intl.DateTimeFormat(current, { dateStyle: 'medium', timeStyle: style }).format(when)} ${zone?.value ?? ''}`.trim();
 }
 
 export const clock = (at: string | Date) => new Intl.DateTimeFormat(current, { timeStyle: 'short' }).format(new Date(at));
