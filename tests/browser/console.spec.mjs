@@ -71,6 +71,7 @@ await spec(async () => {
   if (shots) await test('pictures of the documentation', async () => {
     const attempt = await backEnd();
     for (const password of ['wrong', w.facts.user.password, w.facts.user.password, w.facts.user.password]) await attempt(password);
+    while ((await api('GET', '/overview?hours=24')).doc.sign_ins.length === 0) await page.waitForTimeout(200); // what is sealed is counted
     await at('/');
     await page.locator('.bars').waitFor();
     await picture('console-home');
