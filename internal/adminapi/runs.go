@@ -247,7 +247,7 @@ type runsIn struct {
 	Journey string `query:"journey" maxLength:"64"`
 	App     string `query:"app" maxLength:"100"`
 	Outcome string `query:"outcome" enum:"completed,rejected,abandoned,open"`
-	User    string `query:"user" maxLength:"100"`
+	User    string `query:"user" maxLength:"320" doc:"An id or a name."`
 	Node    string `query:"node" maxLength:"100"`
 }
 
@@ -291,12 +291,15 @@ func (c *Call) runItems(ctx context.Context, recs ...journey.Record) ([]RunItem,
 }
 
 func listRuns(ctx context.Context, c *Call, in *runsIn) (*list[RunItem], error) {
-	f := journey.Filter{Journey: in.Journey, App: apps.ID(in.App), Outcome: in.Outcome, User: directory.UserID(in.User), Node: in.Node, Limit: in.Limit + 1}
+	user, err := c.whose(ctx, in.User)
+	if err != nil {
+		return nil, err
+	}
+	f := journey.Filter{Journey: in.Journey, App: apps.ID(in.App), Outcome: in.Outcome, User: directory.UserID(user), Node: in.Node, Limit: in.Limit + 1}
 	if err := c.opened(in.Cursor, &f.Before); err != nil {
 		return nil, err
 	}
 	var recs []journey.Record
-	var err error
 	if in.Outcome == journey.Open {
 		recs, err = c.openRuns(ctx, f)
 	} else {

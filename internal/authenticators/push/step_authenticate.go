@@ -245,7 +245,7 @@ func (s asking) ask(ctx context.Context, user directory.UserID, to Medium) (jour
 	}
 	s.m.Request, s.m.Device, s.m.Trouble = ch.ID, directory.DeviceID(to.ID), false
 	s.m.Sent++
-	return s.wait(ch, to), s.Audit(ctx, "push.requested", "", map[string]any{"request": string(ch.ID), "mode": ch.Data.Mode})
+	return s.wait(ch, to), s.AuditFor(ctx, user, "push.requested", "", map[string]any{"request": string(ch.ID), "mode": ch.Data.Mode})
 }
 
 func (s asking) resend(ctx context.Context) (journey.Next, error) {
