@@ -2,9 +2,9 @@
 
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { address, call, Problem as Refused, seg } from '../api/client.ts';
-import { useList, useSend, useThing, type List as L } from '../api/query.ts';
+import { useList, useSend, useSettled, useThing, type List as L } from '../api/query.ts';
 import type { App, Client, Field } from '../api/types.ts';
-import { Ago, Button, Card, Copy, Empty, Failure, Loading, Select, State, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Card, Copy, Empty, Failure, Link, Loading, Select, State, useVoice, wordsOf } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
 import { useMine } from '../session.ts';
@@ -145,17 +145,19 @@ function OptionForm({ label, fields, send }: { label: string; fields: Field[]; s
   return <form className="form" onSubmit={(e) => { e.preventDefault(); send(doc); }}>{fields.length > 0 && <FormView form={fields} value={doc} onChange={setDoc} />}<div className="acts"><Button type="submit">{label}</Button></div></form>;
 }
 
-const outcomes: Record<string, ['yes' | 'no' | 'wait' | 'off', string]> = { completed: ['yes', 'Completed'], rejected: ['no', 'Rejected'], abandoned: ['off', 'Abandoned'], open: ['wait', 'Open'] };
+const outcomes: Record<string, ['yes' | 'no' | 'wait' | 'off', string]> = { completed: ['yes', 'Completed'], rejected: ['no', 'Rejected'], abandoned: ['off', 'Abandoned'], open: ['wait', 'Under way'] };
 
 export function Runs({ journey }: { journey: Journey }) {
   const steps = useSteps();
-  const [outcome, setOutcome] = useState('');
+  const mine = useMine();
+  const [f, setF] = useState({ outcome: '', node: '', user: '' });
   const [chosen, setChosen] = useState('');
   const [at, setAt] = useState(Infinity);
-  const list = useList<Run>('/runs', { journey: journey.id, outcome });
+  const list = useList<Run>('/runs', { journey: journey.id, ...f, user: useSettled(f.user.trim()) });
   const run = useThing<Run>(chosen ? `/runs/${seg(chosen)}` : null);
   const stats = useThing<Stats>(`/journeys/${seg(journey.id)}/stats`, { hours: 168 });
-  const graph = run.data?.graph ?? journey.published?.graph ?? journey.draft.graph;
+  const places = journey.published?.graph ?? journey.draft.graph;
+  const graph = run.data?.graph ?? places;
   const trace = run.data?.trace ?? [];
   const marks = useMemo((): Marks => {
     if (run.data) return passed(trace, at);
@@ -167,7 +169,11 @@ export function Runs({ journey }: { journey: Journey }) {
   return (
     <>
       {s && <div className="bar"><span>{plural(s.runs, 'In seven days: {n} run', 'In seven days: {n} runs')}</span>{s.runs > 0 && <><State is="yes">{plural(s.completed, '{n} completed', '{n} completed')}</State><State is="no">{plural(s.rejected, '{n} rejected', '{n} rejected')}</State><State is="off">{plural(s.abandoned, '{n} abandoned', '{n} abandoned')}</State></>}</div>}
-      <div className="filters"><Select label={t('Outcome')} value={outcome} onChange={setOutcome} options={[['', t('All')], ...Object.entries(outcomes).map(([k, v]): [string, string] => [k, t(v[1])])]} /></div>
+      <div className="filters" role="search">
+        <Select label={t('Outcome')} value={f.outcome} onChange={(outcome) => setF({ ...f, outcome })} options={[['', t('All')], ...Object.entries(outcomes).map(([k, v]): [string, string] => [k, t(v[1])])]} />
+        <Select label={t('Where')} value={f.node} onChange={(node) => setF({ ...f, node })} options={[['', t('All')], ...Object.keys(places.nodes).map((id): [string, string] => [id, nameOf(node(places, id), steps.get(node(places, id)!.kind)) || id])]} />
+        <label>{t('Who')}<input type="search" value={f.user} placeholder={t('E-mail, phone, name or id')} onChange={(e) => setF({ ...f, user: e.target.value })} /></label>
+      </div>
       <div className="tryout">
         <div>
           {run.data ? (
@@ -176,12 +182,12 @@ export function Runs({ journey }: { journey: Journey }) {
               <div className="acts"><Button onClick={() => setAt(Math.max(0, (at === Infinity ? trace.length : at) - 1))}>{t('Back')}</Button><Button onClick={() => setAt(Math.min(trace.length - 1, (at === Infinity ? -1 : at) + 1))}>{t('Forward')}</Button></div>
               <Events events={trace} graph={graph} steps={steps} at={at} choose={setAt} />
             </Card>
-          ) : list.pending ? <Loading /> : list.items.length === 0 ? <Empty title={t('No run yet')}>{t('Runs appear here as people come, with where they went and how it ended. What they typed is not kept.')}</Empty> : (
+          ) : list.pending ? <Loading /> : list.items.length === 0 ? Object.values(f).some(Boolean) ? <Empty title={t('No run fits')}>{t('Take back a part of the filter, or look at another time.')}</Empty> : <Empty title={t('No run yet')}>{t('Runs appear here as people come, with where they went and how it ended. What they typed is not kept.')}</Empty> : (
             <Table<Run> name={t('Runs')} rows={list.items} id={(r) => r.id} open={(r) => setChosen(r.id)} more={list.more} next={list.next} columns={[
               { head: t('When'), cell: (r) => <button type="button" className="btn quiet" onClick={() => setChosen(r.id)}><Ago at={r.started_at} /></button> },
               { head: t('Outcome'), cell: (r) => <State is={outcomes[r.outcome]?.[0] ?? 'off'}>{t(outcomes[r.outcome]?.[1] ?? r.outcome)}</State> },
               { head: t('Where'), wide: true, cell: (r) => nameOf(node(graph, r.node), steps.get(node(graph, r.node)?.kind ?? '')) || r.node },
-              { head: t('Who'), wide: true, cell: (r) => r.user_name || '—' },
+              { head: t('Who'), wide: true, cell: (r) => (r.user_name ? mine.can('GET /users/{id}') ? <Link to={`/users/${seg(r.user)}`}>{r.user_name}</Link> : r.user_name : '—') },
             ]} />
           )}
           <Failure error={list.error ?? run.error} />

@@ -7,7 +7,7 @@ import { useDoc, useSend, useSettled } from '../api/query.ts';
 import type { Branding, Logo } from '../api/types.ts';
 import { Button, Card, Failure, FormError, Loading, Field, ReadOnly, Select, TextArea, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { Control } from '../ui/form.tsx';
-import { same, useUnsaved } from '../ui/route.ts';
+import { rebased, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { languages, t } from '../words/words.ts';
 
@@ -36,7 +36,7 @@ export function Brand({ app }: { app: string }) {
   const path = `/apps/${seg(app)}/branding`;
   const [own, setOwn] = useState<Partial<Doc>>({});
   const [lang, setLang] = useState('en');
-  const { data, etag, error, pending, refetch } = useDoc<Branding>(path, Object.keys(own).length > 0);
+  const { data, etag, error, pending, refetch, renew } = useDoc<Branding>(path, Object.keys(own).length > 0);
   const send = useSend<Branding>(path);
   const { toast } = useVoice();
   const may = useMine().can('PUT /apps/{app}/branding');
@@ -71,7 +71,8 @@ export function Brand({ app }: { app: string }) {
           <TextField label={t('Terms')} type="url" value={doc.terms} onChange={(terms) => set({ terms })} disabled={!may} placeholder="https://" problem={problems.terms} />
           <TextField label={t('Help')} type="url" value={doc.support} onChange={(support) => set({ support })} disabled={!may} placeholder="https://" problem={problems.support} />
         </Card>
-        <FormError error={send.error} reload={() => { setOwn({}); send.reset(); void refetch(); }} />
+        <FormError error={send.error} reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
+          keep={() => void renew().then((r) => { if (r) { setOwn(rebased<Partial<Doc>>(part(r.was), { ...part(r.was), ...own }, part(r.is))); send.reset(); } })} />
         {may && <div className="acts end foot-acts"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
       </form>
       <Preview path={path} lang={lang} setLang={setLang} draft={dirty ? draft : ''} state={etag} />

@@ -43,7 +43,7 @@ export function Events({ path, query }: { path: string; query?: Query }) {
           { head: t('Outcome'), cell: (e) => <State is={e.outcome === 'failure' ? 'no' : 'yes'}>{e.reason || (e.outcome === 'failure' ? t('Failure') : t('Success'))}</State> },
           { head: t('By'), wide: true, hide: true, cell: (e) => e.actor_name || e.actor },
           { head: t('To'), wide: true, hide: true, cell: (e) => e.target_name || e.target },
-          { head: t('From'), hide: true, cell: (e) => e.address },
+          { head: t('Address'), hide: true, cell: (e) => e.address },
         ]} />
       )}
       <Drawer title={open?.type ?? ''} open={open !== null} onClose={() => setOpen(null)}>

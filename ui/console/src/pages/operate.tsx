@@ -8,7 +8,7 @@ import { useDoc, useList, useSend, useStale } from '../api/query.ts';
 import type { Administrator, Catalog, Ceremony, Key, Passkey, Role, Settings as S } from '../api/types.ts';
 import { Ago, Button, Card, Empty, Failure, FormError, Head, Loading, Menu, Modal, Once, ReadOnly, Select, State, Tabs, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
-import { go, same, useUnsaved } from '../ui/route.ts';
+import { go, rebased, same, useUnsaved } from '../ui/route.ts';
 import { roleName, roleText, useMine, type Call } from '../session.ts';
 import { languages, t, time, type Language } from '../words/words.ts';
 import { Providers } from './providers.tsx';
@@ -132,7 +132,7 @@ function Keys() {
 
 function Settings() {
   const [own, setOwn] = useState<Partial<S>>({});
-  const { data, etag, error, pending, refetch } = useDoc<S>('/settings', Object.keys(own).length > 0);
+  const { data, etag, error, pending, refetch, renew } = useDoc<S>('/settings', Object.keys(own).length > 0);
   const catalog = useCatalog();
   const send = useSend<S>('/settings', '/session');
   const { toast } = useVoice();
@@ -165,7 +165,8 @@ function Settings() {
         <Select label={t('Language where nothing else is known')} value={doc.default_language || 'en'} disabled={!may} onChange={(default_language) => setOwn({ ...own, default_language })} options={(doc.languages.length > 0 ? doc.languages : spoken).map((l) => [l, name(l)])} />
         {days(t('Days for which runs are kept'), 'run_retention_days', t('Where a run went and how it ended; nothing that was typed. 0 keeps it as long as the server does by itself.'))}
         {days(t('Days for which the record is kept'), 'audit_retention_days', t('0 keeps it for good.'))}
-        <FormError error={send.error} reload={() => { setOwn({}); send.reset(); void refetch(); }} />
+        <FormError error={send.error} reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
+          keep={() => void renew().then((r) => { if (r) { setOwn(rebased<Partial<S>>(r.was, { ...r.was, ...own }, r.is)); send.reset(); } })} />
         {may && <div className="acts end"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
       </form>
     </Card>

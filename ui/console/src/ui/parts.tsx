@@ -47,11 +47,16 @@ export function Failure({ error, again }: { error: unknown; again?: () => void }
   );
 }
 
-/** Why a form was not stored; what somebody else stored meanwhile can be had instead. */
-export function FormError({ error, reload }: { error: unknown; reload?: () => void }) {
+/** Why a form was not stored. What somebody else stored meanwhile can be had instead, or what was typed kept over it. */
+export function FormError({ error, reload, keep }: { error: unknown; reload?: () => void; keep?: () => void }) {
   if (!error) return null;
   const late = error instanceof Problem && error.status === 412;
-  return <div className="note no" role="alert"><p>{wordsOf(error)}</p>{late && reload && <Button onClick={reload}>{t('Load what is there')}</Button>}</div>;
+  return (
+    <div className="note no" role="alert">
+      <p>{late && keep ? t('Somebody else changed this meanwhile. Nothing of yours is stored yet: keep it and look at it beside what they changed, or take theirs alone.') : wordsOf(error)}</p>
+      {late && <div className="acts">{keep && <Button onClick={keep}>{t('Keep what I changed')}</Button>}{reload && <Button onClick={reload}>{t('Load what is there')}</Button>}</div>}
+    </div>
+  );
 }
 
 export const Loading = ({ what }: { what?: string }) => <p className="loading" role="status">{what ?? t('Loading…')}</p>;
@@ -128,16 +133,16 @@ export function Select({ label, value, onChange, options, help, disabled }: { la
   return <Field label={label} help={help}>{(ids) => <select {...ids} disabled={disabled} value={value} onChange={(e) => onChange(e.target.value)}>{options.map(([v, text]) => <option key={v} value={v}>{text}</option>)}</select>}</Field>;
 }
 
-/** A dialog over the page; it keeps the focus and gives it back. */
-export function Modal({ title, open, onClose, children, wide }: { title: string; open: boolean; onClose: () => void; children: ReactNode; wide?: boolean }) {
+/** A dialog over the page; it keeps the focus and gives it back. One without `onClose` ends by what it asks for; `bare` hides the page meanwhile. */
+export function Modal({ title, open, onClose, children, wide, bare }: { title: string; open: boolean; onClose?: () => void; children: ReactNode; wide?: boolean; bare?: boolean }) {
   return (
-    <Dialog.Root open={open} onOpenChange={(is) => { if (!is) onClose(); }}>
+    <Dialog.Root open={open} onOpenChange={(is) => { if (!is) onClose?.(); }}>
       <Dialog.Portal>
-        <Dialog.Overlay className="veil" />
+        <Dialog.Overlay className={`veil ${bare ? 'bare' : ''}`} />
         <Dialog.Content className={`dialog ${wide ? 'wide' : ''}`} aria-describedby={undefined}>
           <Dialog.Title className="dialog-title">{title}</Dialog.Title>
           {children}
-          <Dialog.Close className="btn quiet close" aria-label={t('Close')}>✕</Dialog.Close>
+          {onClose && <Dialog.Close className="btn quiet close" aria-label={t('Close')}>✕</Dialog.Close>}
         </Dialog.Content>
       </Dialog.Portal>
     </Dialog.Root>
