@@ -18,7 +18,7 @@ func init() {
 	journey.Register(journey.Step[authenticateConfig]{
 		Kind: "push.authenticate", Title: "Web to mobile authentication", Category: "Authenticate",
 		Asks:  []string{"push.device", "push.wait"},
-		Words: []string{"web to mobile", "approve", "phone", "notification", "mfa", "2fa", "ciba"},
+		Words: []string{"web to mobile", "approve", "phone", "notification", "number matching", "mfa", "2fa", "ciba"},
 		Doc:   "Asks the user's phone and waits. Succeeds only if the phone's journey authenticated the same user.",
 		Config: form.New(
 			form.Text("user", "User", form.Help("Empty: whom the journey is about.")),
