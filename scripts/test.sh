@@ -79,6 +79,7 @@ step "the console in Chromium"
 node tests/browser/console.spec.mjs
 node tests/browser/console.pages.spec.mjs
 node tests/browser/console.roles.spec.mjs
+node tests/browser/console.away.spec.mjs
 node tests/browser/seeds.spec.mjs
 
 step "every page in Firefox and in WebKit"
