@@ -301,7 +301,7 @@ func listRuns(ctx context.Context, c *Call, in *runsIn) (*list[RunItem], error) 
 	}
 	var recs []journey.Record
 	if in.Outcome == journey.Open {
-		recs, err = c.openRuns(ctx, f)
+		recs, err = c.openRuns(ctx, f, 200)
 	} else {
 		recs, err = journey.Records(ctx, c.Kit.DB, c.tenant(), f)
 	}
@@ -313,15 +313,22 @@ func listRuns(ctx context.Context, c *Call, in *runsIn) (*list[RunItem], error) 
 		recs = recs[:in.Limit]
 		next = c.seal(recs[in.Limit-1].ID)
 	}
+	if in.Outcome == "" && f.Before == "" { // what goes on stands before what has ended
+		open, err := c.openRuns(ctx, f, 20)
+		if err != nil {
+			return nil, err
+		}
+		recs = append(open, recs...)
+	}
 	all, err := c.runItems(ctx, recs...)
 	out := items(all)
 	out.Body.Next = next
 	return out, err
 }
 
-// openRuns are those that go on and fit a filter, the newest.
-func (c *Call) openRuns(ctx context.Context, f journey.Filter) ([]journey.Record, error) {
-	recs, err := journey.OpenRuns(ctx, c.Kit.DB, c.tenant(), 200)
+// openRuns are those of the newest that go on, at most limit, that fit a filter.
+func (c *Call) openRuns(ctx context.Context, f journey.Filter, limit int) ([]journey.Record, error) {
+	recs, err := journey.OpenRuns(ctx, c.Kit.DB, c.tenant(), limit)
 	return slices.DeleteFunc(recs, func(rec journey.Record) bool {
 		return f.Journey != "" && rec.Journey != f.Journey || f.App != "" && rec.App != f.App || f.User != "" && rec.User != f.User || f.Node != "" && rec.Node != f.Node ||
 			f.Before != "" && rec.ID >= f.Before

@@ -238,4 +238,11 @@ func TestAdminRuns(t *testing.T) {
 	if open := itemsOf(a.must(t, "GET /runs?outcome=open", nil)); len(open) != 1 || at(open[0], "node") != "ask" {
 		t.Errorf("open: %v", open)
 	}
+	all := a.must(t, "GET /runs?journey=hello&limit=2", nil)
+	if list := itemsOf(all); len(list) != 3 || at(list[0], "outcome") != "open" || at(list[1], "outcome") != "completed" {
+		t.Errorf("what goes on does not stand before what ended: %s", all.Raw)
+	}
+	if list := itemsOf(a.must(t, "GET /runs?journey=hello&limit=2&cursor="+all.Doc["next_cursor"].(string), nil)); len(list) != 1 || at(list[0], "outcome") != "completed" {
+		t.Errorf("the next page: %v", list)
+	}
 }

@@ -352,6 +352,18 @@ await spec(async () => {
     const entry = page.getByRole('table', { name: 'Events' }).getByRole('row').nth(1);
     await page.waitForFunction(() => { const r = document.querySelectorAll('table[aria-label=Events] tbody tr'); return r.length > 0 && [...r].every((x) => x.textContent.includes('auth.password.failed')); });
     assert.match(await entry.innerText(), /127\.0\.0\.1/);
+    await entry.getByRole('button').click();
+    await dialog().getByRole('link', { name: /^run_/ }).click();
+    await page.getByRole('button', { name: 'All runs' }).waitFor();
+    assert.match(here(), /^\/journeys\/sign_in\/runs\/run_\w+$/);
+    await page.getByRole('list', { name: 'What happened' }).getByText('Is the password right?', { exact: true }).first().waitFor();
+    await press('All runs');
+    await page.getByRole('table', { name: 'Runs' }).getByRole('button').first().click();
+    await page.getByText(/^Run of /).waitFor();
+    await page.goBack();
+    await page.getByRole('table', { name: 'Runs' }).waitFor();
+    await at('/audit');
+    await settled();
     await page.getByLabel('To', { exact: true }).fill('nobody@example.org');
     await page.getByText('No entry fits').waitFor();
     await other.close();

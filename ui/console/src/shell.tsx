@@ -20,6 +20,7 @@ const MethodsPage = lazy(() => import('./pages/methods.tsx'));
 const Users = lazy(() => import('./pages/users.tsx'));
 const UserPage = lazy(() => import('./pages/user.tsx'));
 const Journeys = lazy(() => import('./journeys/index.tsx'));
+const RunPage = lazy(() => import('./journeys/tabs.tsx').then((m) => ({ default: m.RunPage })));
 const Audit = lazy(() => import('./pages/audit.tsx'));
 const Operate = lazy(() => import('./pages/operate.tsx'));
 const WebhookPage = lazy(() => import('./pages/webhook.tsx'));
@@ -40,6 +41,7 @@ function page(path: string): ReactNode {
     ['/', () => <Home />], ['/apps', () => <Apps />], ['/apps/:app', (m) => <AppPage id={m.app!} />], ['/apps/:app/organisations/:org', (m) => <OrganisationPage key={m.org} app={m.app!} id={m.org!} />],
     ['/apps/:app/:tab/*', (m) => <AppPage id={m.app!} tab={m.tab} item={m['*']} />],
     ['/methods', () => <MethodsPage />], ['/methods/:kind', (m) => <MethodsPage kind={m.kind} />], ['/journeys', () => <Journeys path="" />], ['/journeys/*', () => <Journeys path={path.slice('/journeys/'.length)} />],
+    ['/runs/:id', (m) => <RunPage key={m.id} id={m.id!} />],
     ['/users', () => <Users />], ['/users/:id', (m) => <UserPage id={m.id!} tab="authenticators" />], ['/users/:id/:tab', (m) => <UserPage id={m.id!} tab={m.tab!} />],
     ['/audit', () => <Audit />], ['/operate', () => <Operate />], ['/operate/webhooks/:id', (m) => <WebhookPage key={m.id} id={m.id!} />], ['/operate/:tab/*', (m) => <Operate tab={m.tab} item={m['*']} />],
   ];

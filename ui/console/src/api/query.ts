@@ -22,7 +22,7 @@ export const client = new QueryClient({
   queryCache: new QueryCache({ onError: (e) => { if (isAway(e)) heard(true); }, onSuccess: () => heard(false) }),
   defaultOptions: {
     queries: {
-      staleTime: 10_000,
+      staleTime: 1000, // whoever comes to a place sees what is there now; parts of one page ask once
       retry: (n, e) => n < 2 && e instanceof Problem && (e.status === 0 || e.status === 503),
       refetchOnWindowFocus: true,
       networkMode: 'always', // who has no network is told so, not kept waiting

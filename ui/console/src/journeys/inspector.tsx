@@ -96,6 +96,7 @@ export function Expression({ value, set, plain, graph, node: at, ids, label }: {
     if (caret.current !== null) box.current?.setSelectionRange(caret.current, caret.current);
     caret.current = null;
   }, [value]);
+  useEffect(() => { if (hints.length > 0) document.getElementById(`${list}${chosen}`)?.scrollIntoView({ block: 'nearest' }); }, [hints, chosen, list]);
   const close = () => { asked.current++; setHints([]); };
   const suggest = async (text = value) => {
     const mine = ++asked.current;
