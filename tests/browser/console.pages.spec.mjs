@@ -317,6 +317,7 @@ await spec(async () => {
     for (let i = 0; i < 5; i++) await dialog().getByRole('button', { name: 'Fail again' }).click();
     await dialog().getByText('Locked for', { exact: false }).waitFor();
     assert.match(await ladder.locator('[aria-current]').innerText(), /^1 min/);
+    await accessible('locks');
     // The engine agrees with the last rung.
     for (let i = 0; i < 6; i++) {
       await dialog().getByRole('button', { name: 'Wait it out and fail' }).or(dialog().getByRole('button', { name: 'Fail again' })).last().click();
@@ -338,6 +339,7 @@ await spec(async () => {
     await page.getByLabel('Outcome').selectOption('open');
     const rows = page.getByRole('table', { name: 'Runs' }).getByRole('row');
     await page.waitForFunction(() => document.querySelectorAll('table[aria-label=Runs] tbody tr').length === 1);
+    await accessible('runs');
     await page.getByLabel('Where').selectOption({ label: 'Cancelled' });
     await page.getByText('No run fits').waitFor();
     await page.getByLabel('Where').selectOption('');
