@@ -138,6 +138,10 @@ func TestAdminJourneyFiles(t *testing.T) {
 		t.Errorf("%v", all)
 	}
 	all := itemsOf(a.must(t, "GET /journeys/web_login/code?client=demo-web", nil))
+	const ways = "        const ways = {\n          'cancel': [],\n          'web_to_mobile': ['email'],\n        };\n"
+	if web, _ := at(all[0], "text").(string); !strings.Contains(web, ways) {
+		t.Errorf("the code for pages is not as somebody would write it: %s", web)
+	}
 	if len(all) != 3 || !strings.Contains(at(all[0], "text").(string), "'demo-web'") || !strings.Contains(at(all[0], "text").(string), "case 'login':") {
 		t.Errorf("%v", all)
 	}
