@@ -106,18 +106,21 @@ func (b Branding) Check() error {
 			return err
 		}
 	}
-	for _, address := range []string{b.Privacy, b.Terms, b.Support} {
+	for _, link := range [][2]string{{"privacy", b.Privacy}, {"terms", b.Terms}, {"support", b.Support}} {
+		address := link[1]
 		if u, err := url.Parse(address); address != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || len(address) > 500) {
-			return fault.New(fault.Invalid, "A link of the foot is an https address of at most 500 characters.")
+			return fault.At(fault.New(fault.Invalid, "A link of the foot is an https address of at most 500 characters."), link[0])
 		}
 	}
 	for _, language := range slices.Sorted(maps.Keys(b.Texts)) {
 		w := b.Texts[language]
 		if strings.Trim(language, "abcdefghijklmnopqrstuvwxyz") != "" || len(language) < 2 || len(language) > 3 {
-			return fault.New(fault.Invalid, "%q is no language: write en, de, ja.", language)
+			return fault.At(fault.New(fault.Invalid, "%q is no language: write en, de, ja.", language), "texts")
 		}
-		if len([]rune(w.Welcome)) > maxWords || len([]rune(w.Foot)) > maxWords {
-			return fault.New(fault.Invalid, "A text has at most %d characters.", maxWords)
+		for _, text := range [][2]string{{"welcome", w.Welcome}, {"foot", w.Foot}} {
+			if len([]rune(text[1])) > maxWords {
+				return fault.At(fault.New(fault.Invalid, "A text has at most %d characters.", maxWords), "texts."+language+"."+text[0])
+			}
 		}
 	}
 	return nil
@@ -131,10 +134,10 @@ func readable(name, colour, on, paper string) error {
 		return nil
 	}
 	if !form.IsColour(colour) {
-		return fault.New(fault.Invalid, "%s is not a colour: write #rrggbb.", name)
+		return fault.At(fault.New(fault.Invalid, "%s is not a colour: write #rrggbb.", name), name)
 	}
 	if c := Contrast(colour, paper); c < 4.5 {
-		return fault.New(fault.Invalid, "%s is hard to read on %s paper: its contrast is %.1f, and 4.5 is needed.", name, on, math.Floor(c*10)/10)
+		return fault.At(fault.New(fault.Invalid, "%s is hard to read on %s paper: its contrast is %.1f, and 4.5 is needed.", name, on, math.Floor(c*10)/10), name)
 	}
 	return nil
 }
