@@ -56,7 +56,7 @@ func getApp(ctx context.Context, c *Call, in *InApp) (*tagged[App], error) {
 
 type newApp struct {
 	Body struct {
-		ID       string `json:"id,omitempty" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$" patternDescription:"1 to 64 small letters, digits, dots, dashes and underscores"`
+		ID       string `json:"id,omitempty" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$" patternDescription:"This has 1 to 64 small letters, digits, dots, dashes and underscores."`
 		Name     string `json:"name" minLength:"1" maxLength:"100"`
 		Audience string `json:"audience" enum:"b2c,b2b"`
 	}

@@ -88,7 +88,7 @@ func init() {
 	validation.MsgExpectedMaximumNumber = "This must be at most %v."
 	validation.MsgExpectedMinLength = "This needs at least %d characters."
 	validation.MsgExpectedMaxLength = "This has at most %d characters."
-	validation.MsgExpectedBePattern = "This is %s."
+	validation.MsgExpectedBePattern = "%s"
 	validation.MsgExpectedMinItems = "This needs at least %d rows."
 	validation.MsgExpectedMaxItems = "This has at most %d rows."
 	validation.MsgExpectedRequiredProperty = absent
@@ -106,7 +106,7 @@ func init() {
 			status = http.StatusBadRequest
 		}
 		if len(issues) > 0 {
-			msg = "What was sent does not fit."
+			msg = strings.TrimPrefix(issues[0].Location, "body.") + ": " + issues[0].Message
 		}
 		return NewProblem(status, string(fault.Invalid), msg, issues...)
 	}

@@ -101,10 +101,17 @@ func SetBranding(ctx context.Context, tx *db.Tx, app ID, b Branding) error {
 
 // Check is nil if the branding can be set; pictures are judged when they are drawn.
 func (b Branding) Check() error {
-	for _, c := range []struct{ name, colour, on, paper string }{{"signal", b.Signal, "light", "#fbfaf8"}, {"signal_dark", b.SignalDark, "dark", "#181b23"}} {
-		if err := readable(c.name, c.colour, c.on, c.paper); err != nil {
-			return err
-		}
+	hard := func(contrast float64) *fault.Error {
+		return fault.New(fault.Invalid, "The colour on light paper is hard to read: its contrast is %.1f, and 4.5 is needed.", contrast)
+	}
+	if err := readable("signal", b.Signal, "#fbfaf8", hard); err != nil {
+		return err
+	}
+	hard = func(contrast float64) *fault.Error {
+		return fault.New(fault.Invalid, "The colour on dark paper is hard to read: its contrast is %.1f, and 4.5 is needed.", contrast)
+	}
+	if err := readable("signal_dark", b.SignalDark, "#181b23", hard); err != nil {
+		return err
 	}
 	for _, link := range [][2]string{{"privacy", b.Privacy}, {"terms", b.Terms}, {"support", b.Support}} {
 		address := link[1]
@@ -129,7 +136,7 @@ func (b Branding) Check() error {
 // readable refuses a colour that is none or that does not stand out from its
 // paper: it is the ink of links, and the ground of buttons, whose type is white
 // or near black, whichever is easier to read (WCAG 2.2, 1.4.3).
-func readable(name, colour, on, paper string) error {
+func readable(name, colour, paper string, hard func(contrast float64) *fault.Error) error {
 	if colour == "" {
 		return nil
 	}
@@ -137,7 +144,7 @@ func readable(name, colour, on, paper string) error {
 		return fault.At(fault.New(fault.Invalid, "%s is not a colour: write #rrggbb.", name), name)
 	}
 	if c := Contrast(colour, paper); c < 4.5 {
-		return fault.At(fault.New(fault.Invalid, "%s is hard to read on %s paper: its contrast is %.1f, and 4.5 is needed.", name, on, math.Floor(c*10)/10), name)
+		return fault.At(hard(math.Floor(c*10)/10), name)
 	}
 	return nil
 }

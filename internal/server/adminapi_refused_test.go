@@ -29,7 +29,7 @@ func TestRefusalsNameTheirPlace(t *testing.T) {
 		{"POST /apps", doc{"name": "", "audience": "b2c"}, "name", "This is required."},
 		{"POST /apps", doc{"name": strings.Repeat("x", 101), "audience": "b2c"}, "name", "This has at most 100 characters."},
 		{"POST /apps", doc{"name": "N", "audience": "b3b"}, "audience", "This must be one of b2c, b2b."},
-		{"POST /apps", doc{"name": "N", "id": "Äh!", "audience": "b2c"}, "id", "This is 1 to 64 small letters"},
+		{"POST /apps", doc{"name": "N", "id": "Äh!", "audience": "b2c"}, "id", "This has 1 to 64 small letters"},
 		{"POST /apps", doc{"name": "N", "id": "demo", "audience": "b2c"}, "id", "This id is taken."},
 		{web, put(doc{"redirect_uris": []string{"https://ok.example/", "javascript:alert(1)"}}), "settings.redirect_uris.1", "A browser cannot return to"},
 		{web, put(doc{"post_logout_redirect_uris": []string{"x"}}), "settings.post_logout_redirect_uris.0", "A browser cannot return to"},
@@ -39,7 +39,7 @@ func TestRefusalsNameTheirPlace(t *testing.T) {
 		{web, put(doc{"nonsense": 1}), "settings.nonsense", "There is no such field."},
 		{web, put(doc{"require_dpop_nonce": "yes"}), "settings.require_dpop_nonce", "This must be true or false."},
 		{"PUT /apps/demo/branding", doc{"signal": "red"}, "signal", "is not a colour"},
-		{"PUT /apps/demo/branding", doc{"signal_dark": "#101218"}, "signal_dark", "is hard to read"},
+		{"PUT /apps/demo/branding", doc{"signal_dark": "#101218"}, "signal_dark", "dark paper is hard to read"},
 		{"PUT /apps/demo/branding", doc{"terms": "http://x"}, "terms", "A link of the foot"},
 		{"PUT /apps/demo/branding", doc{"texts": doc{"de": doc{"foot": strings.Repeat("x", 5000)}}}, "texts.de.foot", "A text has at most"},
 		{"PUT /settings", tenant, "default_language", "must be one that is offered"},
@@ -56,6 +56,7 @@ func TestRefusalsNameTheirPlace(t *testing.T) {
 		{"POST /users/" + grace + "/identifiers", doc{"kind": "email", "value": "x"}, "value", "That is not an e-mail address."},
 		{"POST /administrators", doc{"name": "Ada", "email": "ada@", "role": "owner"}, "email", "That is not an e-mail address."},
 		{"POST /journeys", doc{"id": "sign_in", "name": "Again"}, "id", "There is a journey with this id."},
+		{"POST /journeys/import", doc{"text": "{"}, "text", "This is not a journey: "},
 	} {
 		var header []string
 		if !strings.HasPrefix(c.call, "POST") && !strings.HasPrefix(c.call, "PUT /providers") {
