@@ -30,7 +30,8 @@ type Problem struct {
 	retry int // seconds
 }
 
-// Issue is what is wrong at one place. It never holds the value that was there.
+// Issue is what is wrong at one place. It never holds a secret that was there, and
+// nothing of another place.
 type Issue struct {
 	Location string `json:"location"`
 	Message  string `json:"message"`

@@ -143,8 +143,12 @@ func (s *says) file(path string, file *ast.File) {
 		case *ast.CallExpr:
 			s.call(path, n)
 		case *ast.AssignStmt:
-			if strings.HasPrefix(called(n.Lhs[0]), "validation.Msg") {
+			if to := called(n.Lhs[0]); strings.HasPrefix(to, "validation.Msg") || strings.HasSuffix(to, ".Problem") {
 				s.add(s.format(n.Rhs[0]))
+			}
+		case *ast.ValueSpec:
+			if n.Names[0].Name == "errHead" {
+				s.add(s.format(n.Values[0].(*ast.CallExpr).Args[0]))
 			}
 		case *ast.CompositeLit:
 			s.literal(n)
@@ -203,7 +207,7 @@ func (s *says) literal(n *ast.CompositeLit) {
 			s.add(s.format(n.Elts[1]))
 		}
 	}
-	if !slices.Contains([]string{"Problem", "form.Problem", "authn.Note", "backend.Act", "backend.Done", "backend.Shown", "Shown", "Result", "variable", ""}, typ) {
+	if !slices.Contains([]string{"Problem", "form.Problem", "authn.Note", "backend.Act", "backend.Done", "backend.Shown", "Shown", "Result", "End", "variable", ""}, typ) {
 		return
 	}
 	for _, e := range n.Elts {

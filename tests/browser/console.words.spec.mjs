@@ -48,7 +48,14 @@ await spec(async () => {
     await field('Name', dialog()).focus();
     await button('Save', dialog()).click();
     await marked(row, 'Ein Browser kann nicht zu „javascript:alert(1)“ zurückkehren', dialog());
-    await accessible('a refused client');
+    const refused = async () => {
+      await at('/apps/demo/clients/demo-web');
+      await button('Add', rows).click();
+      await row.fill('javascript:alert(1)');
+      await button('Save', dialog()).click();
+      await marked(row, 'Ein Browser kann nicht zu „javascript:alert(1)“ zurückkehren', dialog());
+    };
+    await look('/apps/demo/clients/demo-web refused', refused);
     await row.fill('https://ok.example/');
     await instead('/apps/demo/clients/demo-web', (body) => { Object.assign(body.settings, { nonsense: 1, require_dpop_nonce: 'yes' }); });
     await button('Save', dialog()).click();
@@ -147,6 +154,9 @@ await spec(async () => {
         await look(`/apps/demo/methods/${kind} ${l}`, async () => { await at(`/apps/demo/methods/${kind}`); await dialog().locator('.lint').first().waitFor(); });
         for (const n of notes) await dialog().getByText(say(n.text)).first().waitFor();
       }
+      const locks = (await api('GET', `/users/${user}/authenticators?app=demo`)).doc.items;
+      for (const a of locks) assert.ok((await api('POST', `/users/${user}/authenticators/${a.id}/lock?app=demo`, { reason: 'spec' })).status < 500);
+      await look(`/users/ada ${l}`, () => at(`/users/${user}`));
       const help = () => at(`/users/${user}/help`);
       await look(`/users/ada help ${l}`, help);
       for (const a of acts) await page.getByText(say(a.text)).waitFor();

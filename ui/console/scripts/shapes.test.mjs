@@ -8,7 +8,7 @@ import ts from 'typescript';
 
 const src = new URL('../src/words/', import.meta.url);
 const { outputText } = ts.transpileModule(readFileSync(new URL('shapes.ts', src), 'utf8'), { compilerOptions: { target: 'es2022', module: 'es2022' } });
-const { recognise, shapesOf, translate } = await import(`data:text/javascript;base64,${Buffer.from(outputText).toString('base64')}`);
+const { recognise, shapesOf, translate, translateOurs } = await import(`data:text/javascript;base64,${Buffer.from(outputText).toString('base64')}`);
 const read = (name) => JSON.parse(readFileSync(new URL(`catalog/${name}.json`, src), 'utf8'));
 const texts = read('texts');
 const shapes = shapesOf(texts);
@@ -45,5 +45,9 @@ test('what is filled in is said, too, if it is ours', () => {
   assert.equal(de('The colour on dark paper is hard to read: its contrast is 1.5, and 4.5 is needed.'), 'Die Farbe ist auf dunklem Papier schwer zu lesen: Ihr Kontrast ist 1,5, nötig sind 4,5.');
   assert.equal(de('FCM answered 401 UNAUTHENTICATED'), 'FCM answered 401 UNAUTHENTICATED');
   assert.equal(de('Password'), 'Passwort');
+  const answer = (sentence) => translateOurs(words, shapesOf(Object.keys(words)), sentence, { row: String, number: String });
+  assert.equal(answer('No answer within 15 seconds.'), 'Keine Antwort binnen 15 Sekunden.');
+  assert.equal(answer('Captured in the inbox of development; the provider was not asked.'), words['Captured in the inbox of development; the provider was not asked.']);
+  for (const theirs of ['535 5.7.8: Accepted.', 'There is no function x.', 'Password is required.']) assert.equal(answer(theirs), theirs);
   assert.equal(de(`${'x'.repeat(2000)} is required.`), `${'x'.repeat(2000)} is required.`);
 });

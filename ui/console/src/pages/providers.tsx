@@ -8,7 +8,7 @@ import { Ago, Button, Card, Drawer, Empty, Failure, Form, FormError, Loading, Re
 import { FormView, type Doc } from '../ui/form.tsx';
 import { go, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { number, said as say, t } from '../words/words.ts';
+import { answered, number, t } from '../words/words.ts';
 import { useCatalog } from '../api/catalog.ts';
 
 /** What stands for the name of one that has none yet. */
@@ -112,7 +112,7 @@ function Test({ path, app, kind, dirty }: { path: string; app: string; kind: Pro
         <div className="acts"><Button type="submit" disabled={busy}>{busy ? t('Sending…') : t('Send a test')}</Button></div>
       </Form>
       <div role="status">
-        {said && <div className={`note ${said.ok ? 'yes' : 'no'}`}><p>{said.ok ? '✓' : '✕'} {say(said.answer) || (said.ok ? t('It was accepted.') : t('Nothing was answered.'))}</p><small>{number(said.ms, { style: 'unit', unit: 'millisecond' })}</small></div>}
+        {said && <div className={`note ${said.ok ? 'yes' : 'no'}`}><p>{said.ok ? '✓' : '✕'} {answered(said.answer) || (said.ok ? t('It was accepted.') : t('Nothing was answered.'))}</p><small>{number(said.ms, { style: 'unit', unit: 'millisecond' })}</small></div>}
       </div>
     </Card>
   );

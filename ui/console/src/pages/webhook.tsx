@@ -8,7 +8,7 @@ import { Ago, Button, Card, Drawer, Empty, Failure, Form, FormError, Head, Link,
 import { Table } from '../ui/table.tsx';
 import { go, leave, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { number, t, time } from '../words/words.ts';
+import { answered, number, t, time } from '../words/words.ts';
 import { split } from './organisations.tsx';
 import { EventTypes } from './webhooks.tsx';
 
@@ -84,7 +84,7 @@ const ms = (n: number) => number(n, { style: 'unit', unit: 'millisecond' });
 
 /** What came of an attempt. */
 function Answered({ d }: { d: Delivery }) {
-  return <span className="answered"><State is={d.ok ? 'yes' : 'no'}>{d.status ? String(d.status) : t('no answer')}</State>{d.answer && <span className="excerpt" title={d.answer}>{d.answer}</span>}<small className="help">{ms(d.ms)}</small></span>;
+  return <span className="answered"><State is={d.ok ? 'yes' : 'no'}>{d.status ? String(d.status) : t('no answer')}</State>{d.answer && <span className="excerpt" title={answered(d.answer)}>{answered(d.answer)}</span>}<small className="help">{ms(d.ms)}</small></span>;
 }
 
 /** Every event that the hook was to be told, with the newest attempt. */

@@ -43,13 +43,13 @@ function FieldView({ f, value, set, path, root, problems, notes, origin, inherit
   f: F; value: unknown; set: (v: unknown) => void; path: string; root: string; problems: Record<string, string>; notes: Lint[]; origin?: string; inherit?: () => void; disabled?: boolean;
 }) {
   const { widget, choices } = useContext(Widgets);
-  const range = f.min !== undefined && f.max !== undefined && f.min !== null && f.max !== null && (f.type === 'number' || f.type === 'duration') ? t('{min} to {max}', { min: f.min, max: f.max }) + (f.type === 'duration' ? ` ${t('seconds')}` : '') + '. ' : '';
+  const range = f.min !== undefined && f.max !== undefined && f.min !== null && f.max !== null && (f.type === 'number' || f.type === 'duration') ? (f.type === 'duration' ? t('{min} to {max} seconds.', { min: f.min, max: f.max }) : t('{min} to {max}.', { min: f.min, max: f.max })) : '';
   const marker = origin && (
     <span className="origin">{t(origins[origin] ?? origin)}{inherit && origin === 'application' && <Button look="quiet" onClick={inherit}>{t('Inherit')}</Button>}</span>
   );
   const lines = notes.length > 0 && <ul className="lint">{notes.map((n) => <li key={n.text}>{said(n.text)}{n.reference && <span> ({n.reference})</span>}</li>)}</ul>;
   return (
-    <Field label={f.label || f.name} help={range || f.help ? `${range}${f.help ?? ''}` : undefined} problem={wrongAt(problems, path, !holds(f))} required={f.required} notes={lines} marker={marker} at={root + path} parts={holds(f)}>
+    <Field label={f.label || f.name} help={[range, f.help].filter(Boolean).join(' ') || undefined} problem={wrongAt(problems, path, !holds(f))} required={f.required} notes={lines} marker={marker} at={root + path} parts={holds(f)}>
       {(ids) => widget?.(f, value, set, path, ids) ?? <Control f={f} value={value} set={set} path={path} root={root} ids={ids} problems={problems} choices={choices} disabled={disabled} />}
     </Field>
   );

@@ -14,7 +14,7 @@ const literal = (text: string) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 function shape(text: string): Shape {
   const parts = text.split(hole); // what is fixed, a name, what is fixed, …
   const names = parts.filter((_, i) => i % 2 === 1);
-  const pattern = parts.map((part, i) => (i % 2 === 0 ? literal(part) : /^n\d*$/.test(part) ? '(\\d+(?:\\.\\d+)?)' : '([^]+?)')).join('');
+  const pattern = parts.map((part, i) => (i % 2 === 0 ? literal(part) : isNumber(part) ? '(\\d+(?:\\.\\d+)?)' : '([^]+?)')).join('');
   return { text, names, pattern: new RegExp(`^${pattern}$`), quoted: names.map((_, i) => parts[2 * i]!.endsWith('"')) };
 }
 
@@ -33,18 +33,27 @@ export function recognise(shapes: Shape[], sentence: string): { text: string; va
   return undefined;
 }
 
+type Tell = { row: (n: string) => string; number: (n: number) => string };
+const isNumber = (name: string) => /^n\d*$/.test(name);
+
+/** An answer in the language of words if all of it is ours, with nothing filled in but numbers; else in the words of whoever gave it. */
+export function translateOurs(words: Words, shapes: Shape[], answer: string, tell: Tell): string {
+  const found = recognise(shapes.filter((s) => s.names.every(isNumber)), answer);
+  return words[answer] ?? (found ? translate(words, shapes, answer, tell) : answer);
+}
+
 /**
  * A sentence of the server in the language of words. `row` says which row of a list, `number` writes a
  * number. What nobody knows is returned as it is; so is the part of a sentence that nobody knows.
  */
-export function translate(words: Words, shapes: Shape[], sentence: string, tell: { row: (n: string) => string; number: (n: number) => string }, depth = 0): string {
+export function translate(words: Words, shapes: Shape[], sentence: string, tell: Tell, depth = 0): string {
   const known = words[sentence];
   if (known !== undefined) return known;
   if (depth > 3) return sentence;
   const inner = (text: string) => translate(words, shapes, text, tell, depth + 1);
   const found = recognise(shapes, sentence);
   if (found) {
-    const values = new Map(found.values.map(([name, value, own]) => [name, own ? value : /^n\d*$/.test(name) ? tell.number(Number(value)) : inner(value)]));
+    const values = new Map(found.values.map(([name, value, own]) => [name, own ? value : isNumber(name) ? tell.number(Number(value)) : inner(value)]));
     return words[found.text]!.replace(hole, (all, name: string) => values.get(name) ?? all);
   }
   const place = /^(.+), row (\d+)$/.exec(sentence);

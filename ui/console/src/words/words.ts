@@ -5,7 +5,7 @@
 // files of its own, which are checked against the server (catalog/texts.json).
 
 import { useSyncExternalStore } from 'react';
-import { shapesOf, translate } from './shapes.ts';
+import { shapesOf, translate, translateOurs } from './shapes.ts';
 
 export const languages = { en: 'English', de: 'Deutsch', es: 'Español', fr: 'Français', pt: 'Português', ja: '日本語' } as const;
 export type Language = keyof typeof languages;
@@ -59,8 +59,13 @@ export function t(text: string, values: Values = {}): string {
   return fill(typeof said === 'string' ? said : text, values);
 }
 
+const tell = { row: (row: string) => t('row {row}', { row }), number: (n: number) => number(n) };
+
 /** An English text of the server in the reader's language; one that nobody translated stays as it is. */
-export const said = (text: string): string => (current === 'en' ? text : translate(catalog, shapes, text, { row: (row) => t('row {row}', { row }), number: (n) => number(n) }));
+export const said = (text: string): string => (current === 'en' ? text : translate(catalog, shapes, text, tell));
+
+/** What somebody answered: in the reader's language if it is ours, else in their own words. */
+export const answered = (text: string): string => (current === 'en' ? text : translateOurs(catalog, shapes, text, tell));
 
 /** A text about {n}, which is a count, in the form that the reader's language has for it. English has two. */
 export function plural(n: number, one: string, other: string, values: Values = {}): string {
