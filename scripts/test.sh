@@ -78,6 +78,7 @@ node tests/browser/hosted_proof.spec.mjs
 step "the console in Chromium"
 node tests/browser/console.spec.mjs
 node tests/browser/console.pages.spec.mjs
+node tests/browser/console.words.spec.mjs
 node tests/browser/console.roles.spec.mjs
 node tests/browser/seeds.spec.mjs
 
