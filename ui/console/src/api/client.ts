@@ -1,6 +1,8 @@
 // The one way to the server. Errors are problems (RFC 9457); what needs a fresh
 // proof, or a session where that is over, asks for it and is sent once more.
 
+import { said } from '../words/words.ts';
+
 export type ProblemPart = { location: string; message: string };
 
 export class Problem extends Error {
@@ -15,14 +17,10 @@ export class Problem extends Error {
     this.errors = errors;
   }
 
-  /** What is wrong with each field, by its path inside the value that was sent under `root`: "tiers.0.minutes". */
-  at(root = ''): Record<string, string> {
+  /** What is wrong with each member of what was sent, by its path, in the reader's language: "settings.tiers.0.minutes". */
+  at(): Record<string, string> {
     const out: Record<string, string> = {};
-    for (const e of this.errors) {
-      const path = e.location.replace(/^body\.?/, '').replace(/\[(\d+)\]/g, '.$1');
-      const inside = root && (path === root || path.startsWith(`${root}.`)) ? path.slice(root.length + 1) : path;
-      out[inside] ??= e.message;
-    }
+    for (const e of this.errors) out[e.location.replace(/^body\.?/, '').replace(/\[(\d+)\]/g, '.$1').replace(/\.$/, '')] ??= said(e.message);
     return out;
   }
 }

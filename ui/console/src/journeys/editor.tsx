@@ -3,9 +3,9 @@
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import { seg } from '../api/client.ts';
 import { useSend } from '../api/query.ts';
-import { Button, Menu, Modal, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Button, Form, FormError, Menu, Modal, TextField, useVoice } from '../ui/parts.tsx';
 import { useMine } from '../session.ts';
-import { plural, t } from '../words/words.ts';
+import { plural, said, t } from '../words/words.ts';
 import type { Journey } from './api.ts';
 import { Canvas } from './canvas.tsx';
 import { Inspector } from './inspector.tsx';
@@ -123,7 +123,7 @@ export function Editor({ journey, etag, reload, view, setView }: { journey: Jour
       <Modal title={t('Add a step')} open={adding} onClose={() => setAdding(false)}><Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} focus /></Modal>
       <Modal title={t('Problems')} open={listing} onClose={() => setListing(false)} wide>
         {d.problems.length === 0 ? <p>{t('Nothing is wrong with this journey.')}</p> : <ul className="problems">{d.problems.map((p, i) => (
-          <li key={i}><span className={p.warning ? '' : 'problem'}>{p.warning ? '⚠' : '✕'} {p.text}</span>{p.node && <Button look="quiet" onClick={() => { pick(p.node!); setListing(false); }}>{m.nameOf(m.node(d.graph, p.node), steps.get(m.node(d.graph, p.node)?.kind ?? ''))}</Button>}{p.fix && editable && <Button onClick={() => void fix(p)}>{p.fix.title}</Button>}</li>
+          <li key={i}><span className={p.warning ? '' : 'problem'}>{p.warning ? '⚠' : '✕'} {said(p.text)}</span>{p.node && <Button look="quiet" onClick={() => { pick(p.node!); setListing(false); }}>{m.nameOf(m.node(d.graph, p.node), steps.get(m.node(d.graph, p.node)?.kind ?? ''))}</Button>}{p.fix && editable && <Button onClick={() => void fix(p)}>{said(p.fix.title)}</Button>}</li>
         ))}</ul>}
       </Modal>
       <Modal title={t('Somebody else changed this journey')} open={d.conflict}>
@@ -150,11 +150,11 @@ function Publish({ open, close, journey, prepare, done }: { open: boolean; close
   };
   return (
     <Modal title={t('Publish')} open={open} onClose={close}>
-      <form onSubmit={(e) => { e.preventDefault(); void publish().catch(() => {}); }}>
-        <TextField label={t('What changed')} value={note} onChange={setNote} help={t('For whoever looks at the versions later.')} />
-        {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+      <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void publish().catch(() => {}); }}>
+        <TextField at="note" label={t('What changed')} value={note} onChange={setNote} help={t('For whoever looks at the versions later.')} />
+        <FormError />
         <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Publish')}</Button></div>
-      </form>
+      </Form>
     </Modal>
   );
 }

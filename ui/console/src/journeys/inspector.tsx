@@ -5,7 +5,7 @@ import { call } from '../api/client.ts';
 import { Button, TextField } from '../ui/parts.tsx';
 import { useJourneys } from '../ui/choices.ts';
 import { Control, FormView, Widgets, type Doc, type Widget } from '../ui/form.tsx';
-import { t } from '../words/words.ts';
+import { said, t } from '../words/words.ts';
 import { lineOf, nameOf, node, outcomesOf } from './model/graph.ts';
 import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
 
@@ -32,13 +32,13 @@ export function Inspector(p: InspectorProps) {
   }, [p.id, p.editable]);
   if (!n) return null;
   const mine = p.problems.filter((x) => x.node === p.id);
-  const at = Object.fromEntries(mine.filter((x) => x.path).map((x) => [x.path!, x.line ? `${x.text} (${x.line}:${x.column})` : x.text]));
+  const at = Object.fromEntries(mine.filter((x) => x.path).map((x) => [x.path!, x.line ? `${said(x.text)} (${x.line}:${x.column})` : said(x.text)]));
   const others = Object.keys(p.graph.nodes).filter((x) => x !== p.id);
   return (
     <section className="inspector" aria-label={t('Step')}>
       <h2>{nameOf(n, p.step)}</h2>
       <p className="help">{p.step?.doc}</p>
-      {mine.length > 0 && <ul className="problems">{mine.map((x) => <li key={x.text + x.path}><span className="problem">{x.text}</span>{x.fix && p.editable && <Button onClick={() => p.fix(x)}>{x.fix.title}</Button>}</li>)}</ul>}
+      {mine.length > 0 && <ul className="problems">{mine.map((x) => <li key={x.text + x.path}><span className="problem">{said(x.text)}</span>{x.fix && p.editable && <Button onClick={() => p.fix(x)}>{said(x.fix.title)}</Button>}</li>)}</ul>}
       <TextField label={t('What it is called')} value={n.label ?? ''} placeholder={p.step?.title} onChange={p.label} />
       <h3>{t('Ways out')}</h3>
       <div className="outgo">
@@ -135,8 +135,8 @@ export function Expression({ value, set, plain, graph, node: at, ids, label }: {
     <div className="exprrow">
       <textarea {...ids} ref={box} aria-label={label} rows={2} spellCheck={false} value={value} aria-autocomplete="list" aria-haspopup="listbox" aria-controls={open ? list : undefined} aria-activedescendant={open ? `${list}${chosen}` : undefined}
         onChange={(e) => typed(e.target.value)} onKeyDown={key} onBlur={close} />
-      {open && <ul className="suggest" id={list} role="listbox" aria-label={t('Suggest')}>{hints.map((h, i) => <li key={h.insert + h.label} id={`${list}${i}`} role="option" aria-selected={i === chosen} onMouseMove={() => setChosen(i)} onMouseDown={(e) => e.preventDefault()} onClick={() => take(h)}><code>{h.label}</code><small>{h.doc}</small></li>)}</ul>}
-      {errors.map((x) => <p key={x.text} className="problem">{t('Line {line}, column {column}: {text}', x)}</p>)}
+      {open && <ul className="suggest" id={list} role="listbox" aria-label={t('Suggest')}>{hints.map((h, i) => <li key={h.insert + h.label} id={`${list}${i}`} role="option" aria-selected={i === chosen} onMouseMove={() => setChosen(i)} onMouseDown={(e) => e.preventDefault()} onClick={() => take(h)}><code>{h.label}</code><small>{said(h.doc)}</small></li>)}</ul>}
+      {errors.map((x) => <p key={x.text} className="problem">{t('Line {line}, column {column}: {text}', { ...x, text: said(x.text) })}</p>)}
       <div className="acts"><Button look="quiet" onMouseDown={(e) => e.preventDefault()} onClick={() => { box.current?.focus(); void suggest(); }}>{t('Suggest')} <kbd>Ctrl Space</kbd></Button><Button look="quiet" onClick={plain}>{t('Use a plain value')}</Button></div>
     </div>
   );

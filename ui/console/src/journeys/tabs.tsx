@@ -9,7 +9,7 @@ import { FormView, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { number, plural, t, time } from '../words/words.ts';
+import { number, plural, said as say, t, time } from '../words/words.ts';
 import type { Event, Journey, Run, Sample, Stats, Version } from './api.ts';
 import { Canvas, type Marks } from './canvas.tsx';
 import { diff } from './model/diff.ts';
@@ -114,8 +114,8 @@ export function TryOut({ journey }: { journey: Journey }) {
       <div className={`tryout ${mine.session.dev ? 'world' : ''}`}>
         <div>
           {!now && <Empty title={t('Nothing runs yet')}>{t('Start, and what people would be asked stands here, with the way that it takes beside it.')}</Empty>}
-          {now?.prompt && <Ask key={events.length} prompt={now.prompt} problem={now.problem?.message} answer={answer} />}
-          {now?.end && <Card title={now.end.ok ? t('It ended well') : t('It ended')}><State is={now.end.ok ? 'yes' : 'no'}>{now.end.ok ? (now.end.registered ? t('Nobody was signed in: something was registered.') : t('{user} was authenticated.', { user: now.end.user })) : now.end.message || now.end.reason}</State></Card>}
+          {now?.prompt && <Ask key={events.length} prompt={now.prompt} problem={now.problem ? say(now.problem.message) : undefined} answer={answer} />}
+          {now?.end && <Card title={now.end.ok ? t('It ended well') : t('It ended')}><State is={now.end.ok ? 'yes' : 'no'}>{now.end.ok ? (now.end.registered ? t('Nobody was signed in: something was registered.') : t('{user} was authenticated.', { user: now.end.user })) : say(now.end.message) || now.end.reason}</State></Card>}
           <Events events={events} graph={journey.draft.graph} steps={steps} />
         </div>
         <Canvas graph={journey.draft.graph} outcomes={journey.outcomes} steps={steps} problems={journey.problems} selected={none} marks={marks} fixed />
