@@ -38,7 +38,7 @@ trap 'POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh stop >/dev/null 
 step "the console"
 node ui/console/scripts/words.mjs
 scripts/ui.sh
-node --test ui/console/scripts/journeys.test.mjs
+node --test ui/console/scripts/journeys.test.mjs ui/console/scripts/shapes.test.mjs
 
 step "lint"
 scripts/lint.sh
@@ -78,7 +78,9 @@ node tests/browser/hosted_proof.spec.mjs
 step "the console in Chromium"
 node tests/browser/console.spec.mjs
 node tests/browser/console.pages.spec.mjs
+node tests/browser/console.words.spec.mjs
 node tests/browser/console.roles.spec.mjs
+node tests/browser/console.away.spec.mjs
 node tests/browser/seeds.spec.mjs
 
 step "every page in Firefox and in WebKit"

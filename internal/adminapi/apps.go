@@ -56,7 +56,7 @@ func getApp(ctx context.Context, c *Call, in *InApp) (*tagged[App], error) {
 
 type newApp struct {
 	Body struct {
-		ID       string `json:"id,omitempty" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$"`
+		ID       string `json:"id,omitempty" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$" patternDescription:"This has 1 to 64 small letters, digits, dots, dashes and underscores."`
 		Name     string `json:"name" minLength:"1" maxLength:"100"`
 		Audience string `json:"audience" enum:"b2c,b2b"`
 	}
@@ -94,7 +94,7 @@ func fresherID(asked, name string, find func(id string) error) (string, error) {
 	case err != nil:
 		return "", err
 	case asked != "":
-		return "", fault.New(fault.Conflict, "This id is taken.")
+		return "", fault.At(fault.New(fault.Conflict, "This id is taken."), "id")
 	}
 	return id + "-" + strings.ToLower(rand.Text()[:6]), nil
 }

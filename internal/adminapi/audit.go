@@ -82,8 +82,8 @@ func auditItems(ctx context.Context, q db.Q, found []audit.Entry) ([]AuditItem, 
 type AuditFilter struct {
 	Type    string    `query:"type" maxLength:"100" doc:"Exactly, or everything below it when it ends with a dot."`
 	Outcome string    `query:"outcome" enum:"success,failure"`
-	Actor   string    `query:"actor" maxLength:"320"`
-	Target  string    `query:"target" maxLength:"320"`
+	Actor   string    `query:"actor" maxLength:"320" doc:"Who did it: an id, or a name of a user or an administrator."`
+	Target  string    `query:"target" maxLength:"320" doc:"What it was done to: an id, or a name of a user or an administrator."`
 	App     string    `query:"app" maxLength:"100"`
 	From    time.Time `query:"from"`
 	To      time.Time `query:"to"`
@@ -93,9 +93,14 @@ type AuditFilter struct {
 // filter is what the record is asked. What q says is a user's name, or else a type
 // if it has a dot, or else whatever was done to somebody of that id.
 func (f AuditFilter) filter(ctx context.Context, c *Call) (audit.Filter, error) {
-	out := audit.Filter{Tenant: string(c.tenant()), App: f.App, Type: f.Type, Outcome: f.Outcome, Actor: f.Actor, Target: f.Target, From: f.From, Until: f.To}
-	if f.Q == "" {
-		return out, nil
+	actor, err := c.whose(ctx, f.Actor)
+	if err != nil {
+		return audit.Filter{}, err
+	}
+	target, err := c.whose(ctx, f.Target)
+	out := audit.Filter{Tenant: string(c.tenant()), App: f.App, Type: f.Type, Outcome: f.Outcome, Actor: actor, Target: target, From: f.From, Until: f.To}
+	if err != nil || f.Q == "" {
+		return out, err
 	}
 	u, err := directory.Lookup(ctx, c.Kit.DB, c.tenant(), f.Q)
 	switch {
@@ -109,6 +114,28 @@ func (f AuditFilter) filter(ctx context.Context, c *Call) (audit.Filter, error) 
 		out.Target = f.Q
 	}
 	return out, nil
+}
+
+// whose is the id of the user or the administrator who goes by a name; of anything
+// else, itself: it may be an id.
+func (c *Call) whose(ctx context.Context, name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	u, err := directory.Lookup(ctx, c.Kit.DB, c.tenant(), name)
+	if err == nil {
+		return string(u.ID), nil
+	}
+	if !fault.Is(err, fault.NotFound) {
+		return "", err
+	}
+	admins, err := administrator.List(ctx, c.Kit.DB)
+	for _, a := range admins {
+		if strings.EqualFold(a.Name, name) || strings.EqualFold(a.Email, name) {
+			return string(a.ID), nil
+		}
+	}
+	return name, err
 }
 
 type auditIn struct {

@@ -59,7 +59,7 @@ func getClient(ctx context.Context, c *Call, in *InClient) (*tagged[Client], err
 type newClient struct {
 	InApp
 	Body struct {
-		ID       string              `json:"id,omitempty" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$"`
+		ID       string              `json:"id,omitempty" pattern:"^[a-z0-9][a-z0-9._-]{0,63}$" patternDescription:"This has 1 to 64 small letters, digits, dots, dashes and underscores."`
 		Name     string              `json:"name" minLength:"1" maxLength:"100"`
 		Kind     string              `json:"kind" enum:"web,native,backend"`
 		Settings apps.ClientSettings `json:"settings,omitempty"`

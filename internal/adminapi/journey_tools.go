@@ -6,6 +6,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/expr"
+	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
 )
 
@@ -53,7 +54,7 @@ type importOut struct {
 func importGraph(ctx context.Context, c *Call, in *importIn) (*body[importOut], error) {
 	g, err := c.Files.Read([]byte(in.Body.Text))
 	if err != nil {
-		return nil, err
+		return nil, fault.At(err, "text")
 	}
 	return answer(importOut{g, c.checked(ctx, c.Kit.DB, g)}), nil
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
@@ -27,7 +30,8 @@ type Problem struct {
 	retry int // seconds
 }
 
-// Issue is what is wrong at one place. It never holds the value that was there.
+// Issue is what is wrong at one place. It never holds a secret that was there, and
+// nothing of another place.
 type Issue struct {
 	Location string `json:"location"`
 	Message  string `json:"message"`
@@ -62,15 +66,38 @@ var (
 	preconditionRequired = NewProblem(http.StatusPreconditionRequired, "precondition_failed", "Say which version you change: If-Match is missing.")
 )
 
+// What is said of a member that is not there, or empty; the library names it.
+const (
+	missing = "This is required."
+	absent  = "%s is required."
+)
+
 // The library makes its own errors, for requests that do not fit their
-// description, by this function. They lose the value that it would echo.
+// description, by this function. They lose the value that it would echo, and are
+// said in our words, which the console knows in its languages.
 func init() {
 	huma.DefaultArrayNullable = false
+	validation.MsgUnexpectedProperty = "There is no such field."
+	validation.MsgExpectedBoolean = "This must be true or false."
+	validation.MsgExpectedNumber = "This must be a number."
+	validation.MsgExpectedInteger = "This must be a whole number."
+	validation.MsgExpectedString = "This must be text."
+	validation.MsgExpectedArray = "This must be a list."
+	validation.MsgExpectedObject = "This must be an object."
+	validation.MsgExpectedOneOf = "This must be one of %s."
+	validation.MsgExpectedMinimumNumber = "This must be at least %v."
+	validation.MsgExpectedMaximumNumber = "This must be at most %v."
+	validation.MsgExpectedMinLength = "This needs at least %d characters."
+	validation.MsgExpectedMaxLength = "This has at most %d characters."
+	validation.MsgExpectedBePattern = "%s"
+	validation.MsgExpectedMinItems = "This needs at least %d rows."
+	validation.MsgExpectedMaxItems = "This has at most %d rows."
+	validation.MsgExpectedRequiredProperty = absent
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		var issues []Issue
 		for _, err := range errs {
 			if d, ok := err.(huma.ErrorDetailer); ok {
-				issues = append(issues, Issue{d.ErrorDetail().Location, d.ErrorDetail().Message})
+				issues = append(issues, issueOf(d.ErrorDetail()))
 			}
 		}
 		switch {
@@ -79,8 +106,23 @@ func init() {
 		case status == http.StatusUnprocessableEntity || status == http.StatusUnsupportedMediaType || status == http.StatusRequestEntityTooLarge:
 			status = http.StatusBadRequest
 		}
+		if len(issues) > 0 {
+			msg = strings.TrimPrefix(issues[0].Location, "body.") + ": " + issues[0].Message
+		}
 		return NewProblem(status, string(fault.Invalid), msg, issues...)
 	}
+}
+
+// issueOf is what the library found, at the member that it is about: it says of an
+// object that a member is missing.
+func issueOf(d *huma.ErrorDetail) Issue {
+	switch name, found := strings.CutSuffix(d.Message, strings.TrimPrefix(absent, "%s")); {
+	case found && name != "This":
+		return Issue{d.Location + "." + name, missing}
+	case d.Message == fmt.Sprintf(validation.MsgExpectedMinLength, 1), d.Message == fmt.Sprintf(validation.MsgExpectedMinItems, 1):
+		return Issue{d.Location, missing}
+	}
+	return Issue{d.Location, d.Message}
 }
 
 // problem is an error as the client sees it.
@@ -94,6 +136,9 @@ func (c *Call) problem(ctx context.Context, err error) *Problem {
 		code, status = fault.Denied, http.StatusForbidden
 	}
 	p := NewProblem(status, string(code), f.Message)
+	if f.Place != "" {
+		p.Errors = append(p.Errors, Issue{"body." + f.Place, f.Message})
+	}
 	p.retry = int(math.Ceil(f.RetryAfter.Seconds()))
 	return p
 }

@@ -114,7 +114,7 @@ func putProvider(ctx context.Context, c *Call, in *providerPut) (*tagged[Provide
 			return "", nil, err
 		}
 		if err := notify.SaveProvider(ctx, tx, string(c.tenant()), in.App, in.Kind, in.Name, doc); err != nil {
-			return "", nil, err
+			return "", nil, fault.At(err, "config")
 		}
 		p, err := c.provider(ctx, tx, in.InProvider)
 		if err == nil {

@@ -247,7 +247,7 @@ type runsIn struct {
 	Journey string `query:"journey" maxLength:"64"`
 	App     string `query:"app" maxLength:"100"`
 	Outcome string `query:"outcome" enum:"completed,rejected,abandoned,open"`
-	User    string `query:"user" maxLength:"100"`
+	User    string `query:"user" maxLength:"320" doc:"An id or a name."`
 	Node    string `query:"node" maxLength:"100"`
 }
 
@@ -291,14 +291,17 @@ func (c *Call) runItems(ctx context.Context, recs ...journey.Record) ([]RunItem,
 }
 
 func listRuns(ctx context.Context, c *Call, in *runsIn) (*list[RunItem], error) {
-	f := journey.Filter{Journey: in.Journey, App: apps.ID(in.App), Outcome: in.Outcome, User: directory.UserID(in.User), Node: in.Node, Limit: in.Limit + 1}
+	user, err := c.whose(ctx, in.User)
+	if err != nil {
+		return nil, err
+	}
+	f := journey.Filter{Journey: in.Journey, App: apps.ID(in.App), Outcome: in.Outcome, User: directory.UserID(user), Node: in.Node, Limit: in.Limit + 1}
 	if err := c.opened(in.Cursor, &f.Before); err != nil {
 		return nil, err
 	}
 	var recs []journey.Record
-	var err error
 	if in.Outcome == journey.Open {
-		recs, err = c.openRuns(ctx, f)
+		recs, err = c.openRuns(ctx, f, 200)
 	} else {
 		recs, err = journey.Records(ctx, c.Kit.DB, c.tenant(), f)
 	}
@@ -310,15 +313,22 @@ func listRuns(ctx context.Context, c *Call, in *runsIn) (*list[RunItem], error) 
 		recs = recs[:in.Limit]
 		next = c.seal(recs[in.Limit-1].ID)
 	}
+	if in.Outcome == "" && f.Before == "" { // what goes on stands before what has ended
+		open, err := c.openRuns(ctx, f, 20)
+		if err != nil {
+			return nil, err
+		}
+		recs = append(open, recs...)
+	}
 	all, err := c.runItems(ctx, recs...)
 	out := items(all)
 	out.Body.Next = next
 	return out, err
 }
 
-// openRuns are those that go on and fit a filter, the newest.
-func (c *Call) openRuns(ctx context.Context, f journey.Filter) ([]journey.Record, error) {
-	recs, err := journey.OpenRuns(ctx, c.Kit.DB, c.tenant(), 200)
+// openRuns are those of the newest that go on, at most limit, that fit a filter.
+func (c *Call) openRuns(ctx context.Context, f journey.Filter, limit int) ([]journey.Record, error) {
+	recs, err := journey.OpenRuns(ctx, c.Kit.DB, c.tenant(), limit)
 	return slices.DeleteFunc(recs, func(rec journey.Record) bool {
 		return f.Journey != "" && rec.Journey != f.Journey || f.App != "" && rec.App != f.App || f.User != "" && rec.User != f.User || f.Node != "" && rec.Node != f.Node ||
 			f.Before != "" && rec.ID >= f.Before

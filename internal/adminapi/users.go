@@ -6,6 +6,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
+	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/session"
 )
 
@@ -122,8 +123,8 @@ func createUser(ctx context.Context, c *Call, in *newUser) (*tagged[FullUser], e
 	err := c.write(ctx, func(tx *db.Tx) (string, error) {
 		if taken, err := directory.Taken(ctx, tx, c.tenant(), n); err != nil {
 			return "", err
-		} else if taken {
-			return "", nameTaken
+		} else if taken != "" {
+			return "", fault.At(nameTaken, taken)
 		}
 		id, err := directory.Create(ctx, tx, c.tenant(), n)
 		if err != nil {
@@ -228,13 +229,13 @@ func addIdentifier(ctx context.Context, c *Call, in *newIdentifier) (*tagged[Ful
 	kind := directory.IdentifierKind(in.Body.Kind)
 	return c.edit(ctx, in.User, func(tx *db.Tx, u directory.User) error {
 		if _, err := directory.Normalise(kind, in.Body.Value); err != nil {
-			return err
+			return fault.At(err, "value")
 		}
 		if _, err := directory.LookupKind(ctx, tx, c.tenant(), kind, in.Body.Value); err == nil {
-			return nameTaken
+			return fault.At(nameTaken, "value")
 		}
 		if err := directory.AddIdentifier(ctx, tx, c.tenant(), u.ID, kind, in.Body.Value); err != nil || !in.Body.Verified {
-			return err
+			return fault.At(err, "value")
 		}
 		return directory.Verify(ctx, tx, c.tenant(), u.ID, kind, in.Body.Value)
 	})

@@ -136,10 +136,10 @@ func Any(ctx context.Context, q db.Q) (bool, error) {
 // Invite. fault.Conflict if somebody has the address.
 func Create(ctx context.Context, tx *db.Tx, name, email string, role Role) (Administrator, error) {
 	if !role.Known() {
-		return Administrator{}, fault.New(fault.Invalid, "There is no role called %q.", role)
+		return Administrator{}, fault.At(fault.New(fault.Invalid, "There is no role called %q.", role), "role")
 	}
 	if email == "" {
-		return Administrator{}, fault.New(fault.Invalid, "An administrator needs an e-mail address.")
+		return Administrator{}, fault.At(fault.New(fault.Invalid, "An administrator needs an e-mail address."), "email")
 	}
 	return insert(ctx, tx, name, email, role, nil)
 }
@@ -152,7 +152,7 @@ func insert(ctx context.Context, tx *db.Tx, name, email string, role Role, first
 		name = "Owner"
 	}
 	if len([]rune(name)) > 100 {
-		return Administrator{}, fault.New(fault.Invalid, "A name has at most 100 characters.")
+		return Administrator{}, fault.At(fault.New(fault.Invalid, "A name has at most 100 characters."), "name")
 	}
 	n := directory.NewUser{Email: email}
 	if email == "" {
@@ -160,8 +160,8 @@ func insert(ctx context.Context, tx *db.Tx, name, email string, role Role, first
 	}
 	if taken, err := directory.Taken(ctx, tx, apps.ConsoleTenant, n); err != nil {
 		return Administrator{}, err
-	} else if taken {
-		return Administrator{}, fault.New(fault.Conflict, "Somebody already goes by that name.")
+	} else if taken != "" {
+		return Administrator{}, fault.At(fault.New(fault.Conflict, "Somebody already goes by that name."), "email")
 	}
 	id, err := directory.Create(ctx, tx, apps.ConsoleTenant, n)
 	if err != nil {
@@ -191,7 +191,7 @@ const another = ` AND (role <> 'owner' OR status <> 'active' OR EXISTS (SELECT 1
 // fault.Conflict.
 func SetRole(ctx context.Context, tx *db.Tx, id directory.UserID, role Role) error {
 	if !role.Known() {
-		return fault.New(fault.Invalid, "There is no role called %q.", role)
+		return fault.At(fault.New(fault.Invalid, "There is no role called %q.", role), "role")
 	}
 	if err := alone(ctx, tx); err != nil {
 		return err

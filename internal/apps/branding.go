@@ -101,23 +101,33 @@ func SetBranding(ctx context.Context, tx *db.Tx, app ID, b Branding) error {
 
 // Check is nil if the branding can be set; pictures are judged when they are drawn.
 func (b Branding) Check() error {
-	for _, c := range []struct{ name, colour, on, paper string }{{"signal", b.Signal, "light", "#fbfaf8"}, {"signal_dark", b.SignalDark, "dark", "#181b23"}} {
-		if err := readable(c.name, c.colour, c.on, c.paper); err != nil {
-			return err
-		}
+	hard := func(contrast float64) *fault.Error {
+		return fault.New(fault.Invalid, "The colour on light paper is hard to read: its contrast is %.1f, and 4.5 is needed.", contrast)
 	}
-	for _, address := range []string{b.Privacy, b.Terms, b.Support} {
+	if err := readable("signal", b.Signal, "#fbfaf8", hard); err != nil {
+		return err
+	}
+	hard = func(contrast float64) *fault.Error {
+		return fault.New(fault.Invalid, "The colour on dark paper is hard to read: its contrast is %.1f, and 4.5 is needed.", contrast)
+	}
+	if err := readable("signal_dark", b.SignalDark, "#181b23", hard); err != nil {
+		return err
+	}
+	for _, link := range [][2]string{{"privacy", b.Privacy}, {"terms", b.Terms}, {"support", b.Support}} {
+		address := link[1]
 		if u, err := url.Parse(address); address != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || len(address) > 500) {
-			return fault.New(fault.Invalid, "A link of the foot is an https address of at most 500 characters.")
+			return fault.At(fault.New(fault.Invalid, "A link of the foot is an https address of at most 500 characters."), link[0])
 		}
 	}
 	for _, language := range slices.Sorted(maps.Keys(b.Texts)) {
 		w := b.Texts[language]
 		if strings.Trim(language, "abcdefghijklmnopqrstuvwxyz") != "" || len(language) < 2 || len(language) > 3 {
-			return fault.New(fault.Invalid, "%q is no language: write en, de, ja.", language)
+			return fault.At(fault.New(fault.Invalid, "%q is no language: write en, de, ja.", language), "texts")
 		}
-		if len([]rune(w.Welcome)) > maxWords || len([]rune(w.Foot)) > maxWords {
-			return fault.New(fault.Invalid, "A text has at most %d characters.", maxWords)
+		for _, text := range [][2]string{{"welcome", w.Welcome}, {"foot", w.Foot}} {
+			if len([]rune(text[1])) > maxWords {
+				return fault.At(fault.New(fault.Invalid, "A text has at most %d characters.", maxWords), "texts."+language+"."+text[0])
+			}
 		}
 	}
 	return nil
@@ -126,15 +136,15 @@ func (b Branding) Check() error {
 // readable refuses a colour that is none or that does not stand out from its
 // paper: it is the ink of links, and the ground of buttons, whose type is white
 // or near black, whichever is easier to read (WCAG 2.2, 1.4.3).
-func readable(name, colour, on, paper string) error {
+func readable(name, colour, paper string, hard func(contrast float64) *fault.Error) error {
 	if colour == "" {
 		return nil
 	}
 	if !form.IsColour(colour) {
-		return fault.New(fault.Invalid, "%s is not a colour: write #rrggbb.", name)
+		return fault.At(fault.New(fault.Invalid, "%s is not a colour: write #rrggbb.", name), name)
 	}
 	if c := Contrast(colour, paper); c < 4.5 {
-		return fault.New(fault.Invalid, "%s is hard to read on %s paper: its contrast is %.1f, and 4.5 is needed.", name, on, math.Floor(c*10)/10)
+		return fault.At(hard(math.Floor(c*10)/10), name)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/db"
@@ -291,76 +292,98 @@ func web(address string) bool {
 	return Returnable(address) && (strings.HasPrefix(address, "https:") || strings.HasPrefix(address, "http:")) && !strings.Contains(address, ":*")
 }
 
-// check returns fault.Invalid for settings that no client may have.
+// check returns fault.Invalid, naming the setting, for settings that no client may
+// have.
 func (c Client) check() error {
 	s := c.Settings
-	for _, address := range slices.Concat(s.RedirectURIs, s.PostLogoutURIs) {
-		if !Returnable(address) {
-			return fault.New(fault.Invalid, "A browser cannot return to %q: https, or http on this very machine, without a fragment.", address)
-		}
+	if err := returnable("redirect_uris", s.RedirectURIs); err != nil {
+		return err
+	}
+	if err := returnable("post_logout_redirect_uris", s.PostLogoutURIs); err != nil {
+		return err
 	}
 	for _, g := range s.Grants {
 		if !slices.Contains(Grants, g) {
-			return fault.New(fault.Invalid, "There is no grant called %q.", g)
+			return unset("grants", "There is no grant called %q.", g)
 		}
 		if (g == GrantClient || g == GrantCIBA || g == GrantExchange) && c.AuthMethod() == "none" {
-			return fault.New(fault.Invalid, "A client that cannot say who it is may not have the grant %s.", g)
+			return unset("grants", "A client that cannot say who it is may not have the grant %s.", g)
 		}
 	}
 	if !slices.Contains([]string{"none", "client_secret", "private_key_jwt", "self_signed_tls_client_auth"}, c.AuthMethod()) || c.AuthMethod() == "client_secret" && c.Kind != Backend {
-		return fault.New(fault.Invalid, "A client cannot say who it is by %q.", c.AuthMethod())
+		return unset("token_endpoint_auth_method", "A client cannot say who it is by %q.", c.AuthMethod())
 	}
 	if c.AuthMethod() == "private_key_jwt" && s.JWKS == "" && s.JWKSURI == "" {
-		return fault.New(fault.Invalid, "private_key_jwt needs jwks or jwks_uri.")
+		return unset("jwks", "private_key_jwt needs jwks or jwks_uri.")
 	}
 	if s.JWKS != "" && !json.Valid([]byte(s.JWKS)) {
-		return fault.New(fault.Invalid, "jwks is not JSON.")
+		return unset("jwks", "jwks is not JSON.")
 	}
 	if !slices.Contains([]string{"", "ES256", "RS256"}, s.Alg) {
-		return fault.New(fault.Invalid, "Identity tokens are signed by ES256 or RS256.")
+		return unset("id_token_signed_response_alg", "Identity tokens are signed by ES256 or RS256.")
 	}
 	if !slices.Contains([]string{"", "poll", "ping", "push"}, s.CIBA) || (s.CIBA == "ping" || s.CIBA == "push") && s.Notification == "" {
-		return fault.New(fault.Invalid, "backchannel_token_delivery_mode is poll, or ping or push with a backchannel_client_notification_endpoint.")
+		return unset("backchannel_token_delivery_mode", "backchannel_token_delivery_mode is poll, or ping or push with a backchannel_client_notification_endpoint.")
 	}
 	for name, address := range map[string]string{"login_uri": s.LoginURI, "backchannel_logout_uri": s.LogoutURI, "jwks_uri": s.JWKSURI, "backchannel_client_notification_endpoint": s.Notification} {
 		if address != "" && !web(address) {
-			return fault.New(fault.Invalid, "%s must be https, or http on this very machine, without a fragment.", name)
+			return unset(name, "%s must be https, or http on this very machine, without a fragment.", name)
 		}
 	}
 	if s.Implicit && !s.Cidaas {
-		return fault.New(fault.Invalid, "Tokens in an address are for cidaas clients only.")
+		return unset("implicit", "Tokens in an address are for cidaas clients only.")
 	}
 	for name, alg := range map[string]string{"request_object_signing_alg": s.RequestAlg, "token_endpoint_auth_signing_alg": s.AssertionAlg} {
 		if alg != "" && !slices.Contains(Algs, alg) {
-			return fault.New(fault.Invalid, "%s is one of %s.", name, strings.Join(Algs, ", "))
+			return unset(name, "%s is one of %s.", name, strings.Join(Algs, ", "))
 		}
 	}
 	return c.checkProfile()
 }
 
-// checkProfile returns fault.Invalid for settings that contradict the client's
-// profile.
+// returnable refuses the first address of a setting to which no browser may be sent.
+func returnable(name string, addresses []string) error {
+	i := slices.IndexFunc(addresses, func(address string) bool { return !Returnable(address) })
+	if i < 0 {
+		return nil
+	}
+	return unset(name+"."+strconv.Itoa(i), "A browser cannot return to %q: https, or http on this very machine, without a fragment.", addresses[i])
+}
+
+// unset refuses a setting.
+func unset(name, format string, args ...any) error {
+	return fault.At(fault.New(fault.Invalid, format, args...), "settings."+name)
+}
+
+// checkProfile returns fault.Invalid, naming the setting, for settings that
+// contradict the client's profile.
 func (c Client) checkProfile() error {
 	s := c.Settings
+	unsafe := func(alg string) bool { return alg != "" && !slices.Contains(FAPIAlgs, alg) }
+	signs := "FAPI 2.0 signs with %s."
 	switch {
 	case s.Profile == "":
 		return nil
 	case s.Profile != FAPI2:
-		return fault.New(fault.Invalid, "There is no profile called %q.", s.Profile)
+		return unset("profile", "There is no profile called %q.", s.Profile)
 	case c.AuthMethod() != "private_key_jwt" && c.AuthMethod() != "self_signed_tls_client_auth":
-		return fault.New(fault.Invalid, "A client of FAPI 2.0 says who it is by private_key_jwt or self_signed_tls_client_auth.")
-	case c.IDAlg() == "RS256" || s.RequestAlg != "" && !slices.Contains(FAPIAlgs, s.RequestAlg) || s.AssertionAlg != "" && !slices.Contains(FAPIAlgs, s.AssertionAlg):
-		return fault.New(fault.Invalid, "FAPI 2.0 signs with %s.", strings.Join(FAPIAlgs, ", "))
+		return unset("token_endpoint_auth_method", "A client of FAPI 2.0 says who it is by private_key_jwt or self_signed_tls_client_auth.")
+	case c.IDAlg() == "RS256":
+		return unset("id_token_signed_response_alg", signs, strings.Join(FAPIAlgs, ", "))
+	case unsafe(s.RequestAlg):
+		return unset("request_object_signing_alg", signs, strings.Join(FAPIAlgs, ", "))
+	case unsafe(s.AssertionAlg):
+		return unset("token_endpoint_auth_signing_alg", signs, strings.Join(FAPIAlgs, ", "))
 	case s.Cidaas:
-		return fault.New(fault.Invalid, "The cidaas SDKs do not keep to FAPI 2.0.")
+		return unset("cidaas", "The cidaas SDKs do not keep to FAPI 2.0.")
 	case s.CIBA == "push":
-		return fault.New(fault.Invalid, "Tokens that are pushed are bound to no key, which FAPI 2.0 wants.")
+		return unset("backchannel_token_delivery_mode", "Tokens that are pushed are bound to no key, which FAPI 2.0 wants.")
 	case slices.Contains(s.Grants, GrantExchange):
-		return fault.New(fault.Invalid, "Tokens that are exchanged are bound to no key, which FAPI 2.0 wants.")
+		return unset("grants", "Tokens that are exchanged are bound to no key, which FAPI 2.0 wants.")
 	}
-	for _, address := range s.RedirectURIs {
+	for i, address := range s.RedirectURIs {
 		if !web(address) {
-			return fault.New(fault.Invalid, "FAPI 2.0 returns to exactly one https address each, or http on this very machine: not to %q.", address)
+			return unset("redirect_uris."+strconv.Itoa(i), "FAPI 2.0 returns to exactly one https address each, or http on this very machine: not to %q.", address)
 		}
 	}
 	return nil

@@ -42,15 +42,15 @@ func SettingsOf(ctx context.Context, q db.Q, app ID) (TenantSettings, error) {
 // there are.
 func SetTenant(ctx context.Context, tx *db.Tx, t Tenant, s TenantSettings, known []string) error {
 	if t.Name == "" || len([]rune(t.Name)) > 100 {
-		return fault.New(fault.Invalid, "A tenant's name has 1 to 100 characters.")
+		return fault.At(fault.New(fault.Invalid, "A tenant's name has 1 to 100 characters."), "tenant_name")
 	}
 	for _, l := range append(slices.Clone(s.Languages), s.Default) {
 		if l != "" && !slices.Contains(known, l) {
-			return fault.New(fault.Invalid, "Nothing is said in this language: %s.", l)
+			return fault.At(fault.New(fault.Invalid, "Nothing is said in this language: %s.", l), "languages")
 		}
 	}
 	if len(s.Languages) > 0 && s.Default != "" && !slices.Contains(s.Languages, s.Default) {
-		return fault.New(fault.Invalid, "The default language must be one that is offered.")
+		return fault.At(fault.New(fault.Invalid, "The default language must be one that is offered."), "default_language")
 	}
 	if min(s.RunDays, s.AuditDays) < 0 || max(s.RunDays, s.AuditDays) > maxDays {
 		return fault.New(fault.Invalid, "What is kept is kept for 1 to %d days, or for good.", maxDays)

@@ -30,11 +30,13 @@ type Event struct {
 // Record appends e in the caller's transaction: it is kept if and only if that
 // commits, and counted as "type outcome" (db.Tx.Count). It fails, and so should the
 // transaction, when e has no Type or a key of Data, at any depth, names a secret
-// (Secretive). Texts of clients are cut to 512 bytes.
+// (Secretive). Texts of clients are cut to 512 bytes. What e does not say of where it
+// comes from is taken from the context (From).
 func Record(ctx context.Context, tx *db.Tx, e Event) error {
 	if e.Type == "" {
 		return fmt.Errorf("audit: an event without a type")
 	}
+	e = e.located(ctx)
 	if key := forbidden(e.Data); key != "" {
 		return fmt.Errorf("audit: %s would record %q, which may be secret", e.Type, key)
 	}

@@ -167,13 +167,13 @@ func Try(ctx context.Context, q db.Q, p Place, kind Kind, own map[string]any) (w
 		return nil, nil, fault.New(fault.Invalid, "The settings of %s do not fit.", kind).Because(err)
 	}
 	if err := policy.Check(); err != nil {
-		return nil, []form.Problem{{Path: "tiers", Text: fault.Of(err).Message}}, nil
+		return nil, []form.Problem{{Path: fault.Of(err).Place, Text: fault.Of(err).Message}}, nil
 	}
 	if m.Check == nil {
 		return whole, nil, nil
 	}
 	if err := m.Check(whole); err != nil {
-		return nil, []form.Problem{{Text: fault.Of(err).Message}}, nil
+		return nil, []form.Problem{{Path: fault.Of(err).Place, Text: fault.Of(err).Message}}, nil
 	}
 	return whole, nil, nil
 }
@@ -186,7 +186,7 @@ func Set(ctx context.Context, tx *db.Tx, p Place, kind Kind, own map[string]any)
 		return err
 	}
 	if len(wrong) > 0 {
-		return fault.New(fault.Invalid, "%s", wrong[0].Text)
+		return wrong[0].Err()
 	}
 	kept := map[string]any{}
 	for name, v := range own {

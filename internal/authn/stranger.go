@@ -61,7 +61,7 @@ func admit(ctx context.Context, tx *db.Tx, s Subject, to string) (directory.User
 		n = directory.NewUser{Phone: to}
 	}
 	taken, err := directory.Taken(ctx, tx, s.Tenant, n)
-	if err == nil && taken {
+	if err == nil && taken != "" {
 		err = fault.New(fault.Conflict, "Somebody already goes by that name.")
 	}
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
@@ -173,7 +174,8 @@ func Register[In any](c Call[In]) {
 		if said, ok := any(in).(interface{ Organisation() directory.OrgID }); ok {
 			x.organisation = said.Organisation()
 		}
-		return c.Run(ctx, x, in)
+		from := x.From()
+		return c.Run(audit.From(ctx, audit.Origin{Client: string(from.Client), IP: from.Address, UserAgent: from.Agent}), x, in)
 	}}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
@@ -136,7 +137,7 @@ func handle[In, Out any](mux *http.ServeMux, d Door, verb string, known bool, fn
 		if err := web.Parse([]byte(e.Body), &in, true); err != nil {
 			return out, err
 		}
-		return fn(r.Context(), c, in)
+		return fn(audit.From(r.Context(), audit.Origin{Client: string(c.client.ID), IP: c.caller.Address, UserAgent: c.caller.UserAgent}), c, in)
 	}))
 }
 

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,15 +60,9 @@ func Create(ctx context.Context, tx *db.Tx, tenant apps.TenantID, n NewUser) (Us
 		return "", err
 	}
 	count := 0
-	for _, i := range []struct {
-		kind  IdentifierKind
-		shown string
-	}{{Email, n.Email}, {Phone, n.Phone}, {Username, n.Username}, {External, n.ExternalID}} {
-		if i.shown == "" {
-			continue
-		}
+	for _, i := range n.given() {
 		if err := AddIdentifier(ctx, tx, tenant, id, i.kind, i.shown); err != nil {
-			return "", err
+			return "", fault.At(err, i.member)
 		}
 		count++
 	}
@@ -194,24 +189,33 @@ func Label(ctx context.Context, q db.Q, id UserID) (string, error) {
 	return strings.TrimPrefix(string(id), "usr_"), nil
 }
 
-// Taken reports whether any name of n belongs to somebody of the tenant, so that
-// it can be said without spoiling the transaction. fault.Invalid if a name
-// cannot be one.
-func Taken(ctx context.Context, q db.Q, tenant apps.TenantID, n NewUser) (bool, error) {
-	for kind, shown := range map[IdentifierKind]string{Email: n.Email, Phone: n.Phone, Username: n.Username, External: n.ExternalID} {
-		if shown == "" {
-			continue
+// given is a name that a new user is to have, and the member of a request that
+// says it.
+type given struct {
+	kind          IdentifierKind
+	member, shown string
+}
+
+func (n NewUser) given() []given {
+	all := []given{{Email, "email", n.Email}, {Phone, "phone_number", n.Phone}, {Username, "username", n.Username}, {External, "external_user_id", n.ExternalID}}
+	return slices.DeleteFunc(all, func(g given) bool { return g.shown == "" })
+}
+
+// Taken returns the member of n that belongs to somebody of the tenant, so that it
+// can be said without spoiling the transaction; "" if none does. fault.Invalid,
+// naming the member, if a name cannot be one.
+func Taken(ctx context.Context, q db.Q, tenant apps.TenantID, n NewUser) (member string, err error) {
+	for _, g := range n.given() {
+		if _, err := Normalise(g.kind, g.shown); err != nil {
+			return "", fault.At(err, g.member)
 		}
-		if _, err := Normalise(kind, shown); err != nil {
-			return false, err
-		}
-		_, err := LookupKind(ctx, q, tenant, kind, shown)
+		_, err := LookupKind(ctx, q, tenant, g.kind, g.shown)
 		if err == nil {
-			return true, nil
+			return g.member, nil
 		}
 		if !fault.Is(err, fault.NotFound) {
-			return false, err
+			return "", err
 		}
 	}
-	return false, nil
+	return "", nil
 }

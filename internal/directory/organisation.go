@@ -31,12 +31,15 @@ const (
 )
 
 func (o Organisation) check() error {
-	if o.Name == "" || len([]rune(o.Name)) > 100 || len(o.Domains) > 50 {
-		return fault.New(fault.Invalid, "An organisation has a name of 1 to 100 characters and at most 50 domains.")
+	if o.Name == "" || len([]rune(o.Name)) > 100 {
+		return fault.At(fault.New(fault.Invalid, "An organisation has a name of 1 to 100 characters."), "name")
+	}
+	if len(o.Domains) > 50 {
+		return fault.At(fault.New(fault.Invalid, "An organisation has at most 50 domains."), "domains")
 	}
 	for _, d := range o.Domains {
 		if v, err := Normalise(Email, "x@"+d); err != nil || v != "x@"+d || !strings.Contains(d, ".") {
-			return fault.New(fault.Invalid, "A domain is like example.org, in lower case.")
+			return fault.At(fault.New(fault.Invalid, "A domain is like example.org, in lower case."), "domains")
 		}
 	}
 	return nil

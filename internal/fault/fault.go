@@ -34,7 +34,10 @@ type Error struct {
 	Code       Code
 	Message    string
 	RetryAfter time.Duration
-	cause      error
+	// Place is the member of the request that is meant, such as domains.0; empty: no
+	// single one. It is a name of ours or an index, never a value.
+	Place string
+	cause error
 }
 
 func (e *Error) Error() string {
@@ -63,6 +66,21 @@ func (e *Error) Because(err error) *Error {
 func (e *Error) After(d time.Duration) *Error {
 	c := *e
 	c.RetryAfter = d
+	return &c
+}
+
+// At returns err as one about a member of the request: what was said of a member
+// of that member is said of it there. Anything but a client error is returned as
+// it is, and so is nil.
+func At(err error, place string) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	c := *e
+	if c.Place = place; e.Place != "" {
+		c.Place += "." + e.Place
+	}
 	return &c
 }
 

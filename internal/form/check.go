@@ -28,15 +28,20 @@ type Problem struct {
 	Text string `json:"text"`
 }
 
+// Err is the problem as a refusal of the place where it is.
+func (p Problem) Err() error {
+	return fault.At(fault.New(fault.Invalid, "%s", p.Text), p.Path)
+}
+
 // Check validates doc, fills in defaults, and rejects what the form does not
 // name. Text is never taken from a list or null (security R57), must be UTF-8
 // without NUL and within its length. The result is a new map; numbers in it are
-// float64, as JSON gives them. The first problem is fault.Invalid.
+// float64, as JSON gives them. The first problem is fault.Invalid, about its place.
 func (fs Form) Check(doc map[string]any) (map[string]any, error) {
 	c := checker{}
 	out := c.form(fs, doc)
 	if len(c.problems) > 0 {
-		return nil, fault.New(fault.Invalid, "%s", c.problems[0].Text)
+		return nil, c.problems[0].Err()
 	}
 	return out, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
+	"github.com/watchword-auth/watchword/internal/audit"
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/backend"
 	"github.com/watchword-auth/watchword/internal/db"
@@ -87,7 +88,8 @@ func (d Door) own(fn func(w http.ResponseWriter, r *http.Request, o owner) error
 		}
 		o.call = &backend.Exec{Kit: d.Kit, App: app, Client: client.ID, User: o.session.User, Session: o.session.ID, Proofs: o.session.Proofs, Address: web.Address(r, d.Trusted).String(), Agent: r.UserAgent(),
 			Values: func(name string) string { return o.values[name] }}
-		return fn(w, r, o)
+		from := audit.Origin{Client: string(client.ID), IP: o.call.Address, UserAgent: o.call.Agent}
+		return fn(w, r.WithContext(audit.From(r.Context(), from)), o)
 	}
 }
 

@@ -25,6 +25,8 @@ type Draft struct {
 }
 
 // errStale is the refusal of a change to a draft that is not as it was.
+var idTaken = fault.At(fault.New(fault.Conflict, "There is a journey with this id."), "id")
+
 var errStale = fault.New(fault.Conflict, "Somebody else changed this journey meanwhile.")
 
 // IsStale reports whether err says that a draft was changed meanwhile.
@@ -64,14 +66,14 @@ func FindDraft(ctx context.Context, q db.Q, tenant apps.TenantID, id string) (Dr
 // fault.Invalid if it cannot be an id.
 func Draw(ctx context.Context, tx *db.Tx, tenant apps.TenantID, g Graph, by string) error {
 	if !validID(g.ID) {
-		return fault.New(fault.Invalid, "The id must be 1 to 64 letters, digits, '-', '_' or '.'.")
+		return fault.At(fault.New(fault.Invalid, "The id must be 1 to 64 letters, digits, '-', '_' or '.'."), "id")
 	}
 	if _, err := lastVersion(ctx, tx, tenant, g.ID); !fault.Is(err, fault.NotFound) {
-		return errors.Join(err, fault.New(fault.Conflict, "There is a journey with this id."))
+		return errors.Join(err, idTaken)
 	}
 	n, err := insertDraft(ctx, tx, tenant, g, 0, by)
 	if err == nil && n == 0 {
-		return fault.New(fault.Conflict, "There is a journey with this id.")
+		return idTaken
 	}
 	return err
 }

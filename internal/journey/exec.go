@@ -263,12 +263,18 @@ func (x *Exec) Claim(name string, v any) {
 	x.run.Claims = merged(x.run.Claims, map[string]any{name: v})
 }
 
-// Audit records what happened in this run, in the transaction of this move.
+// Audit records what happened in this run to whom it is about, in the transaction of
+// this move.
 func (x *Exec) Audit(ctx context.Context, what, reason string, data map[string]any) error {
+	return x.AuditFor(ctx, x.run.Subject, what, reason, data)
+}
+
+// AuditFor is Audit for somebody whom the run is not about, or not yet; "" for nobody.
+func (x *Exec) AuditFor(ctx context.Context, user directory.UserID, what, reason string, data map[string]any) error {
 	r := x.run
 	return audit.Record(ctx, x.Tx, audit.Event{
 		Tenant: string(r.Tenant), App: string(r.App), Client: string(r.Client), Type: what, Reason: reason, Outcome: outcomeOf(reason),
-		Actor: string(x.Proven()), Target: string(r.Subject), Run: string(r.ID), Device: string(r.Device),
+		Actor: string(x.Proven()), Target: string(user), Run: string(r.ID), Device: string(r.Device),
 		IP: x.Caller.Address, UserAgent: x.Caller.UserAgent, Data: data,
 	})
 }

@@ -19,6 +19,7 @@ import (
 // or the run ends.
 func (e *Engine) advance(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller Caller, done *prepared) error {
 	r.Turn = "trn_" + rand.Text()
+	ctx = audit.From(ctx, audit.Origin{Client: string(r.Client), Run: string(r.ID), IP: caller.Address, UserAgent: caller.UserAgent})
 	if out, err := r.signedOut(ctx, tx); err != nil {
 		return err
 	} else if out {

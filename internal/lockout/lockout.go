@@ -8,6 +8,7 @@
 package lockout
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -60,7 +61,7 @@ func (p Policy) Check() error {
 	last := Tier{}
 	for i, t := range p.Tiers {
 		if t.Failures <= last.Failures {
-			return fault.New(fault.Invalid, "Lockout tiers, row %d: failed attempts must be more than in the row before.", i+1)
+			return fault.At(fault.New(fault.Invalid, "Lockout tiers, row %d: failed attempts must be more than in the row before.", i+1), "tiers."+strconv.Itoa(i)+".failures")
 		}
 		last = t
 	}

@@ -3,6 +3,7 @@ package message
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -73,24 +74,24 @@ func needs(name string) string {
 // there twice.
 func (s Style) Check() error {
 	for i, t := range s.Texts {
-		refuse := func(what string) error {
-			return fault.New(fault.Invalid, "Your own words, row %d: %s", i+1, what)
+		refuse := func(member, what string) error {
+			return fault.At(fault.New(fault.Invalid, "Your own words, row %d: %s", i+1, what), "texts."+strconv.Itoa(i)+"."+member)
 		}
 		if n := needs(t.Message); !strings.Contains(t.Text, n) {
-			return refuse("the text must hold " + n + ".")
+			return refuse("text", "the text must hold "+n+".")
 		}
 		left := t.Subject + t.Text
 		for _, n := range []string{"{app}", "{code}", "{link}", "{minutes}"} {
 			left = strings.ReplaceAll(left, n, "")
 		}
 		if strings.ContainsAny(left, "{}") {
-			return refuse("{app}, {minutes} and what it is sent for are filled in, nothing else.")
+			return refuse("text", "{app}, {minutes} and what it is sent for are filled in, nothing else.")
 		}
 		if strings.Contains(t.Subject, "{code}") || strings.Contains(t.Subject, "{link}") {
-			return refuse("a subject is shown on locked screens and holds no code.")
+			return refuse("subject", "a subject is shown on locked screens and holds no code.")
 		}
 		if slices.ContainsFunc(s.Texts[:i], func(u Text) bool { return u.Message == t.Message && u.Language == t.Language }) {
-			return refuse("this message is there in this language.")
+			return refuse("message", "this message is there in this language.")
 		}
 	}
 	return nil

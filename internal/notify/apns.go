@@ -63,14 +63,14 @@ var (
 func checkAPNs(doc map[string]any) error {
 	for _, name := range []string{"team_id", "key_id"} {
 		if !apnsID.MatchString(text(doc, name)) {
-			return fault.New(fault.Invalid, "%s must be ten capital letters and digits.", name)
+			return fault.At(fault.New(fault.Invalid, "%s must be ten capital letters and digits.", name), name)
 		}
 	}
 	if !apnsBundle.MatchString(text(doc, "bundle")) {
-		return fault.New(fault.Invalid, "The bundle id has letters, digits, dots and dashes.")
+		return fault.At(fault.New(fault.Invalid, "The bundle id has letters, digits, dots and dashes."), "bundle")
 	}
 	if _, err := apnsKey(text(doc, "key")); err != nil {
-		return fault.New(fault.Invalid, "The key is not the content of a .p8 file.")
+		return fault.At(fault.New(fault.Invalid, "The key is not the content of a .p8 file."), "key")
 	}
 	return nil
 }

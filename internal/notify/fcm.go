@@ -70,7 +70,7 @@ func checkFCM(doc map[string]any) error {
 		_, err = s.key()
 	}
 	if err != nil {
-		return fault.New(fault.Invalid, "The service account is not a file that Google hands out: %v.", err)
+		return fault.At(fault.New(fault.Invalid, "The service account is not a file that Google hands out: %v.", err), "service_account")
 	}
 	return nil
 }

@@ -208,7 +208,7 @@ func withSecrets(f form.Form, doc map[string]any, have Provider) (map[string]any
 	for _, field := range f {
 		if v := out[field.Name]; field.Type == "secret" && (v == nil || v == "") && text(stored, field.Name) != "" {
 			if moved(f, stored, out) {
-				return nil, fault.New(fault.Invalid, "%s: say it again. It was for another address, and would be shown to this one.", field.Label)
+				return nil, fault.At(fault.New(fault.Invalid, "%s: say it again. It was for another address, and would be shown to this one.", field.Label), field.Name)
 			}
 			out[field.Name] = stored[field.Name]
 		}

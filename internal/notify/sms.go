@@ -49,7 +49,7 @@ func init() {
 		form.Text("url", "Address", form.Default("https://api.twilio.com")),
 	), func(doc map[string]any) error {
 		if text(doc, "from") == "" && text(doc, "messaging_service_sid") == "" {
-			return fault.New(fault.Invalid, "Twilio needs a number or a messaging service to send from.")
+			return fault.At(fault.New(fault.Invalid, "Twilio needs a number or a messaging service to send from."), "from")
 		}
 		return nil
 	}}
@@ -57,10 +57,10 @@ func init() {
 
 func checkWebhook(doc map[string]any) error {
 	if len(text(doc, "secret")) < 32 {
-		return fault.New(fault.Invalid, "The secret of an SMS gateway needs at least 32 characters.")
+		return fault.At(fault.New(fault.Invalid, "The secret of an SMS gateway needs at least 32 characters."), "secret")
 	}
 	if u, err := url.Parse(text(doc, "url")); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return fault.New(fault.Invalid, "The address of an SMS gateway is a URL.")
+		return fault.At(fault.New(fault.Invalid, "The address of an SMS gateway is a URL."), "url")
 	}
 	return nil
 }

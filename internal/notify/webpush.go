@@ -52,7 +52,7 @@ type vapidKey struct{ private *ecdsa.PrivateKey }
 // checkVAPID makes a key when doc has none.
 func checkVAPID(doc map[string]any) error {
 	if s := text(doc, "subject"); s != "" && !contact(s) {
-		return fault.New(fault.Invalid, "The contact must be a mailto: or https: address.")
+		return fault.At(fault.New(fault.Invalid, "The contact must be a mailto: or https: address."), "subject")
 	}
 	if text(doc, "private_key") == "" {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -66,7 +66,7 @@ func checkVAPID(doc map[string]any) error {
 		doc["private_key"] = base64.RawURLEncoding.EncodeToString(raw)
 	}
 	if _, err := parseVAPID(text(doc, "private_key")); err != nil {
-		return fault.New(fault.Invalid, "The private key must be 32 bytes in base64url.")
+		return fault.At(fault.New(fault.Invalid, "The private key must be 32 bytes in base64url."), "private_key")
 	}
 	return nil
 }

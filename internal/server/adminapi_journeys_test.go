@@ -138,6 +138,10 @@ func TestAdminJourneyFiles(t *testing.T) {
 		t.Errorf("%v", all)
 	}
 	all := itemsOf(a.must(t, "GET /journeys/web_login/code?client=demo-web", nil))
+	const ways = "        const ways = {\n          'cancel': [],\n          'web_to_mobile': ['email'],\n        };\n"
+	if web, _ := at(all[0], "text").(string); !strings.Contains(web, ways) {
+		t.Errorf("the code for pages is not as somebody would write it: %s", web)
+	}
 	if len(all) != 3 || !strings.Contains(at(all[0], "text").(string), "'demo-web'") || !strings.Contains(at(all[0], "text").(string), "case 'login':") {
 		t.Errorf("%v", all)
 	}
@@ -237,5 +241,12 @@ func TestAdminRuns(t *testing.T) {
 	w.person(t).open(w.URL + "/login/demo-web/hello")
 	if open := itemsOf(a.must(t, "GET /runs?outcome=open", nil)); len(open) != 1 || at(open[0], "node") != "ask" {
 		t.Errorf("open: %v", open)
+	}
+	all := a.must(t, "GET /runs?journey=hello&limit=2", nil)
+	if list := itemsOf(all); len(list) != 3 || at(list[0], "outcome") != "open" || at(list[1], "outcome") != "completed" {
+		t.Errorf("what goes on does not stand before what ended: %s", all.Raw)
+	}
+	if list := itemsOf(a.must(t, "GET /runs?journey=hello&limit=2&cursor="+all.Doc["next_cursor"].(string), nil)); len(list) != 1 || at(list[0], "outcome") != "completed" {
+		t.Errorf("the next page: %v", list)
 	}
 }

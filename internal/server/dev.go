@@ -166,7 +166,7 @@ func seedApp(ctx context.Context, tx *db.Tx, redirects []string, s devSecrets, p
 
 func seedUser(ctx context.Context, tx *db.Tx) error {
 	taken, err := directory.Taken(ctx, tx, tenant, directory.NewUser{Email: demoEmail})
-	if err != nil || taken {
+	if err != nil || taken != "" {
 		return err
 	}
 	_, err = directory.Create(ctx, tx, tenant, directory.NewUser{Email: demoEmail, Username: "ada"})

@@ -117,3 +117,16 @@ func defaultOf(f form.Field) string {
 	}
 	return "`" + db.Text(f.Default) + "`"
 }
+
+// TestStepsByOtherNames: the palette finds a step by what people call it.
+func TestStepsByOtherNames(t *testing.T) {
+	for name, kind := range map[string]string{
+		"fingerprint": "biometric.authenticate", "face id": "biometric.register", "passcode": "pin.authenticate", "selfie": "face.authenticate", "windows hello": "passkey.authenticate",
+		"text message": "code.sms", "2fa": "code.email", "helpdesk": "code.temporary", "number matching": "push.authenticate", "google authenticator": "totp.register", "else": "condition",
+		"forgot": "password.reset", "backup code": "recovery.authenticate", "sign up": "create_user",
+	} {
+		if !slices.ContainsFunc(journey.Steps(), func(s journey.Info) bool { return s.Kind == kind && slices.Contains(s.Words, name) }) {
+			t.Errorf("%q does not find %s", name, kind)
+		}
+	}
+}

@@ -44,14 +44,14 @@ func (h Hook) Wants(kind string) bool {
 func (h Hook) check() error {
 	u, err := url.Parse(h.URL)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || len(h.URL) > 2000 {
-		return fault.New(fault.Invalid, "A webhook has an address: https://, without a name and a fragment in it.")
+		return fault.At(fault.New(fault.Invalid, "A webhook has an address: https://, without a name and a fragment in it."), "url")
 	}
 	if len(h.Events) == 0 || len(h.Events) > 50 {
-		return fault.New(fault.Invalid, "A webhook asks for 1 to 50 types of events.")
+		return fault.At(fault.New(fault.Invalid, "A webhook asks for 1 to 50 types of events."), "events")
 	}
 	for _, e := range h.Events {
 		if len(e) > 100 || strings.Trim(strings.TrimSuffix(e, "*"), "abcdefghijklmnopqrstuvwxyz0123456789._") != "" || e == "" {
-			return fault.New(fault.Invalid, "Events are like push.approved, push.* or *.")
+			return fault.At(fault.New(fault.Invalid, "Events are like push.approved, push.* or *."), "events")
 		}
 	}
 	return nil

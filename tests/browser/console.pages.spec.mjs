@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { accessible, api, askedToClose, at, complained, context, enter, evil, forget, here, look, page, press, quiet, saved, settled, shots, spec, test, w } from './console.mjs';
+import { accessible, api, askedToClose, at, complained, context, enter, evil, forget, here, look, page, person, press, quiet, saved, settled, shots, spec, test, w } from './console.mjs';
 
 const dialog = () => page.getByRole('dialog');
 const question = () => page.getByRole('alertdialog');
@@ -15,6 +15,18 @@ const said = (text) => page.locator('.toast', { hasText: text }).waitFor();
 
 /** A picture, as PNG. */
 const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAYAAACNMs+9AAAAFUlEQVR42mNk+M9Qz0AEYBxVSF+FAAhKDveksOjmAAAAAElFTkSuQmCC', 'base64');
+
+/** Somebody at a browser of their own who types a name and a wrong password. */
+async function visitor(name, password) {
+  const { context, page: visit } = await person();
+  await visit.goto(`${w.base}/login/demo-web/sign_in`);
+  await visit.fill('input[name=username]', name);
+  await visit.keyboard.press('Enter');
+  await visit.getByLabel('Password', { exact: true }).fill(password);
+  await visit.keyboard.press('Enter');
+  await visit.getByRole('heading', { name: 'That did not match' }).waitFor();
+  return context;
+}
 
 await spec(async () => {
   await enter();
@@ -263,6 +275,101 @@ await spec(async () => {
     await accessible('try, with the inbox');
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(wide <= 0, `scrolls sideways by ${wide}`);
+  });
+
+  await test('an expression is completed while it is typed, by keys and by mouse', async () => {
+    const graph = (await api('GET', '/journeys/web_login')).doc.draft.graph;
+    assert.equal((await api('POST', '/journeys', { id: 'completed', name: 'Completed', graph: { ...graph, id: 'completed' } })).status, 200);
+    await at('/journeys/completed');
+    await page.locator('.react-flow__node', { hasText: 'Approve on the phone' }).click();
+    const box = page.locator('.inspector').getByLabel('User', { exact: true });
+    const hints = page.getByRole('listbox', { name: 'Suggest' });
+    await box.fill('');
+    await box.pressSequentially('size(log');
+    await hints.getByRole('option', { name: 'login', exact: false }).first().waitFor();
+    await page.keyboard.press('Enter');
+    assert.equal(await box.inputValue(), 'size(login');
+    await page.keyboard.type('.');
+    await hints.getByRole('option').nth(1).waitFor();
+    assert.equal(await box.getAttribute('aria-activedescendant'), await hints.getByRole('option', { selected: true }).getAttribute('id'));
+    await accessible('expression: what is suggested');
+    await page.keyboard.press('ArrowDown');
+    const second = await hints.getByRole('option').nth(1).locator('code').textContent();
+    assert.equal(await hints.getByRole('option', { selected: true }).locator('code').textContent(), second);
+    await page.keyboard.press('Escape');
+    await gone(hints);
+    assert.equal(await page.locator('.inspector h2').textContent(), 'Approve on the phone', 'Escape closes the list alone');
+    await page.keyboard.press('Control+Space');
+    await hints.getByText('email', { exact: true }).click();
+    assert.equal(await box.inputValue(), 'size(login.email');
+    await page.keyboard.type(') ?? ""');
+    assert.equal(await box.inputValue(), 'size(login.email) ?? ""', 'the cursor stands behind what was taken');
+    await saved();
+    quiet('completed');
+  });
+
+  await test('the locks that are set are drawn before anybody fails, and marked when they come', async () => {
+    await at('/methods/totp');
+    await settled();
+    const ladder = dialog().getByRole('list', { name: 'Locks' });
+    const rungs = () => ladder.getByRole('listitem').allInnerTexts().then((l) => l.map((s) => s.replace(/\s+/g, ' ')));
+    assert.deepEqual(await rungs(), ['1 min after 5 failures', '15 min after 8 failures', '1 hr after 10 failures', 'for good after 11 failures']);
+    for (let i = 0; i < 5; i++) await dialog().getByRole('button', { name: 'Fail again' }).click();
+    await dialog().getByText('Locked for', { exact: false }).waitFor();
+    assert.match(await ladder.locator('[aria-current]').innerText(), /^1 min/);
+    await accessible('locks');
+    // The engine agrees with the last rung.
+    for (let i = 0; i < 6; i++) {
+      await dialog().getByRole('button', { name: 'Wait it out and fail' }).or(dialog().getByRole('button', { name: 'Fail again' })).last().click();
+      await page.waitForFunction((n) => document.querySelectorAll('.sim .tick').length === n, 6 + i);
+    }
+    await dialog().getByText('Locked for good', { exact: false }).waitFor();
+    assert.match(await ladder.locator('[aria-current]').innerText(), /^for good/);
+    await dialog().getByLabel('One lockout only').click();
+    assert.deepEqual(await rungs(), ['1 min after 5 failures', 'for good after 100 failures']);
+    await page.keyboard.press('Escape');
+    await answer('Leave');
+    await gone(dialog());
+  });
+
+  await test('runs are found by who and where, entries by a name; both say from where', async () => {
+    const other = await visitor('ada@example.org', 'not this one');
+    await at('/journeys/sign_in/runs');
+    await settled();
+    await page.getByLabel('Outcome').selectOption('open');
+    const rows = page.getByRole('table', { name: 'Runs' }).getByRole('row');
+    await page.waitForFunction(() => document.querySelectorAll('table[aria-label=Runs] tbody tr').length === 1);
+    await accessible('runs');
+    await page.getByLabel('Where').selectOption({ label: 'Cancelled' });
+    await page.getByText('No run fits').waitFor();
+    await page.getByLabel('Where').selectOption('');
+    await page.getByRole('searchbox', { name: 'Who' }).fill('nobody@example.org');
+    await page.getByText('No run fits').waitFor();
+    await page.getByRole('searchbox', { name: 'Who' }).fill('');
+    await rows.nth(1).waitFor();
+    await at('/audit');
+    await settled();
+    await page.getByLabel('To', { exact: true }).fill('ada@example.org');
+    await page.getByLabel('What').fill('auth.password.failed');
+    const entry = page.getByRole('table', { name: 'Events' }).getByRole('row').nth(1);
+    await page.waitForFunction(() => { const r = document.querySelectorAll('table[aria-label=Events] tbody tr'); return r.length > 0 && [...r].every((x) => x.textContent.includes('auth.password.failed')); });
+    assert.match(await entry.innerText(), /127\.0\.0\.1/);
+    await entry.getByRole('button').click();
+    await dialog().getByRole('link', { name: /^run_/ }).click();
+    await page.getByRole('button', { name: 'All runs' }).waitFor();
+    assert.match(here(), /^\/journeys\/sign_in\/runs\/run_\w+$/);
+    await page.getByRole('list', { name: 'What happened' }).getByText('Is the password right?', { exact: true }).first().waitFor();
+    await press('All runs');
+    await page.getByRole('table', { name: 'Runs' }).getByRole('button').first().click();
+    await page.getByText(/^Run of /).waitFor();
+    await page.goBack();
+    await page.getByRole('table', { name: 'Runs' }).waitFor();
+    await at('/audit');
+    await settled();
+    await page.getByLabel('To', { exact: true }).fill('nobody@example.org');
+    await page.getByText('No entry fits').waitFor();
+    await other.close();
+    quiet('filters');
   });
 
   await test('one is one and two are two, in every language', async () => {

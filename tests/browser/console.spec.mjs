@@ -289,8 +289,7 @@ await spec(async () => {
     await page.keyboard.press('Enter');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
     const row = page.locator('.inspector .fieldrow').filter({ has: page.locator('label', { hasText: /^If/ }) });
-    await row.getByRole('button', { name: 'Use an expression' }).click();
-    await row.getByRole('textbox').fill('1 +');
+    await row.getByRole('textbox').fill('1 +'); // no box to tick: what is asked is what is known
     await row.getByText(/^Line 1/).waitFor();
     await row.getByRole('textbox').fill('@policy.isUserAuthenticated()');
     await saved();
@@ -319,6 +318,7 @@ await spec(async () => {
     await copyOf('by_mouse', 'two_people');
     await at('/journeys/two_people');
     await page.getByText('No problems').waitFor();
+    await press('Outline');
     const now = await api('GET', '/admin/v1/journeys/two_people');
     const other = await page.evaluate(async ([etag, graph]) => (await fetch('/admin/v1/journeys/two_people/draft', { method: 'PUT', headers: { 'Content-Type': 'application/json', 'If-Match': etag }, body: JSON.stringify({ graph }) })).status, [now.etag, { ...now.doc.draft.graph, name: 'Theirs' }]);
     assert.equal(other, 200);
@@ -327,8 +327,10 @@ await spec(async () => {
     await accessible('dialog: conflict');
     assert.ok(complained().every((c) => c.includes('412')), complained().join('\n'));
     forget(); // the browser tells of the 412 that was asked for
+    assert.equal(await page.getByRole('dialog').getByRole('button', { name: 'Close' }).count(), 0, 'there is no way around the question');
     await press('Load what is there');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.getByRole('tree').waitFor(); // where one was
     assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'Theirs');
     assert.equal((await api('GET', '/admin/v1/journeys/two_people')).doc.draft.graph.name, 'Theirs');
   });

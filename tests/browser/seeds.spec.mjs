@@ -172,6 +172,28 @@ const JOURNEYS = {
   },
 };
 
+/** The two of "Login with TOTP": whoever is in the directory sets an app up, and signs in by its codes. */
+const TOTP = {
+  registration: {
+    name: 'TOTP registration', kind: 'A page or app runs it',
+    steps: [
+      ['Get information from client', { 'Form id': 'account', Title: 'Set up an authenticator app', Fields: [{ Name: 'email', Label: 'E-mail address', Type: 'email', Required: true }, { Name: 'label', Label: 'What you call it', Required: true }] }],
+      ['Register TOTP', { User: EMAIL, Label: { expr: 'form.label' } }],
+      ['Reject access', {}],
+    ],
+    ways: [['get_information', 'success', 'totp_register'], ['totp_register', 'success', 'done'], ['totp_register', 'failure', 'reject']],
+  },
+  login: {
+    name: 'TOTP login', kind: 'A page or app runs it',
+    steps: [
+      ['Login form', { Title: 'Sign in', Methods: ['totp'] }],
+      ['TOTP authentication', { User: { expr: 'login.username' }, Code: { expr: 'login.totp_code' } }],
+      ['Reject access', {}],
+    ],
+    ways: [['login_form', 'totp', 'totp_authenticate'], ['totp_authenticate', 'success', 'done'], ['totp_authenticate', 'failure', 'reject']],
+  },
+};
+
 /** What a step is called, by the id that the editor gives it. */
 const TITLES = {
   done: 'Complete journey', reject: 'Reject access', get_information: 'Get information from client', create_user: 'Create user', biometric_register: 'Register mobile biometrics', device_register: 'Register device',
@@ -222,9 +244,10 @@ const row = (label, within = drawer) => within.locator('.fieldrow').filter({ has
 async function setByMouse(label, value, within = drawer) {
   const at = row(label, within);
   if (Array.isArray(value) && typeof value[0] === 'object') {
-    for (const one of value) {
-      await at.getByRole('button', { name: 'Add', exact: true }).first().click();
-      for (const [k, v] of Object.entries(one)) await setByMouse(k, v, at.locator('.rows > .row').first());
+    const rows = at.locator('.rows').first();
+    for (const [i, one] of value.entries()) {
+      await rows.locator('> .btn').click();
+      for (const [k, v] of Object.entries(one)) await setByMouse(k, v, rows.locator('> .row').nth(i));
     }
   } else if (Array.isArray(value)) {
     for (const v of value) await at.getByLabel(v).click();
@@ -464,6 +487,7 @@ const drawnByMouse = {};
 
 const ADA = 'ada@harbour.example';
 const BOB = 'bob@quay.example';
+const CARL = 'carl@harbour.example';
 
 async function addApp(name, id) {
   await place('Applications');
@@ -812,6 +836,53 @@ try {
     await page.getByRole('menuitem', { name: 'Unlock' }).click();
     await row_.getByText('Active').waitFor();
     assert.equal(await attempt(), 'You are signed in', 'the right key, unlocked');
+  });
+  for (const of of Object.values(TOTP)) {
+    await test(`${of.name}, drawn by mouse`, async () => {
+      await drawByMouse(of);
+      await saved();
+      await tidy(of.name);
+      await publish('as the guide has it', 1);
+    });
+  }
+
+  await test('somebody sets an authenticator app up by what was drawn, and signs in by its codes', async () => {
+    await place('Users');
+    await press('Add a user');
+    await fill('E-mail address', CARL);
+    await dialog().getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: CARL }).waitFor();
+
+    const desk = await person({ viewport: WIDE });
+    everybody.push(desk);
+    await desk.goto(`${w.base}/login/harbour-web/totp_registration`);
+    await desk.fill('input[name=email]', CARL);
+    await desk.fill('input[name=label]', 'Work phone');
+    await desk.click('.answer .primary');
+    await desk.locator('svg').first().waitFor();
+    await desk.click('summary:has-text("Cannot scan?")');
+    const secret = (await desk.textContent('.secret')).replace(/\s/g, '');
+    await desk.click('.answer .primary');
+    await desk.waitForSelector('.verdict.yes');
+
+    const code = () => execFileSync('oathtool', ['--totp', '-b', secret], { encoding: 'utf8' }).trim();
+    const signsIn = async (typed) => {
+      await desk.goto(`${w.base}/login/harbour-web/totp_login`);
+      await desk.fill('input[name=username]', CARL);
+      await desk.fill('input[name=totp_code]', typed);
+      await desk.click('.answer .primary');
+      await desk.locator('.verdict').waitFor();
+      return desk.locator('h1').textContent();
+    };
+    const right = code();
+    assert.equal(await signsIn(right.replace(/./g, (d) => (Number(d) + 5) % 10)), 'Not signed in', 'another code');
+    assert.equal(await signsIn(right), 'You are signed in');
+    assert.equal(await signsIn(right), 'Not signed in', 'the same code again');
+    await leave(desk);
+    await place('Users');
+    await page.getByRole('link', { name: CARL, exact: true }).click();
+    await page.getByLabel('Application', { exact: true }).selectOption({ label: 'Harbour Bank' });
+    await page.getByRole('row').filter({ hasText: 'Authenticator app' }).getByText('Work phone').waitFor();
   });
 } finally {
   await browser.close();

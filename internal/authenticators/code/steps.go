@@ -22,6 +22,7 @@ func init() {
 	journey.Register(journey.Step[genericConfig]{
 		Kind: "code.generic", Title: "OTP authentication", Category: "Authenticate",
 		Asks:     []string{"code.generic"},
+		Words:    []string{"one-time code", "passcode", "mfa", "2fa"},
 		Doc:      "Sends a code by mail or by text message, as the journey decides, and asks for it. Somebody unknown is asked in the same way and never right.",
 		Config:   append(form.New(form.Choice("channel", "Channel", []string{"email", "sms"}, form.Required)), asked(signIn)...),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel},
@@ -32,6 +33,7 @@ func init() {
 	})
 	journey.Register(journey.Step[temporaryConfig]{
 		Kind: "code.temporary", Title: "Temporary access code", Category: "Authenticate",
+		Words:    []string{"helpdesk", "support", "recover"},
 		Doc:      "Takes a code that support handed out.",
 		Config:   form.New(userField(), form.Text("code", "Code", form.Required)),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, "expired"},
@@ -92,6 +94,7 @@ func ask(kind, title string, method authn.Kind, verifies bool) {
 	s := journey.Step[config]{
 		Kind: kind, Title: title, Category: "Authenticate",
 		Asks:     []string{kind},
+		Words:    []string{"one-time code", "passcode", "text message", "mfa", "2fa", "verify"},
 		Doc:      "Sends a code and asks for it. Somebody unknown is asked in the same way and never right.",
 		Config:   asked(usual),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel},

@@ -17,14 +17,14 @@ func init() {
 	journey.Register(journey.Step[cameraConfig]{
 		Kind: "face.register", Title: "Register face", Category: "Enrol",
 		Asks:  []string{"face.register"},
-		Words: []string{"selfie", "liveness"}, Config: camera, Outcomes: out, Role: journey.Enrols,
+		Words: []string{"selfie", "liveness", "camera", "photo", "biometric"}, Config: camera, Outcomes: out, Role: journey.Enrols,
 		Doc: "Has the client take a picture and keeps its numbers, with the user's consent. The user must have been proven in this run.",
 		Run: register,
 	})
 	journey.Register(journey.Step[cameraConfig]{ // it proves nobody by itself, so a journey needs another step that does
 		Kind: "face.authenticate", Title: "Face authentication", Category: "Authenticate",
 		Asks:  []string{"face.authenticate"},
-		Words: []string{"selfie", "liveness"}, Config: camera, Outcomes: out,
+		Words: []string{"selfie", "liveness", "camera", "photo", "biometric"}, Config: camera, Outcomes: out,
 		Doc:     "Has the client take a picture and compares it. It counts beside another proof of the same user only, which must come first.",
 		Prepare: compare, Run: authenticate,
 	})

@@ -19,15 +19,16 @@ import (
 // words are what tells the steps of the two kinds apart.
 type words struct {
 	kind      authn.Kind
-	thing     string // in titles
-	how       string // what opens the key
-	challenge string // the member of a prompt that holds the challenge
-	signature string // the member of an answer that holds the signature
+	thing     string   // in titles
+	names     []string // by which people look for it
+	how       string   // what opens the key
+	challenge string   // the member of a prompt that holds the challenge
+	signature string   // the member of an answer that holds the signature
 }
 
 var (
-	biometricWords = words{Biometric, "mobile biometrics", "behind its owner's biometrics", "biometrics_challenge", "signedChallenge"}
-	pinWords       = words{PIN, "mobile PIN", "that its owner's PIN makes", "pin_challenge", "signature"}
+	biometricWords = words{Biometric, "mobile biometrics", []string{"fingerprint", "touch id", "face id", "phone"}, "behind its owner's biometrics", "biometrics_challenge", "signedChallenge"}
+	pinWords       = words{PIN, "mobile PIN", []string{"passcode", "digits", "phone"}, "that its owner's PIN makes", "pin_challenge", "signature"}
 )
 
 func init() {
@@ -59,7 +60,7 @@ var outcomes = []journey.Outcome{journey.Success, journey.Failure}
 func addKey[C any](w words, f form.Form, of func(C) either) {
 	name := string(w.kind)
 	journey.Register(journey.Step[C]{
-		Kind: name + ".register", Title: "Register " + w.thing, Category: "Enrol", Config: f, Outcomes: outcomes, Role: journey.Enrols,
+		Kind: name + ".register", Title: "Register " + w.thing, Category: "Enrol", Config: f, Outcomes: outcomes, Role: journey.Enrols, Words: w.names,
 		Doc:  "Has the phone make a key " + w.how + " and keeps the public half. A user who has something to prove with must have proven it in this run.",
 		Asks: w.asks("register"), Unhosted: w.unhosted,
 		Prepare: func(ctx context.Context, x *journey.Exec, _ C) (any, error) { return w.vouch(ctx, x) },
@@ -68,7 +69,7 @@ func addKey[C any](w words, f form.Form, of func(C) either) {
 		},
 	})
 	journey.Register(journey.Step[C]{
-		Kind: name + ".authenticate", Title: strings.ToUpper(w.thing[:1]) + w.thing[1:] + " authentication", Category: "Authenticate", Config: f, Outcomes: outcomes, Role: journey.Proves,
+		Kind: name + ".authenticate", Title: strings.ToUpper(w.thing[:1]) + w.thing[1:] + " authentication", Category: "Authenticate", Config: f, Outcomes: outcomes, Role: journey.Proves, Words: w.names,
 		Asks: w.asks("authenticate"), Unhosted: w.unhosted,
 		Doc: "Has the phone sign a challenge with the key " + w.how + ".",
 		Run: func(ctx context.Context, x *journey.Exec, c C) (journey.Next, error) {
@@ -80,7 +81,7 @@ func addKey[C any](w words, f form.Form, of func(C) either) {
 func add(w words, user form.Field) {
 	name := string(w.kind)
 	journey.Register(journey.Step[signConfig]{
-		Kind: name + ".sign", Title: "Transaction signing with " + w.thing, Category: "Sign", Outcomes: outcomes, Role: journey.Proves,
+		Kind: name + ".sign", Title: "Transaction signing with " + w.thing, Category: "Sign", Outcomes: outcomes, Role: journey.Proves, Words: append([]string{"payment", "approve"}, w.names...),
 		Asks: []string{name + ".sign"}, Unhosted: w.unhosted,
 		Config: form.New(user, form.Object("approval_data", "What is approved", form.Required, form.Help("At most 10 flat members."))),
 		Doc:    "Shows what is approved and has the phone sign a challenge that commits to it.",
@@ -93,7 +94,7 @@ func add(w words, user form.Field) {
 		},
 	})
 	journey.Register(journey.Step[config]{
-		Kind: name + ".delete", Title: "Delete " + w.thing, Category: "Enrol", Config: form.New(user), Outcomes: outcomes,
+		Kind: name + ".delete", Title: "Delete " + w.thing, Category: "Enrol", Config: form.New(user), Outcomes: outcomes, Words: append([]string{"remove", "revoke"}, w.names...),
 		Asks: w.deletes(),
 		Doc:  "Forgets the key of this phone. The user must have been proven in this run.",
 		Run:  w.remove,

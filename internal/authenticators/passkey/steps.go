@@ -34,7 +34,7 @@ func init() {
 	journey.Register(journey.Step[registerConfig]{
 		Kind: "passkey.register", Title: "Register passkey", Category: "Enrol",
 		Asks:  []string{"passkey.register"},
-		Words: []string{"webauthn", "fido", "fido2", "security key"},
+		Words: []string{"webauthn", "fido", "fido2", "security key", "fingerprint", "touch id", "windows hello"},
 		Doc:   "Has the browser or phone make a passkey and keeps its public half. A user who has something to prove with must have proven it in this run.",
 		Config: form.New(user,
 			form.Text("display_name", "Shown name", form.MaxLen(64), form.Help("What the passkey is listed under; empty: the user's name.")),
@@ -47,7 +47,7 @@ func init() {
 	journey.Register(journey.Step[authenticateConfig]{
 		Kind: "passkey.authenticate", Title: "Passkey authentication", Category: "Authenticate",
 		Asks:  []string{"passkey.authenticate"},
-		Words: []string{"webauthn", "fido", "fido2", "security key", "passwordless"},
+		Words: []string{"webauthn", "fido", "fido2", "security key", "fingerprint", "touch id", "windows hello", "passwordless"},
 		Doc:   "Judges the result of a passkey, and asks for one if there is none yet. Without a user it proves whoever the passkey is of.",
 		Config: form.New(form.Text("user", "User", form.Help("Empty: whom the journey is about, or whoever the passkey proves.")),
 			form.Text("result", "Passkey result", form.MaxLen(maxResult), form.Help("Such as login.webauthn_encoded_result; empty: the step asks."))),

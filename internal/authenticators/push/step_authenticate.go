@@ -18,7 +18,7 @@ func init() {
 	journey.Register(journey.Step[authenticateConfig]{
 		Kind: "push.authenticate", Title: "Web to mobile authentication", Category: "Authenticate",
 		Asks:  []string{"push.device", "push.wait"},
-		Words: []string{"web to mobile", "approve", "phone", "notification", "mfa", "2fa", "ciba"},
+		Words: []string{"web to mobile", "approve", "phone", "notification", "number matching", "mfa", "2fa", "ciba"},
 		Doc:   "Asks the user's phone and waits. Succeeds only if the phone's journey authenticated the same user.",
 		Config: form.New(
 			form.Text("user", "User", form.Help("Empty: whom the journey is about.")),
@@ -245,7 +245,7 @@ func (s asking) ask(ctx context.Context, user directory.UserID, to Medium) (jour
 	}
 	s.m.Request, s.m.Device, s.m.Trouble = ch.ID, directory.DeviceID(to.ID), false
 	s.m.Sent++
-	return s.wait(ch, to), s.Audit(ctx, "push.requested", "", map[string]any{"request": string(ch.ID), "mode": ch.Data.Mode})
+	return s.wait(ch, to), s.AuditFor(ctx, user, "push.requested", "", map[string]any{"request": string(ch.ID), "mode": ch.Data.Mode})
 }
 
 func (s asking) resend(ctx context.Context) (journey.Next, error) {

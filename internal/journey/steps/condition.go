@@ -10,7 +10,7 @@ import (
 func init() {
 	journey.Register(journey.Step[condition]{
 		Kind: "condition", Title: "Condition", Category: "Flow",
-		Words:    []string{"if", "branch", "decide", "switch"},
+		Words:    []string{"if", "else", "branch", "decide", "switch", "rule"},
 		Doc:      "Goes one of two ways. Anything but a plain true or false is an error, never a way.",
 		Config:   form.New(form.Boolean("if", "If", form.Required)),
 		Outcomes: []journey.Outcome{"true", "false"},

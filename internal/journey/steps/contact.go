@@ -104,7 +104,7 @@ func addContact(ctx context.Context, x *journey.Exec, u directory.UserID, of dir
 		n = directory.NewUser{Phone: value}
 	}
 	taken, err := directory.Taken(ctx, x.Tx, x.Tenant(), n)
-	if err == nil && taken {
+	if err == nil && taken != "" {
 		err = fault.New(fault.Conflict, "Somebody already goes by that name.")
 	}
 	if err != nil {

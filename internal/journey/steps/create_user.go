@@ -46,7 +46,7 @@ func runCreateUser(ctx context.Context, x *journey.Exec, c createUser) (journey.
 	if err != nil {
 		return journey.Judge(x, err)
 	}
-	if taken {
+	if taken != "" {
 		x.FailAs("user_already_exists", "Somebody already goes by that name.")
 		return journey.Go("exists"), nil
 	}

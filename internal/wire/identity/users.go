@@ -69,7 +69,7 @@ func createUser(ctx context.Context, x *backend.Exec, in newUser) (backend.Out, 
 		if err != nil {
 			return err
 		}
-		if taken {
+		if taken != "" {
 			return fault.New(fault.Conflict, "Somebody already goes by that name.")
 		}
 		id, err := directory.Create(ctx, tx, x.App.Tenant, n)
@@ -240,7 +240,7 @@ func addName(kind directory.IdentifierKind) func(ctx context.Context, x *backend
 	return func(ctx context.Context, x *backend.Exec, in name) (backend.Out, error) {
 		out, err := done(edit(ctx, x, func(tx *db.Tx, u directory.User) error {
 			value := slices.Max([]string{in.Value, in.Email, in.Phone}) // the one that was given
-			if taken, err := directory.Taken(ctx, tx, x.App.Tenant, named(kind, value)); err != nil || taken {
+			if taken, err := directory.Taken(ctx, tx, x.App.Tenant, named(kind, value)); err != nil || taken != "" {
 				return orConflict(err)
 			}
 			return directory.AddIdentifier(ctx, tx, x.App.Tenant, u.ID, kind, value)

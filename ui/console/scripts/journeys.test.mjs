@@ -32,6 +32,16 @@ const web = () => freeze({
 });
 const main = (g) => (id) => graph.mainOutcome(Object.keys(g.nodes[id]?.next ?? {}));
 
+test('a new node stands on no other', () => {
+  const g = web();
+  for (const at of [[0, 0], [300, 0], [290, 60], [610, 100], [0, -400]]) {
+    const [x, y] = graph.free(g, at);
+    for (const n of Object.values(g.nodes)) assert.ok(Math.abs(n.at[0] - x) >= 280 || Math.abs(n.at[1] - y) >= 160, `${at} to ${x},${y} on ${n.at}`);
+    assert.equal(x, at[0]);
+  }
+  assert.deepEqual(graph.free(g, [0, -400]), [0, -400], 'where there is room it stays');
+});
+
 test('a node is added, put into an edge, and connected', () => {
   const g = web();
   const added = graph.add(g, 'totp.authenticate', [1, 2], { node: 'push', outcome: 'failure' });

@@ -1,8 +1,8 @@
 // Checks that every text of the console is in every language: the keys of
 // src/words/*.json are exactly the texts that stand in the code, with the same
 // {placeholders}. A text about a count, plural(), has each of the forms that its
-// language has; {n} is a count and stands nowhere else. What the server's catalog
-// says is held to src/words/catalog/texts.json. `--list` prints the texts.
+// language has; {n} is a count and stands nowhere else. What the server says is held
+// to src/words/catalog/texts.json. `--list` prints the texts.
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 

@@ -1,12 +1,12 @@
 // Who is signed in, what they may do, where they are.
 
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
-import { call, install } from './api/client.ts';
-import { client, useThing } from './api/query.ts';
+import { call, install, type Answer } from './api/client.ts';
+import { client, useAway, useThing } from './api/query.ts';
 import type { Session } from './api/types.ts';
 import { Failure, Head, Link, Loading, Menu, Modal, useMiddle, useVoice, wordsOf } from './ui/parts.tsx';
 import { StepUp } from './stepup.tsx';
-import { SignIn } from './pages/signin.tsx';
+import { SignIn, SignInAgain } from './pages/signin.tsx';
 import { go, href, match, usePath } from './ui/route.ts';
 import { languages, speak, t, useLanguage, type Language } from './words/words.ts';
 import { Mine, roleName, SessionContext, useMine, type Call } from './session.ts';
@@ -20,6 +20,7 @@ const MethodsPage = lazy(() => import('./pages/methods.tsx'));
 const Users = lazy(() => import('./pages/users.tsx'));
 const UserPage = lazy(() => import('./pages/user.tsx'));
 const Journeys = lazy(() => import('./journeys/index.tsx'));
+const RunPage = lazy(() => import('./journeys/tabs.tsx').then((m) => ({ default: m.RunPage })));
 const Audit = lazy(() => import('./pages/audit.tsx'));
 const Operate = lazy(() => import('./pages/operate.tsx'));
 const WebhookPage = lazy(() => import('./pages/webhook.tsx'));
@@ -40,6 +41,7 @@ function page(path: string): ReactNode {
     ['/', () => <Home />], ['/apps', () => <Apps />], ['/apps/:app', (m) => <AppPage id={m.app!} />], ['/apps/:app/organisations/:org', (m) => <OrganisationPage key={m.org} app={m.app!} id={m.org!} />],
     ['/apps/:app/:tab/*', (m) => <AppPage id={m.app!} tab={m.tab} item={m['*']} />],
     ['/methods', () => <MethodsPage />], ['/methods/:kind', (m) => <MethodsPage kind={m.kind} />], ['/journeys', () => <Journeys path="" />], ['/journeys/*', () => <Journeys path={path.slice('/journeys/'.length)} />],
+    ['/runs/:id', (m) => <RunPage key={m.id} id={m.id!} />],
     ['/users', () => <Users />], ['/users/:id', (m) => <UserPage id={m.id!} tab="authenticators" />], ['/users/:id/:tab', (m) => <UserPage id={m.id!} tab={m.tab!} />],
     ['/audit', () => <Audit />], ['/operate', () => <Operate />], ['/operate/webhooks/:id', (m) => <WebhookPage key={m.id} id={m.id!} />], ['/operate/:tab/*', (m) => <Operate tab={m.tab} item={m['*']} />],
   ];
@@ -50,26 +52,52 @@ function page(path: string): ReactNode {
   return <><Head title={t('There is nothing here')} lead={t('The address may be mistyped, or what stood here is gone.')} /><p><Link to="/">{t('Home')}</Link></p></>;
 }
 
+/** A question that is asked on the page, and everybody who waits for its answer. */
+function useQuestion() {
+  const [open, setOpen] = useState(false);
+  const waiting = useRef<((ok: boolean) => void)[]>([]);
+  const ask = useCallback(() => new Promise<boolean>((answer) => { waiting.current.push(answer); setOpen(true); }), []);
+  const answer = useCallback((ok: boolean) => { setOpen(false); waiting.current.splice(0).forEach((w) => w(ok)); }, []);
+  return { open, ask, answer };
+}
+
 export function Shell() {
   useLanguage();
-  const { data, error, pending, refetch } = useThing<Session>('/session');
-  const [asking, setAsking] = useState<((ok: boolean) => void) | null>(null);
-  const mine = useMemo(() => (data?.administrator ? new Mine(data) : null), [data]);
-  const stepUp = useCallback(() => new Promise<boolean>((answer) => setAsking(() => answer)), []);
-  useEffect(() => install({ stepUp, signedOut: () => { void client.invalidateQueries({ queryKey: ['/session'] }); } }), [stepUp]);
+  const away = useAway();
+  const { data, error, pending, refetch } = useThing<Session>('/session', undefined, { every: away ? 3000 : undefined, stale: 0 });
+  const stepUp = useQuestion();
+  const signIn = useQuestion();
+  // Who was here: when their session is over, the page stays under the question who is there, with what they typed.
+  const [before, setBefore] = useState<Session | null>(null);
+  const inside = data?.administrator && !data.needs_passkey ? data : null;
+  useEffect(() => {
+    if (!inside) return;
+    const same = !before || before.administrator!.id === inside.administrator!.id;
+    signIn.answer(same);
+    if (same) setBefore(inside); else location.reload(); // what was typed is not theirs
+  }, [inside]); // eslint-disable-line
+  const here = useRef(false);
+  here.current = before !== null;
+  useEffect(() => install({ stepUp: stepUp.ask, signIn: async () => {
+    await client.invalidateQueries({ queryKey: ['/session'] });
+    const now = client.getQueryData<Answer<Session>>(['/session', {}])?.value;
+    return (now?.administrator && !now.needs_passkey) || (here.current && signIn.ask());
+  } }), [stepUp.ask, signIn.ask]);
+  const shown = inside ?? (data?.needs_passkey ? null : before);
+  const mine = useMemo(() => (shown ? new Mine(shown) : null), [shown]);
   if (pending) return <Loading what={t('Opening the console…')} />;
   if (error || !data) return <main className="alone"><Failure error={error} again={() => void refetch()} /></main>;
-  if (!data.administrator || data.needs_passkey) return <SignIn session={data} done={() => { client.clear(); void refetch(); }} />;
-  const done = (ok: boolean) => { asking?.(ok); setAsking(null); };
+  if (!shown) return <SignIn session={data} done={() => { client.clear(); void refetch(); }} />;
   return (
     <SessionContext.Provider value={mine!}>
-      <Frame session={data} />
-      <Modal title={t('Confirm that it is you')} open={asking !== null} onClose={() => done(false)}><StepUp done={done} /></Modal>
+      <Frame session={shown} away={away} />
+      <Modal title={t('Confirm that it is you')} open={stepUp.open} onClose={() => stepUp.answer(false)}><StepUp done={stepUp.answer} /></Modal>
+      <Modal title={t('Your session is over')} open={!inside} bare><SignInAgain done={() => void client.invalidateQueries()} /></Modal>
     </SessionContext.Provider>
   );
 }
 
-function Frame({ session }: { session: Session }) {
+function Frame({ session, away }: { session: Session; away: boolean }) {
   const path = usePath();
   const me = useMine();
   const [search, setSearch] = useState(false);
@@ -97,7 +125,7 @@ function Frame({ session }: { session: Session }) {
           <Account session={session} />
         </div>
       </aside>
-      <main id="main" tabIndex={-1}><Suspense fallback={<Loading />}>{page(path)}</Suspense></main>
+      <main id="main" tabIndex={-1}><div role="status">{away && <p className="note wait">{t('The server does not answer just now. What stands here may be old; what you typed is not lost.')}</p>}</div><Suspense fallback={<Loading />}>{page(path)}</Suspense></main>
       <Modal title={t('Go to…')} open={search} onClose={() => setSearch(false)}><GoTo places={shown} done={() => setSearch(false)} /></Modal>
     </div>
   );

@@ -1,5 +1,7 @@
 // The one way to the server. Errors are problems (RFC 9457); what needs a fresh
-// proof asks for it and is sent once more; who was signed out is told so.
+// proof, or a session where that is over, asks for it and is sent once more.
+
+import { said } from '../words/words.ts';
 
 export type ProblemPart = { location: string; message: string };
 
@@ -15,14 +17,10 @@ export class Problem extends Error {
     this.errors = errors;
   }
 
-  /** What is wrong with each field, by its path inside the value that was sent under `root`: "tiers.0.minutes". */
-  at(root = ''): Record<string, string> {
+  /** What is wrong with each member of what was sent, by its path, in the reader's language: "settings.tiers.0.minutes". */
+  at(): Record<string, string> {
     const out: Record<string, string> = {};
-    for (const e of this.errors) {
-      const path = e.location.replace(/^body\.?/, '').replace(/\[(\d+)\]/g, '.$1');
-      const inside = root && (path === root || path.startsWith(`${root}.`)) ? path.slice(root.length + 1) : path;
-      out[inside] ??= e.message;
-    }
+    for (const e of this.errors) out[e.location.replace(/^body\.?/, '').replace(/\[(\d+)\]/g, '.$1').replace(/\.$/, '')] ??= said(e.message);
     return out;
   }
 }
@@ -31,10 +29,10 @@ export type Answer<T> = { value: T; etag: string };
 export type Options = { etag?: string; signal?: AbortSignal; query?: Query };
 export type Query = Record<string, string | number | boolean | undefined | null>;
 
-type Hooks = { stepUp: () => Promise<boolean>; signedOut: () => void };
-let hooks: Hooks = { stepUp: async () => false, signedOut: () => {} };
+type Hooks = { stepUp: () => Promise<boolean>; signIn: () => Promise<boolean> };
+let hooks: Hooks = { stepUp: async () => false, signIn: async () => false };
 
-/** The shell says how to ask for a fresh proof and what to do when the session is over. */
+/** The shell says how to ask for a fresh proof, and for who is there when the session is over. */
 export const install = (h: Hooks) => { hooks = h; };
 
 export const root = '/admin/v1';
@@ -45,6 +43,9 @@ export function address(path: string, query?: Query) {
   const text = search.toString();
   return root + path + (text && `?${text}`);
 }
+
+/** Whether nobody answered, or somebody on the way who is not the server. */
+export const isAway = (e: unknown) => e instanceof Problem && [0, 502, 503, 504].includes(e.status);
 
 /** A segment of a path. */
 export const seg = encodeURIComponent;
@@ -73,7 +74,7 @@ export async function call<T>(method: string, path: string, body?: unknown, o: O
   } catch (e) {
     if (!(e instanceof Problem)) throw e;
     if (e.code === 'step_up_required' && await hooks.stepUp()) return once<T>(method, path, body, o);
-    if (e.code === 'signed_out' || e.status === 401) hooks.signedOut();
+    if (e.code === 'signed_out' && await hooks.signIn()) return once<T>(method, path, body, o);
     throw e;
   }
 }

@@ -1,24 +1,39 @@
 // Reading and writing for pages: a read is known by its path, a write names the
 // paths that it makes stale.
 
-import { useEffect, useRef, useState } from 'react';
-import { QueryClient, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { call, Problem, type Answer, type Query } from './client.ts';
+import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
+import { QueryCache, QueryClient, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { call, isAway, Problem, type Answer, type Query } from './client.ts';
+
+let away = false;
+const watchers = new Set<() => void>();
+function heard(nothing: boolean) {
+  if (nothing === away) return;
+  away = nothing;
+  watchers.forEach((w) => w());
+  if (!away) void client.invalidateQueries(); // what could not be read meanwhile
+}
+const watch = (w: () => void) => { watchers.add(w); return () => watchers.delete(w); };
+
+/** Whether the last read got no answer. What was read before is shown meanwhile. */
+export const useAway = () => useSyncExternalStore(watch, () => away);
 
 export const client = new QueryClient({
+  queryCache: new QueryCache({ onError: (e) => { if (isAway(e)) heard(true); }, onSuccess: () => heard(false) }),
   defaultOptions: {
     queries: {
-      staleTime: 10_000,
+      staleTime: 1000, // whoever comes to a place sees what is there now; parts of one page ask once
       retry: (n, e) => n < 2 && e instanceof Problem && (e.status === 0 || e.status === 503),
       refetchOnWindowFocus: true,
+      networkMode: 'always', // who has no network is told so, not kept waiting
     },
-    mutations: { retry: false },
+    mutations: { retry: false, networkMode: 'always' },
   },
 });
 
 export type List<T> = { items: T[]; next_cursor?: string };
 
-/** Reads one thing. `path` null waits. */
+/** Reads one thing. `path` null waits. What was read is not taken away because it cannot be read again just now. */
 export function useThing<T>(path: string | null, query?: Query, options: { every?: number; stale?: number } = {}) {
   const q = useQuery({
     queryKey: [path, query ?? {}],
@@ -27,18 +42,27 @@ export function useThing<T>(path: string | null, query?: Query, options: { every
     refetchInterval: options.every,
     ...(options.stale !== undefined && { staleTime: options.stale }),
   });
-  return { data: q.data?.value, etag: q.data?.etag ?? '', error: q.error, pending: q.isPending && path !== null, fetching: q.isFetching, refetch: q.refetch };
+  return { data: q.data?.value, etag: q.data?.etag ?? '', error: q.data && isAway(q.error) ? null : q.error, pending: q.isPending && path !== null, fetching: q.isFetching, refetch: q.refetch };
 }
 
 /**
  * Reads one thing that a form changes. While `editing`, what was read stands still,
  * and its tag with it: what somebody else stores meanwhile is not overwritten.
+ * `renew` reads it again, puts that in its place and returns what was and what is.
  */
 export function useDoc<T>(path: string | null, editing: boolean, query?: Query) {
   const now = useThing<T>(path, query);
   const held = useRef(now);
   if (!editing || !held.current.data) held.current = now;
-  return held.current;
+  const { refetch } = now;
+  const renew = async (): Promise<{ was: T; is: T } | null> => {
+    const { data, isSuccess } = await refetch();
+    const was = held.current.data;
+    if (!isSuccess || !data || !was) return null;
+    held.current = { ...held.current, data: data.value, etag: data.etag };
+    return { was, is: data.value };
+  };
+  return { ...held.current, renew };
 }
 
 /** Reads a list, page after page. */

@@ -3,9 +3,9 @@
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import { seg } from '../api/client.ts';
 import { useSend } from '../api/query.ts';
-import { Button, Menu, Modal, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Button, Form, FormError, Menu, Modal, TextField, useVoice } from '../ui/parts.tsx';
 import { useMine } from '../session.ts';
-import { plural, t } from '../words/words.ts';
+import { plural, said, t } from '../words/words.ts';
 import type { Journey } from './api.ts';
 import { Canvas } from './canvas.tsx';
 import { Inspector } from './inspector.tsx';
@@ -19,14 +19,15 @@ import type { Exit, Problem, Step } from './model/types.ts';
 import { useDraft } from './useDraft.ts';
 import { useCatalog } from '../api/catalog.ts';
 
-export function Editor({ journey, etag, reload }: { journey: Journey; etag: string; reload: () => void }) {
+export type View = 'canvas' | 'outline';
+
+export function Editor({ journey, etag, reload, view, setView }: { journey: Journey; etag: string; reload: () => void; view: View; setView: (v: View) => void }) {
   const catalog = useCatalog();
   const steps = useMemo(() => new Map<string, Step>((catalog.data?.steps ?? []).map((s) => [s.kind, s as Step])), [catalog.data]);
   const editable = useMine().can('PUT /journeys/{id}/draft');
   const publishes = useMine().can('POST /journeys/{id}/publish');
   const d = useDraft(journey, etag, editable);
   const [selected, setSelected] = useState<Set<string>>(new Set());
-  const [view, setView] = useState<'canvas' | 'outline'>(() => (innerWidth < 800 ? 'outline' : 'canvas'));
   const [wide, setWide] = useState(false);
   const [adding, setAdding] = useState(false);
   const [publishing, setPublishing] = useState(false);
@@ -41,7 +42,7 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
     const g = d.graph;
     const from = at ? undefined : m.node(g, one);
     const out = from && (m.outcomesOf(g, one, d.outcomes, steps.get(from.kind)).find((o) => m.target(g, { node: one, outcome: o }) === undefined) ?? main(one));
-    const place = at ?? (from ? [(from.at?.[0] ?? 0) + 300, from.at?.[1] ?? 0] : [Object.keys(g.nodes).length * 40, Object.keys(g.nodes).length * 40]);
+    const place = at ?? m.free(g, from ? [(from.at?.[0] ?? 0) + 300, from.at?.[1] ?? 0] : [0, 0]);
     const way = into ?? (out ? { node: one, outcome: out } : undefined);
     const made = way ? m.insert(g, way, kind, place, m.mainOutcome(steps.get(kind)?.outcomes ?? [])) : m.add(g, kind, place);
     d.change(() => made.graph);
@@ -122,10 +123,10 @@ export function Editor({ journey, etag, reload }: { journey: Journey; etag: stri
       <Modal title={t('Add a step')} open={adding} onClose={() => setAdding(false)}><Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} focus /></Modal>
       <Modal title={t('Problems')} open={listing} onClose={() => setListing(false)} wide>
         {d.problems.length === 0 ? <p>{t('Nothing is wrong with this journey.')}</p> : <ul className="problems">{d.problems.map((p, i) => (
-          <li key={i}><span className={p.warning ? '' : 'problem'}>{p.warning ? '⚠' : '✕'} {p.text}</span>{p.node && <Button look="quiet" onClick={() => { pick(p.node!); setListing(false); }}>{m.nameOf(m.node(d.graph, p.node), steps.get(m.node(d.graph, p.node)?.kind ?? ''))}</Button>}{p.fix && editable && <Button onClick={() => void fix(p)}>{p.fix.title}</Button>}</li>
+          <li key={i}><span className={p.warning ? '' : 'problem'}>{p.warning ? '⚠' : '✕'} {said(p.text)}</span>{p.node && <Button look="quiet" onClick={() => { pick(p.node!); setListing(false); }}>{m.nameOf(m.node(d.graph, p.node), steps.get(m.node(d.graph, p.node)?.kind ?? ''))}</Button>}{p.fix && editable && <Button onClick={() => void fix(p)}>{said(p.fix.title)}</Button>}</li>
         ))}</ul>}
       </Modal>
-      <Modal title={t('Somebody else changed this journey')} open={d.conflict} onClose={() => {}}>
+      <Modal title={t('Somebody else changed this journey')} open={d.conflict}>
         <p>{t('What you drew since is not stored. Load what is there now: Ctrl Z then brings yours back, or copy it first.')}</p>
         <div className="acts end"><Button onClick={() => void navigator.clipboard.writeText(JSON.stringify(d.graph, null, 2))}>{t('Copy mine')}</Button><Button look="primary" onClick={reload}>{t('Load what is there')}</Button></div>
       </Modal>
@@ -149,11 +150,11 @@ function Publish({ open, close, journey, prepare, done }: { open: boolean; close
   };
   return (
     <Modal title={t('Publish')} open={open} onClose={close}>
-      <form onSubmit={(e) => { e.preventDefault(); void publish().catch(() => {}); }}>
-        <TextField label={t('What changed')} value={note} onChange={setNote} help={t('For whoever looks at the versions later. New sign-ins take this version at once.')} />
-        {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+      <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void publish().catch(() => {}); }}>
+        <TextField at="note" label={t('What changed')} value={note} onChange={setNote} help={t('For whoever looks at the versions later. New sign-ins take this version at once.')} />
+        <FormError />
         <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Publish')}</Button></div>
-      </form>
+      </Form>
     </Modal>
   );
 }

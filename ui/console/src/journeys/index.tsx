@@ -9,19 +9,21 @@ import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { t } from '../words/words.ts';
 import type { Journey } from './api.ts';
-import { Editor } from './editor.tsx';
+import { Editor, type View } from './editor.tsx';
 import { List } from './list.tsx';
 import { Code, Runs, TryOut, Versions } from './tabs.tsx';
 
 export default function Journeys({ path }: { path: string }) {
   if (!path) return <List />;
-  const [id = '', tab = 'draw'] = path.split('/').map(decodeURIComponent);
-  return <One key={id} id={id} tab={tab} />;
+  const [id = '', tab = 'draw', item = ''] = path.split('/').map(decodeURIComponent);
+  return <One key={id} id={id} tab={tab} item={item} />;
 }
 
-function One({ id, tab }: { id: string; tab: string }) {
+/** `item` is what is open of a tab's list. */
+function One({ id, tab, item }: { id: string; tab: string; item: string }) {
   const { data, etag, error, pending, refetch } = useThing<Journey>(`/journeys/${seg(id)}`, undefined, { stale: Infinity });
   const [generation, setGeneration] = useState(0);
+  const [view, setView] = useState<View>(() => (innerWidth < 800 ? 'outline' : 'canvas'));
   if (pending) return <Loading what={t('Opening the journey…')} />;
   if (error || !data) return <><Head title={id} back={['/journeys', t('Journeys')]} /><Failure error={error} again={() => void refetch()} /></>;
   // The editor stays over what it publishes itself, and begins anew with what somebody else stored.
@@ -34,9 +36,9 @@ function One({ id, tab }: { id: string; tab: string }) {
         <More journey={data} reload={reload} />
       </Head>
       <nav className="tabs" aria-label={t('Journey')}>{tabs.map(([to, name]) => <Link key={to} to={to === 'draw' ? `/journeys/${id}` : `/journeys/${id}/${to}`} className="tab" aria-current={to === tab ? 'page' : undefined}>{name}</Link>)}</nav>
-      {tab === 'draw' && <Editor key={generation} journey={data} etag={etag} reload={reload} />}
+      {tab === 'draw' && <Editor key={generation} journey={data} etag={etag} reload={reload} view={view} setView={setView} />}
       {tab === 'try' && <TryOut journey={data} />}
-      {tab === 'runs' && <Runs journey={data} />}
+      {tab === 'runs' && <Runs journey={data} chosen={item} />}
       {tab === 'versions' && <Versions journey={data} etag={etag} reload={reload} />}
       {tab === 'code' && <Code journey={data} />}
     </>

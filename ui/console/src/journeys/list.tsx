@@ -3,7 +3,7 @@
 import { useState } from 'react';
 import { translated } from '../api/catalog.ts';
 import { useList, useSend } from '../api/query.ts';
-import { Ago, Button, Card, Empty, Failure, Head, Link, Loading, Modal, Select, State, TextField, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, State, TextArea, TextField } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
@@ -59,12 +59,12 @@ function Import({ done }: { done: (g: Graph) => void }) {
     <>
       <Button onClick={() => setOpen(true)}>{t('Import')}</Button>
       <Modal title={t('Import a journey')} open={open} onClose={() => setOpen(false)} wide>
-        <form onSubmit={(e) => { e.preventDefault(); send.mutateAsync({ method: 'POST', path: '/journeys/import', body: { text } }).then((r) => { setOpen(false); done(r.value.graph); }).catch(() => {}); }}>
+        <Form error={send.error} onSubmit={(e) => { e.preventDefault(); send.mutateAsync({ method: 'POST', path: '/journeys/import', body: { text } }).then((r) => { setOpen(false); done(r.value.graph); }).catch(() => {}); }}>
           <div className="fieldrow"><label htmlFor="import-file">{t('A file, YAML or JSON')}</label><input id="import-file" type="file" accept=".yaml,.yml,.json" onChange={(e) => { void e.target.files?.[0]?.text().then(setText); }} /></div>
-          <div className="fieldrow"><label htmlFor="import-text">{t('Or its text')}</label><textarea id="import-text" className="mono" rows={10} value={text} onChange={(e) => setText(e.target.value)} /></div>
-          {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+          <TextArea at="text" label={t('Or its text')} className="mono" rows={10} value={text} onChange={setText} />
+          <FormError />
           <div className="acts end"><Button type="submit" look="primary" disabled={!text}>{t('Import')}</Button></div>
-        </form>
+        </Form>
       </Modal>
     </>
   );
@@ -77,12 +77,12 @@ function Begin({ template, graph }: { template?: Template; graph?: Graph }) {
   const send = useSend<Journey>('/journeys');
   const make = async () => { await send.mutateAsync({ method: 'POST', path: '/journeys', body: { id, name, ...(template ? { template: template.id } : graph ? { graph: { ...graph, id } } : { kind }) } }); go(`/journeys/${id}`); };
   return (
-    <form onSubmit={(e) => { e.preventDefault(); void make().catch(() => {}); }}>
-      <TextField label={t('Name')} value={name} onChange={(v) => { setName(v); if (!template && !graph) setId(v.toLowerCase().replace(/[^a-z0-9]+/g, '_').slice(0, 64)); }} required />
-      <TextField label={t('Id')} value={id} onChange={setId} required help={t('Letters, digits, - _ and dots. Clients start the journey by it.')} />
-      {!template && !graph && <Select label={t('Kind')} value={kind} onChange={setKind} options={kinds()} />}
-      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void make().catch(() => {}); }}>
+      <TextField at="name" label={t('Name')} value={name} onChange={(v) => { setName(v); if (!template && !graph) setId(v.toLowerCase().replace(/[^a-z0-9]+/g, '_').slice(0, 64)); }} required />
+      <TextField at="id" label={t('Id')} value={id} onChange={setId} required help={t('Letters, digits, - _ and dots. Clients start the journey by it.')} />
+      {!template && !graph && <Select at="kind" label={t('Kind')} value={kind} onChange={setKind} options={kinds()} />}
+      <FormError />
       <div className="acts end"><Button type="submit" look="primary" disabled={send.isPending}>{t('Create')}</Button></div>
-    </form>
+    </Form>
   );
 }

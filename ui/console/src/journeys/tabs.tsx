@@ -2,13 +2,14 @@
 
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { address, call, Problem as Refused, seg } from '../api/client.ts';
-import { useList, useSend, useThing, type List as L } from '../api/query.ts';
-import type { App, Client, Field } from '../api/types.ts';
-import { Ago, Button, Card, Copy, Empty, Failure, Loading, Select, State, useVoice, wordsOf } from '../ui/parts.tsx';
+import { useList, useSend, useSettled, useThing, type List as L } from '../api/query.ts';
+import type { App, Client, Field as FormField } from '../api/types.ts';
+import { Ago, Button, Card, Copy, Empty, Failure, Field, Head, Link, Loading, Select, State, useVoice, wordsOf } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
+import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { number, plural, t, time } from '../words/words.ts';
+import { number, plural, said as say, t, time } from '../words/words.ts';
 import type { Event, Journey, Run, Sample, Stats, Version } from './api.ts';
 import { Canvas, type Marks } from './canvas.tsx';
 import { diff } from './model/diff.ts';
@@ -64,7 +65,7 @@ function Events({ events, graph, steps, at, choose }: { events: Event[]; graph: 
   );
 }
 
-type Prompt = { kind: string; title: string; text: string; button: string; fields: Field[]; data: Record<string, unknown>; options: { id: string; label: string; fields: Field[] }[]; resend: boolean; poll: boolean; empty: boolean };
+type Prompt = { kind: string; title: string; text: string; button: string; fields: FormField[]; data: Record<string, unknown>; options: { id: string; label: string; fields: FormField[] }[]; resend: boolean; poll: boolean; empty: boolean };
 type Try = { id: string; prompt: Prompt | null; problem: { code: string; message: string } | null; end: { ok: boolean; registered: boolean; reason: string; message: string; user: string } | null; trace: Event[] };
 
 export function TryOut({ journey }: { journey: Journey }) {
@@ -113,8 +114,8 @@ export function TryOut({ journey }: { journey: Journey }) {
       <div className={`tryout ${mine.session.dev ? 'world' : ''}`}>
         <div>
           {!now && <Empty title={t('Not started yet')}>{t('Press Start. What people would be asked appears here, and the canvas shows the way it takes.')}</Empty>}
-          {now?.prompt && <Ask key={events.length} prompt={now.prompt} problem={now.problem?.message} answer={answer} />}
-          {now?.end && <Card title={now.end.ok ? t('It ended well') : t('It ended')}><State is={now.end.ok ? 'yes' : 'no'}>{now.end.ok ? (now.end.registered ? t('Nobody was signed in: something was registered.') : t('{user} was authenticated.', { user: now.end.user })) : now.end.message || now.end.reason}</State></Card>}
+          {now?.prompt && <Ask key={events.length} prompt={now.prompt} problem={now.problem ? say(now.problem.message) : undefined} answer={answer} />}
+          {now?.end && <Card title={now.end.ok ? t('It ended well') : t('It ended')}><State is={now.end.ok ? 'yes' : 'no'}>{now.end.ok ? (now.end.registered ? t('Nobody was signed in: something was registered.') : t('{user} was authenticated.', { user: now.end.user })) : say(now.end.message) || now.end.reason}</State></Card>}
           <Events events={events} graph={journey.draft.graph} steps={steps} />
         </div>
         <Canvas graph={journey.draft.graph} outcomes={journey.outcomes} steps={steps} problems={journey.problems} selected={none} marks={marks} fixed />
@@ -140,22 +141,33 @@ function Ask({ prompt, problem, answer }: { prompt: Prompt; problem?: string; an
   );
 }
 
-function OptionForm({ label, fields, send }: { label: string; fields: Field[]; send: (d: Doc) => void }) {
+function OptionForm({ label, fields, send }: { label: string; fields: FormField[]; send: (d: Doc) => void }) {
   const [doc, setDoc] = useState<Doc>({});
   return <form className="form" onSubmit={(e) => { e.preventDefault(); send(doc); }}>{fields.length > 0 && <FormView form={fields} value={doc} onChange={setDoc} />}<div className="acts"><Button type="submit">{label}</Button></div></form>;
 }
 
-const outcomes: Record<string, ['yes' | 'no' | 'wait' | 'off', string]> = { completed: ['yes', 'Completed'], rejected: ['no', 'Rejected'], abandoned: ['off', 'Abandoned'], open: ['wait', 'Open'] };
+const outcomes: Record<string, ['yes' | 'no' | 'wait' | 'off', string]> = { completed: ['yes', 'Completed'], rejected: ['no', 'Rejected'], abandoned: ['off', 'Abandoned'], open: ['wait', 'Under way'] };
 
-export function Runs({ journey }: { journey: Journey }) {
+/** Leads to a run of which nothing but the id is known. */
+export function RunPage({ id }: { id: string }) {
+  const { data, error, refetch } = useThing<Run>(`/runs/${seg(id)}`);
+  useEffect(() => { if (data) go(`/journeys/${seg(data.journey)}/runs/${seg(id)}`, { replace: true }); }, [data, id]);
+  return error ? <><Head title={t('Run')} back={['/journeys', t('Journeys')]} /><Failure error={error} again={() => void refetch()} /></> : <Loading />;
+}
+
+/** `chosen` is the run that is open. */
+export function Runs({ journey, chosen }: { journey: Journey; chosen: string }) {
   const steps = useSteps();
-  const [outcome, setOutcome] = useState('');
-  const [chosen, setChosen] = useState('');
+  const mine = useMine();
+  const [f, setF] = useState({ outcome: '', node: '', user: '' });
+  const setChosen = (id: string) => go(`/journeys/${seg(journey.id)}/runs${id && `/${seg(id)}`}`, { stay: true });
   const [at, setAt] = useState(Infinity);
-  const list = useList<Run>('/runs', { journey: journey.id, outcome });
+  useEffect(() => setAt(Infinity), [chosen]);
+  const list = useList<Run>('/runs', { journey: journey.id, ...f, user: useSettled(f.user.trim()) });
   const run = useThing<Run>(chosen ? `/runs/${seg(chosen)}` : null);
   const stats = useThing<Stats>(`/journeys/${seg(journey.id)}/stats`, { hours: 168 });
-  const graph = run.data?.graph ?? journey.published?.graph ?? journey.draft.graph;
+  const places = journey.published?.graph ?? journey.draft.graph;
+  const graph = run.data?.graph ?? places;
   const trace = run.data?.trace ?? [];
   const marks = useMemo((): Marks => {
     if (run.data) return passed(trace, at);
@@ -167,21 +179,24 @@ export function Runs({ journey }: { journey: Journey }) {
   return (
     <>
       {s && <div className="bar"><span>{plural(s.runs, 'In seven days: {n} run', 'In seven days: {n} runs')}</span>{s.runs > 0 && <><State is="yes">{plural(s.completed, '{n} completed', '{n} completed')}</State><State is="no">{plural(s.rejected, '{n} rejected', '{n} rejected')}</State><State is="off">{plural(s.abandoned, '{n} abandoned', '{n} abandoned')}</State></>}</div>}
-      <div className="filters"><Select label={t('Outcome')} value={outcome} onChange={setOutcome} options={[['', t('All')], ...Object.entries(outcomes).map(([k, v]): [string, string] => [k, t(v[1])])]} /></div>
+      <div className="filters" role="search">
+        <Select label={t('Outcome')} value={f.outcome} onChange={(outcome) => setF({ ...f, outcome })} options={[['', t('All')], ...Object.entries(outcomes).map(([k, v]): [string, string] => [k, t(v[1])])]} />
+        <Select label={t('Where')} value={f.node} onChange={(node) => setF({ ...f, node })} options={[['', t('All')], ...Object.keys(places.nodes).map((id): [string, string] => [id, nameOf(node(places, id), steps.get(node(places, id)!.kind)) || id])]} />
+        <Field label={t('Who')}>{(ids) => <input {...ids} type="search" value={f.user} placeholder={t('E-mail, phone, name or id')} onChange={(e) => setF({ ...f, user: e.target.value })} />}</Field>
+      </div>
       <div className="tryout">
         <div>
           {run.data ? (
-            <Card title={t('Run of {at}', { at: time(run.data.started_at, 'medium') })} acts={<Button onClick={() => { setChosen(''); setAt(Infinity); }}>{t('All runs')}</Button>}>
+            <Card title={t('Run of {at}', { at: time(run.data.started_at, 'medium') })} acts={<Button onClick={() => setChosen('')}>{t('All runs')}</Button>}>
               <State is={outcomes[run.data.outcome]![0]}>{t(outcomes[run.data.outcome]![1])}{run.data.reason && `: ${run.data.reason}`}</State>
               <div className="acts"><Button onClick={() => setAt(Math.max(0, (at === Infinity ? trace.length : at) - 1))}>{t('Back')}</Button><Button onClick={() => setAt(Math.min(trace.length - 1, (at === Infinity ? -1 : at) + 1))}>{t('Forward')}</Button></div>
               <Events events={trace} graph={graph} steps={steps} at={at} choose={setAt} />
             </Card>
-          ) : list.pending ? <Loading /> : list.items.length === 0 ? <Empty title={t('No run yet')}>{t('Runs appear here as people come, with where they went and how it ended. What they typed is not kept.')}</Empty> : (
+          ) : list.pending ? <Loading /> : list.items.length === 0 ? Object.values(f).some(Boolean) ? <Empty title={t('No run fits')}>{t('Take back a part of the filter, or look at another time.')}</Empty> : <Empty title={t('No run yet')}>{t('Runs appear here as people come, with where they went and how it ended. What they typed is not kept.')}</Empty> : (
             <Table<Run> name={t('Runs')} rows={list.items} id={(r) => r.id} open={(r) => setChosen(r.id)} more={list.more} next={list.next} columns={[
               { head: t('When'), cell: (r) => <button type="button" className="btn quiet" onClick={() => setChosen(r.id)}><Ago at={r.started_at} /></button> },
-              { head: t('Outcome'), cell: (r) => <State is={outcomes[r.outcome]?.[0] ?? 'off'}>{t(outcomes[r.outcome]?.[1] ?? r.outcome)}</State> },
-              { head: t('Where'), wide: true, cell: (r) => nameOf(node(graph, r.node), steps.get(node(graph, r.node)?.kind ?? '')) || r.node },
-              { head: t('Who'), wide: true, cell: (r) => r.user_name || '—' },
+              { head: t('Outcome'), cell: (r) => <><State is={outcomes[r.outcome]?.[0] ?? 'off'}>{t(outcomes[r.outcome]?.[1] ?? r.outcome)}</State><small className="help below">{nameOf(node(graph, r.node), steps.get(node(graph, r.node)?.kind ?? '')) || r.node}</small></> },
+              { head: t('Who'), wide: true, cell: (r) => (r.user_name ? mine.can('GET /users/{id}') ? <Link to={`/users/${seg(r.user)}`}>{r.user_name}</Link> : r.user_name : '—') },
             ]} />
           )}
           <Failure error={list.error ?? run.error} />

@@ -4,7 +4,7 @@ import { useState, type ReactNode } from 'react';
 import { seg } from '../api/client.ts';
 import { useSend, useThing } from '../api/query.ts';
 import type { App } from '../api/types.ts';
-import { Button, Empty, Failure, Head, Loading, Modal, Tabs, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Button, Empty, Failure, Form, FormError, Head, Loading, Modal, Tabs, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { go } from '../ui/route.ts';
 import { roleName, useMine, type Call } from '../session.ts';
 import { t } from '../words/words.ts';
@@ -49,11 +49,11 @@ export default function AppPage({ id, tab, item = '' }: { id: string; tab?: stri
       {tabs.length === 0 ? <Empty title={t('There is no more to see for you')}>{t('Your role, {role}, sees what applications are called, and helps the people who use them.', { role: roleName(mine.role) })}</Empty>
         : <Tabs label={app.name} at={shown} onChange={(to) => go(at(to), { replace: true, stay: true })} tabs={tabs} />}
       <Modal title={t('Rename')} open={renaming !== null} onClose={() => setRenaming(null)}>
-        <form onSubmit={(e) => { e.preventDefault(); void rename(); }}>
-          <TextField label={t('Name')} value={renaming ?? ''} onChange={setRenaming} required maxLength={100} />
-          {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+        <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void rename(); }}>
+          <TextField at="name" label={t('Name')} value={renaming ?? ''} onChange={setRenaming} required maxLength={100} />
+          <FormError />
           <div className="acts end"><Button onClick={() => setRenaming(null)}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Save')}</Button></div>
-        </form>
+        </Form>
       </Modal>
     </>
   );

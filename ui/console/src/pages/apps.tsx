@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { seg } from '../api/client.ts';
 import { useList, useSend } from '../api/query.ts';
 import type { App } from '../api/types.ts';
-import { Ago, Button, Empty, Failure, Head, Link, Loading, Modal, Select, TextField, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, TextField } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
@@ -46,12 +46,12 @@ function AddApp({ close }: { close: () => void }) {
   const send = useSend<App>('/apps', '/overview');
   const add = async () => { const { value } = await send.mutateAsync({ method: 'POST', path: '/apps', body: { name, audience, ...(id && { id }) } }); close(); go(`/apps/${value.id}`); };
   return (
-    <form onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
-      <TextField label={t('Name')} value={name} onChange={setName} required help={t('What users see: in mail, in their authenticator app, on the phone.')} />
-      <TextField label={t('Id')} value={id} onChange={setId} help={t('Leave it empty and one is made. It cannot be changed later.')} />
-      <Select label={t('Whom it serves')} value={audience} onChange={setAudience} options={[['b2c', t('For people')], ['b2b', t('For organisations')]]} />
-      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
+      <TextField at="name" label={t('Name')} value={name} onChange={setName} required help={t('What users see: in mail, in their authenticator app, on the phone.')} />
+      <TextField at="id" label={t('Id')} value={id} onChange={setId} help={t('Leave it empty and one is made. It cannot be changed later.')} />
+      <Select at="audience" label={t('Whom it serves')} value={audience} onChange={setAudience} options={[['b2c', t('For people')], ['b2b', t('For organisations')]]} />
+      <FormError />
       <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Add')}</Button></div>
-    </form>
+    </Form>
   );
 }

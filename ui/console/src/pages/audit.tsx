@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { address, call } from '../api/client.ts';
 import type { Verified } from '../api/types.ts';
 import { Button, Head, useVoice, wordsOf } from '../ui/parts.tsx';
-import { plural, t } from '../words/words.ts';
+import { plural, said, t } from '../words/words.ts';
 import { Events } from './events.tsx';
 import { useCatalog } from '../api/catalog.ts';
 
@@ -17,7 +17,7 @@ export default function Audit() {
   const verify = async () => {
     try {
       const { value: v } = await call<Verified>('GET', '/audit/verify');
-      toast(v.intact ? plural(v.checked, 'The record is as it was written: {n} entry checked.', 'The record is as it was written: {n} entries checked.') : t('Entry {entry} is not as it was written: {problem}', { entry: v.seq, problem: v.problem }), !v.intact);
+      toast(v.intact ? plural(v.checked, 'The record is as it was written: {n} entry checked.', 'The record is as it was written: {n} entries checked.') : t('Entry {entry} is not as it was written: {problem}', { entry: v.seq, problem: said(v.problem) }), !v.intact);
     } catch (e) { toast(wordsOf(e), true); }
   };
   return (

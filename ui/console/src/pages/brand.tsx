@@ -2,12 +2,12 @@
 // be: what is typed is shown before it is stored.
 
 import { useId, useState } from 'react';
-import { address, Problem, seg } from '../api/client.ts';
+import { address, seg } from '../api/client.ts';
 import { useDoc, useSend, useSettled } from '../api/query.ts';
 import type { Branding, Logo } from '../api/types.ts';
-import { Button, Card, Failure, FormError, Loading, Field, ReadOnly, Select, TextArea, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Button, Card, Failure, Field, Form, FormError, Loading, ReadOnly, Select, TextArea, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { Control } from '../ui/form.tsx';
-import { same, useUnsaved } from '../ui/route.ts';
+import { rebased, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { languages, t } from '../words/words.ts';
 
@@ -36,7 +36,7 @@ export function Brand({ app }: { app: string }) {
   const path = `/apps/${seg(app)}/branding`;
   const [own, setOwn] = useState<Partial<Doc>>({});
   const [lang, setLang] = useState('en');
-  const { data, etag, error, pending, refetch } = useDoc<Branding>(path, Object.keys(own).length > 0);
+  const { data, etag, error, pending, refetch, renew } = useDoc<Branding>(path, Object.keys(own).length > 0);
   const send = useSend<Branding>(path);
   const { toast } = useVoice();
   const may = useMine().can('PUT /apps/{app}/branding');
@@ -47,40 +47,40 @@ export function Brand({ app }: { app: string }) {
   const draft = useSettled(body ? packed({ ...body, texts: Object.fromEntries(Object.entries(body.texts).filter(([l]) => l === lang || l === 'en')) }) : '');
   if (pending) return <Loading />;
   if (error || !data || !doc) return <Failure error={error} again={() => void refetch()} />;
-  const problems = send.error instanceof Problem ? send.error.at() : {};
   const set = (some: Partial<Doc>) => setOwn({ ...own, ...some });
   const say = (what: 'welcome' | 'foot') => (text: string) => set({ texts: { ...doc.texts, [lang]: { ...doc.texts[lang], [what]: text } } });
   const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, etag, body }); release(); setOwn({}); toast(t('Saved.')); } catch { /* shown below */ } };
   const spoken = Object.keys(trimmed(doc.texts));
   return (
     <div className="grid brand-grid">
-      <form className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
+      <Form error={send.error} className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
         {!may && <ReadOnly />}
         <Card title={t('Look')}>
-          <Colour label={t('Colour on light')} value={doc.signal} ours="#3a4fd0" set={(signal) => set({ signal })} problem={problems.signal} help={t('Of links and buttons. Refused if text on it cannot be read.')} disabled={!may} />
-          <Colour label={t('Colour on dark')} value={doc.signal_dark} ours="#93a3ff" set={(signal_dark) => set({ signal_dark })} problem={problems.signal_dark} disabled={!may} />
+          <Colour label={t('Colour on light')} value={doc.signal} ours="#3a4fd0" set={(signal) => set({ signal })} at="signal" help={t('Of links and buttons. Refused if text on it cannot be read.')} disabled={!may} />
+          <Colour label={t('Colour on dark')} value={doc.signal_dark} ours="#93a3ff" set={(signal_dark) => set({ signal_dark })} at="signal_dark" disabled={!may} />
           <Picture label={t('Logo')} logo={data.logo} path={path} etag={etag} stale={path} disabled={!may || dirty} help={dirty && may ? t('Save or take back what you changed first.') : t('PNG or JPEG, up to 256 kB. It is drawn anew, so nothing hidden in it is served.')} />
           <Picture dark label={t('Logo on dark')} logo={data.logo_dark} path={path} etag={etag} stale={path} disabled={!may || dirty} help={t('Where there is none, the other one stands on dark, too.')} />
         </Card>
         <Card title={t('Texts')} acts={<Select label={t('Language')} value={lang} onChange={setLang} options={Object.entries(languages).map(([l, name]) => [l, spoken.includes(l) ? `${name} ✓` : name])} />}>
-          <TextArea label={t('Welcome')} lang={lang} value={doc.texts[lang]?.welcome ?? ''} onChange={say('welcome')} maxLength={longest} disabled={!may} help={t('Under the title of the page where people sign in.')} />
-          <TextArea label={t('Footer')} lang={lang} value={doc.texts[lang]?.foot ?? ''} onChange={say('foot')} maxLength={longest} disabled={!may} help={lang === 'en' ? t('At the end of every page. A language without a text of its own shows the English one.') : t('At the end of every page. Left empty, both say what English says.')} />
+          <TextArea at={`texts.${lang}.welcome`} label={t('Welcome')} lang={lang} value={doc.texts[lang]?.welcome ?? ''} onChange={say('welcome')} maxLength={longest} disabled={!may} help={t('Under the title of the page where people sign in.')} />
+          <TextArea at={`texts.${lang}.foot`} label={t('Footer')} lang={lang} value={doc.texts[lang]?.foot ?? ''} onChange={say('foot')} maxLength={longest} disabled={!may} help={lang === 'en' ? t('At the end of every page. A language without a text of its own shows the English one.') : t('At the end of every page. Left empty, both say what English says.')} />
         </Card>
         <Card title={t('Links in the footer')}>
-          <TextField label={t('Privacy')} type="url" value={doc.privacy} onChange={(privacy) => set({ privacy })} disabled={!may} placeholder="https://" problem={problems.privacy} />
-          <TextField label={t('Terms')} type="url" value={doc.terms} onChange={(terms) => set({ terms })} disabled={!may} placeholder="https://" problem={problems.terms} />
-          <TextField label={t('Help')} type="url" value={doc.support} onChange={(support) => set({ support })} disabled={!may} placeholder="https://" problem={problems.support} />
+          <TextField label={t('Privacy')} type="url" value={doc.privacy} onChange={(privacy) => set({ privacy })} disabled={!may} placeholder="https://" at="privacy" />
+          <TextField label={t('Terms')} type="url" value={doc.terms} onChange={(terms) => set({ terms })} disabled={!may} placeholder="https://" at="terms" />
+          <TextField label={t('Help')} type="url" value={doc.support} onChange={(support) => set({ support })} disabled={!may} placeholder="https://" at="support" />
         </Card>
-        <FormError error={send.error} reload={() => { setOwn({}); send.reset(); void refetch(); }} />
+        <FormError reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
+          keep={() => void renew().then((r) => { if (r) { setOwn(rebased<Partial<Doc>>(part(r.was), { ...part(r.was), ...own }, part(r.is))); send.reset(); } })} />
         {may && <div className="acts end foot-acts"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
-      </form>
+      </Form>
       <Preview path={path} lang={lang} setLang={setLang} draft={dirty ? draft : ''} state={etag} />
     </div>
   );
 }
 
-function Colour({ label, value, ours, set, problem, help, disabled }: { label: string; value: string; ours: string; set: (v: string) => void; problem?: string; help?: string; disabled: boolean }) {
-  return <Field label={label} help={help} problem={problem}>{(ids) => <Control f={{ name: '', type: 'colour', label, default: undefined }} value={value || undefined} placeholder={ours} set={(v) => set(String(v ?? ''))} path="" ids={ids} problems={{}} disabled={disabled} />}</Field>;
+function Colour({ label, value, ours, set, at, help, disabled }: { label: string; value: string; ours: string; set: (v: string) => void; at: string; help?: string; disabled: boolean }) {
+  return <Field label={label} help={help} at={at}>{(ids) => <Control f={{ name: '', type: 'colour', label, default: undefined }} value={value || undefined} placeholder={ours} set={(v) => set(String(v ?? ''))} path="" ids={ids} problems={{}} disabled={disabled} />}</Field>;
 }
 
 function Picture({ label, logo, dark, path, etag, stale, help, disabled }: { label: string; logo: Logo; dark?: boolean; path: string; etag: string; stale: string; help: string; disabled: boolean }) {

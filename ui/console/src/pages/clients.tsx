@@ -1,14 +1,14 @@
 // The programs that speak for an application.
 
 import { useState } from 'react';
-import { Problem, seg } from '../api/client.ts';
+import { seg } from '../api/client.ts';
 import { useDoc, useList, useSend } from '../api/query.ts';
 import type { Client, ClientKind } from '../api/types.ts';
-import { Button, Drawer, Empty, Failure, FormError, Loading, Modal, Once, ReadOnly, Select, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Button, Drawer, Empty, Failure, Form, FormError, Loading, Modal, Once, ReadOnly, Select, State, TextField, useVoice } from '../ui/parts.tsx';
 import { useJourneys } from '../ui/choices.ts';
 import { FormView, Widgets, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
-import { go, same, useUnsaved } from '../ui/route.ts';
+import { go, rebased, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { t } from '../words/words.ts';
 import { useCatalog } from '../api/catalog.ts';
@@ -49,7 +49,7 @@ const phoneApp = (base: string, client: string) => `${base}/authenticator/#clien
 function EditClient({ path, secret, done }: { path: string; secret: (s: string) => void; done: () => void }) {
   const catalog = useCatalog();
   const [own, setOwn] = useState<{ name?: string; settings?: Doc }>({});
-  const { data, etag, error, pending, refetch } = useDoc<Client>(path, Object.keys(own).length > 0);
+  const { data, etag, error, pending, refetch, renew } = useDoc<Client>(path, Object.keys(own).length > 0);
   const list = path.slice(0, path.lastIndexOf('/'));
   const send = useSend<Client>(list, path);
   const { toast, confirm } = useVoice();
@@ -61,7 +61,6 @@ function EditClient({ path, secret, done }: { path: string; secret: (s: string) 
   const release = useUnsaved(dirty);
   if (pending || catalog.pending) return <Loading />;
   if (error || !data) return <Failure error={error} again={() => void refetch()} />;
-  const problems = send.error instanceof Problem ? send.error.at('settings') : {};
   const save = async () => { if (!dirty) { done(); return; } try { await send.mutateAsync({ method: 'PUT', path, etag, body: doc }); release(); toast(t('Saved.')); done(); } catch { /* shown below */ } };
   const rotate = async () => {
     if (!await confirm({ title: t('Make a new secret?'), text: t('The old one stops working at once.'), yes: t('Make a new secret'), danger: true })) return;
@@ -72,13 +71,14 @@ function EditClient({ path, secret, done }: { path: string; secret: (s: string) 
     try { await send.mutateAsync({ method: 'DELETE', path, etag }); release(); done(); } catch { /* shown below */ }
   };
   return (
-    <form className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
+    <Form error={send.error} className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
       {!may && <ReadOnly />}
       <dl className="facts"><dt>{t('Id')}</dt><dd><code>{data.id}</code></dd><dt>{t('Kind')}</dt><dd>{kinds().find(([k]) => k === data.kind)?.[1]}</dd>
         {data.kind === 'native' && <><dt>{t('Phone app')}</dt><dd><a href={phoneApp(mine.session.base, data.id)} target="_blank" rel="noreferrer">{phoneApp(mine.session.base, data.id)}</a></dd></>}</dl>
-      <TextField label={t('Name')} value={doc.name} disabled={!may} maxLength={100} onChange={(name) => setOwn({ ...own, name })} />
-      <Widgets.Provider value={{ choices }}><FormView form={catalog.data?.client ?? []} value={doc.settings} onChange={(settings) => setOwn({ ...own, settings })} problems={problems} disabled={!may} /></Widgets.Provider>
-      <FormError error={send.error} reload={() => { setOwn({}); send.reset(); }} />
+      <TextField at="name" label={t('Name')} value={doc.name} disabled={!may} maxLength={100} onChange={(name) => setOwn({ ...own, name })} />
+      <Widgets.Provider value={{ choices }}><FormView form={catalog.data?.client ?? []} value={doc.settings} onChange={(settings) => setOwn({ ...own, settings })} root="settings." disabled={!may} /></Widgets.Provider>
+      <FormError reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
+        keep={() => void renew().then((r) => { if (r) { setOwn(rebased({ name: r.was.name, settings: r.was.settings }, doc, { name: r.is.name, settings: r.is.settings })); send.reset(); } })} />
       {may && (
         <div className="acts end foot-acts">
           {mine.can('DELETE /apps/{app}/clients/{client}') && <Button look="danger" onClick={() => void remove()}>{t('Delete')}</Button>}
@@ -86,7 +86,7 @@ function EditClient({ path, secret, done }: { path: string; secret: (s: string) 
           <Button type="submit" look="primary" disabled={send.isPending}>{t('Save')}</Button>
         </div>
       )}
-    </form>
+    </Form>
   );
 }
 
@@ -100,13 +100,13 @@ function AddClient({ path, close, secret }: { path: string; close: () => void; s
     close();
   };
   return (
-    <form onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
-      <TextField label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus />
-      <TextField label={t('Id')} value={doc.id} onChange={(id) => setDoc({ ...doc, id })} help={t('Leave it empty and one is made. It cannot be changed later.')} />
-      <Select label={t('Kind')} value={doc.kind} onChange={(kind) => setDoc({ ...doc, kind })} options={kinds()} />
-      {doc.kind !== 'backend' && <TextField label={t('Where the browser may return to')} value={doc.redirect} onChange={(redirect) => setDoc({ ...doc, redirect })} placeholder="https://shop.example/callback" help={t('Exact addresses, separated by spaces.')} />}
-      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
+      <TextField at="name" label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus />
+      <TextField at="id" label={t('Id')} value={doc.id} onChange={(id) => setDoc({ ...doc, id })} help={t('Leave it empty and one is made. It cannot be changed later.')} />
+      <Select at="kind" label={t('Kind')} value={doc.kind} onChange={(kind) => setDoc({ ...doc, kind })} options={kinds()} />
+      {doc.kind !== 'backend' && <TextField at="settings.redirect_uris" label={t('Where the browser may return to')} value={doc.redirect} onChange={(redirect) => setDoc({ ...doc, redirect })} placeholder="https://shop.example/callback" help={t('Exact addresses, separated by spaces.')} />}
+      <FormError />
       <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Add')}</Button></div>
-    </form>
+    </Form>
   );
 }

@@ -19,7 +19,7 @@ function Entry({ e }: { e: AuditItem }) {
   const mine = useMine();
   // Administrators are users of a tenant of their own, which has no page here.
   const who = (id: string, name: string, known: boolean): ReactNode => (id.startsWith('usr_') && known && mine.can('GET /users/{id}') && name ? <><Link to={`/users/${seg(id)}`}>{name}</Link> <code>{id}</code></> : <>{name && name !== id ? `${name} ` : ''}<code>{id}</code></>);
-  const shown = (k: string, v: string): ReactNode => (k === 'actor' ? who(v, e.actor_name, !e.type.startsWith('admin.')) : k === 'target' ? who(v, e.target_name, !/^admin\.(administrator|session\.(started|confirmed|ended|moved)|passkey)/.test(e.type)) : k === 'outcome' ? <State is={v === 'failure' ? 'no' : 'yes'}>{v === 'failure' ? t('Failure') : t('Success')}</State> : v);
+  const shown = (k: string, v: string): ReactNode => (k === 'actor' ? who(v, e.actor_name, !e.type.startsWith('admin.')) : k === 'target' ? who(v, e.target_name, !/^admin\.(administrator|session\.(started|confirmed|ended|moved)|passkey)/.test(e.type)) : k === 'run' && mine.can('GET /runs/{run}') ? <Link to={`/runs/${seg(v)}`}><code>{v}</code></Link> : k === 'outcome' ? <State is={v === 'failure' ? 'no' : 'yes'}>{v === 'failure' ? t('Failure') : t('Success')}</State> : v);
   const facts = Object.keys(factNames).map((k) => [k, String((e as unknown as Record<string, unknown>)[k] ?? '')] as const).filter(([, v]) => v !== '');
   return (
     <>
@@ -43,7 +43,7 @@ export function Events({ path, query }: { path: string; query?: Query }) {
           { head: t('Outcome'), hide: true, cell: (e) => <State is={e.outcome === 'failure' ? 'no' : 'yes'}>{e.reason || (e.outcome === 'failure' ? t('Failure') : t('Success'))}</State> },
           { head: t('By'), wide: true, hide: true, cell: (e) => e.actor_name || e.actor },
           { head: t('To'), wide: true, hide: true, cell: (e) => e.target_name || e.target },
-          { head: t('From'), hide: true, cell: (e) => e.address },
+          { head: t('Address'), hide: true, cell: (e) => e.address },
         ]} />
       )}
       <Drawer title={open?.type ?? ''} open={open !== null} onClose={() => setOpen(null)}>

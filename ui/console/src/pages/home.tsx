@@ -60,13 +60,23 @@ export default function Home() {
   );
 }
 
+/** Entries of the same kind, by the same one to the same, that follow each other: somebody who draws stores every few seconds. */
+function together(items: AuditItem[]): { e: AuditItem; times: number }[] {
+  const out: { e: AuditItem; times: number }[] = [];
+  for (const e of items) {
+    const last = out.at(-1);
+    if (last && last.e.type === e.type && last.e.actor === e.actor && last.e.target === e.target) last.times++; else out.push({ e, times: 1 });
+  }
+  return out;
+}
+
 /** The newest entries of the record. */
 function Lately() {
-  const { data, error } = useThing<List<AuditItem>>('/audit', { limit: 8 }, { every: 30_000 });
+  const { data, error } = useThing<List<AuditItem>>('/audit', { limit: 40 }, { every: 30_000 });
   return (
     <Card className="whole" title={t('Lately')} acts={<Link to="/audit">{t('Open the audit record')}</Link>}>
       {error ? <Failure error={error} /> : data?.items.length === 0 ? <p className="help">{t('Nothing happened yet')}</p> : (
-        <ul className="lately">{(data?.items ?? []).map((e) => <li key={e.id}><State is={e.outcome === 'failure' ? 'no' : 'yes'}><code>{e.type}</code></State><span>{e.target_name || e.actor_name}</span><small className="help"><Ago at={e.at} /></small></li>)}</ul>
+        <ul className="lately">{together(data?.items ?? []).slice(0, 8).map(({ e, times }) => <li key={e.id}><State is={e.outcome === 'failure' ? 'no' : 'yes'}><code>{e.type}</code>{times > 1 && ` × ${number(times)}`}</State><span>{e.target_name || e.actor_name}</span><small className="help"><Ago at={e.at} /></small></li>)}</ul>
       )}
     </Card>
   );

@@ -5,9 +5,9 @@ import { useEffect, useMemo, useState } from 'react';
 import { call, Problem, seg } from '../api/client.ts';
 import { useDoc, useList, useSend } from '../api/query.ts';
 import type { Checked, MethodSettings } from '../api/types.ts';
-import { Button, Drawer, Failure, FormError, Loading, ReadOnly, State, useVoice } from '../ui/parts.tsx';
+import { Button, Drawer, Failure, Form, FormError, Loading, ReadOnly, State, useVoice } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
-import { go, same, useUnsaved } from '../ui/route.ts';
+import { go, rebased, same, useUnsaved } from '../ui/route.ts';
 import { Table } from '../ui/table.tsx';
 import { useMine } from '../session.ts';
 import { plural, said, t } from '../words/words.ts';
@@ -42,7 +42,7 @@ function Edit({ base, kind, app, done }: { base: string; kind: string; app: stri
   const place = app ? 'application' : 'tenant';
   const catalog = useCatalog();
   const [own, setOwn] = useState<Doc | null>(null);
-  const { data, etag, error, pending, refetch } = useDoc<MethodSettings>(path, own !== null);
+  const { data, etag, error, pending, refetch, renew } = useDoc<MethodSettings>(path, own !== null);
   const [checked, setChecked] = useState<Checked | null>(null);
   const send = useSend<MethodSettings>(base);
   const { toast, confirm } = useVoice();
@@ -60,7 +60,7 @@ function Edit({ base, kind, app, done }: { base: string; kind: string; app: stri
   }, [own, path]);
   if (pending || catalog.pending) return <Loading />;
   if (error || !data || !method) return <Failure error={error ?? new Problem(404, 'not_found', t('This method is not there.'))} again={() => void refetch()} />;
-  const problems = new Problem(400, '', '', checked?.errors ?? []).at('settings');
+  const problems = Object.fromEntries(Object.entries(new Problem(400, '', '', checked?.errors ?? []).at()).map(([path, text]) => [path.replace(/^settings\.?/, ''), text]));
   const from: Record<string, string> = { ...data.from };
   for (const [k, v] of Object.entries(from)) if (v === place && !(k in mine)) from[k] = 'default';
   for (const k of Object.keys(mine)) from[k] = 'application';
@@ -81,17 +81,18 @@ function Edit({ base, kind, app, done }: { base: string; kind: string; app: stri
     <>
       {!may && <ReadOnly />}
       {method.lockout && <Simulator path={path} settings={mine} whole={whole} />}
-      <form className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
-        {notes.length > 0 && <ul className="lint">{notes.map((l) => <li key={l.text}>{l.text} <span>({l.reference})</span></li>)}</ul>}
-        <FormView form={method.form} value={whole} onChange={change} problems={problems} lint={(checked ?? data).lint} from={from} inherit={may ? inherit : undefined} disabled={!may} />
-        <FormError error={send.error} reload={() => { setOwn(null); send.reset(); }} />
+      <Form error={send.error} className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
+        {notes.length > 0 && <ul className="lint">{notes.map((l) => <li key={l.text}>{said(l.text)} <span>({l.reference})</span></li>)}</ul>}
+        <FormView form={method.form} value={whole} onChange={change} root="settings." problems={problems} lint={(checked ?? data).lint} from={from} inherit={may ? inherit : undefined} disabled={!may} />
+        <FormError reload={() => void renew().then((r) => { if (r) { setOwn(null); send.reset(); } })}
+          keep={() => void renew().then((r) => { if (r) { setOwn(rebased<Doc>(r.was.own ?? {}, mine, r.is.own ?? {})); send.reset(); } })} />
         {may && (
           <div className="acts end foot-acts">
             {Object.keys(data.own ?? {}).length > 0 && <Button onClick={() => void reset()}>{app ? t('Inherit everything') : t('Back to the defaults')}</Button>}
             <Button type="submit" look="primary" disabled={!dirty || send.isPending || (checked?.errors.length ?? 0) > 0}>{t('Save')}</Button>
           </div>
         )}
-      </form>
+      </Form>
       {app && session.can('POST /apps/{app}/methods/{kind}/messages') && <Messages path={path} settings={mine} languages={catalog.data!.languages} />}
     </>
   );

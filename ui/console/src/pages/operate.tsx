@@ -6,9 +6,9 @@ import { call, seg } from '../api/client.ts';
 import * as passkey from '../api/passkey.ts';
 import { useDoc, useList, useSend, useStale } from '../api/query.ts';
 import type { Administrator, Catalog, Ceremony, Key, Passkey, Role, Settings as S } from '../api/types.ts';
-import { Ago, Button, Card, Empty, Failure, FormError, Head, Loading, Menu, Modal, Once, ReadOnly, Select, State, Tabs, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
+import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Loading, Menu, Modal, Once, ReadOnly, Select, State, Tabs, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
-import { go, same, useUnsaved } from '../ui/route.ts';
+import { go, rebased, same, useUnsaved } from '../ui/route.ts';
 import { roleName, roleText, useMine, type Call } from '../session.ts';
 import { languages, t, time, type Language } from '../words/words.ts';
 import { Providers } from './providers.tsx';
@@ -70,13 +70,13 @@ function Invite({ roles, done, close }: { roles: Catalog['roles']; done: (link: 
   const [doc, setDoc] = useState<{ name: string; email: string; role: Role }>({ name: '', email: '', role: 'helpdesk' });
   const send = useSend<{ link: string }>('/administrators');
   return (
-    <form onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: '/administrators', body: doc }).then((r) => done(r.value.link)).catch(() => {}); }}>
-      <TextField label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus maxLength={100} />
-      <TextField label={t('E-mail address')} type="email" value={doc.email} onChange={(email) => setDoc({ ...doc, email })} required />
-      <Select label={t('Role')} value={doc.role} onChange={(role) => setDoc({ ...doc, role: role as Role })} options={roles.map((r) => [r.id, roleName(r.id)])} help={roleText(doc.role)} />
-      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: '/administrators', body: doc }).then((r) => done(r.value.link)).catch(() => {}); }}>
+      <TextField at="name" label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus maxLength={100} />
+      <TextField at="email" label={t('E-mail address')} type="email" value={doc.email} onChange={(email) => setDoc({ ...doc, email })} required />
+      <Select at="role" label={t('Role')} value={doc.role} onChange={(role) => setDoc({ ...doc, role: role as Role })} options={roles.map((r) => [r.id, roleName(r.id)])} help={roleText(doc.role)} />
+      <FormError />
       <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Make a link')}</Button></div>
-    </form>
+    </Form>
   );
 }
 
@@ -132,7 +132,7 @@ function Keys() {
 
 function Settings() {
   const [own, setOwn] = useState<Partial<S>>({});
-  const { data, etag, error, pending, refetch } = useDoc<S>('/settings', Object.keys(own).length > 0);
+  const { data, etag, error, pending, refetch, renew } = useDoc<S>('/settings', Object.keys(own).length > 0);
   const catalog = useCatalog();
   const send = useSend<S>('/settings', '/session');
   const { toast } = useVoice();
@@ -149,12 +149,12 @@ function Settings() {
     const next = spoken.filter((x) => (x === l ? on : doc.languages.length === 0 || doc.languages.includes(x)));
     setOwn({ ...own, languages: next.length === spoken.length ? [] : next });
   };
-  const days = (label: string, k: 'run_retention_days' | 'audit_retention_days', help: string) => <TextField label={label} type="number" min={0} max={3650} disabled={!may} value={String(doc[k])} onChange={(v) => setOwn({ ...own, [k]: Number(v) })} help={help} />;
+  const days = (label: string, k: 'run_retention_days' | 'audit_retention_days', help: string) => <TextField at={k} label={label} type="number" min={0} max={3650} disabled={!may} value={String(doc[k])} onChange={(v) => setOwn({ ...own, [k]: Number(v) })} help={help} />;
   return (
     <Card>
-      <form className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
+      <Form error={send.error} className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
         {!may && <ReadOnly />}
-        <TextField label={t('Tenant name')} value={doc.tenant_name} required maxLength={100} disabled={!may} onChange={(tenant_name) => setOwn({ ...own, tenant_name })} />
+        <TextField at="tenant_name" label={t('Tenant name')} value={doc.tenant_name} required maxLength={100} disabled={!may} onChange={(tenant_name) => setOwn({ ...own, tenant_name })} />
         <fieldset className="fieldrow" disabled={!may}>
           <legend>{t('Languages offered')}</legend>
           <div className="checks">{spoken.map((l) => {
@@ -162,12 +162,13 @@ function Settings() {
             return <label key={l}><input type="checkbox" checked={on} disabled={!may || (on && doc.languages.length === 1)} onChange={(e) => offer(l, e.target.checked)} /> {name(l)}</label>;
           })}</div>
         </fieldset>
-        <Select label={t('Language when nothing else is known')} value={doc.default_language || 'en'} disabled={!may} onChange={(default_language) => setOwn({ ...own, default_language })} options={(doc.languages.length > 0 ? doc.languages : spoken).map((l) => [l, name(l)])} />
+        <Select at="default_language" label={t('Language when nothing else is known')} value={doc.default_language || 'en'} disabled={!may} onChange={(default_language) => setOwn({ ...own, default_language })} options={(doc.languages.length > 0 ? doc.languages : spoken).map((l) => [l, name(l)])} />
         {days(t('Days to keep runs'), 'run_retention_days', t('A run says where it went and how it ended, never what was typed. 0: as long as the server keeps them by itself.'))}
         {days(t('Days to keep the audit record'), 'audit_retention_days', t('0: for good.'))}
-        <FormError error={send.error} reload={() => { setOwn({}); send.reset(); void refetch(); }} />
+        <FormError reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
+          keep={() => void renew().then((r) => { if (r) { setOwn(rebased<Partial<S>>(r.was, { ...r.was, ...own }, r.is)); send.reset(); } })} />
         {may && <div className="acts end"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
-      </form>
+      </Form>
     </Card>
   );
 }

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { seg } from '../api/client.ts';
 import { useList, useSend, useSettled, useThing, type List } from '../api/query.ts';
 import type { App, Candidate, Member, Organisation } from '../api/types.ts';
-import { Button, Card, Empty, Failure, Head, Link, Loading, Modal, Select, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Button, Card, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { go, leave, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
@@ -58,12 +58,12 @@ function Edit({ path, list, etag, now, done }: { path: string; list: string; eta
   const release = useUnsaved(dirty);
   const save = async () => { await send.mutateAsync({ method: 'PATCH', path, etag, body: { name: doc.name, domains: split(doc.domains) } }); release(); toast(t('Saved.')); done(); };
   return (
-    <form onSubmit={(e) => { e.preventDefault(); void save().catch(() => {}); }}>
-      <TextField label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus maxLength={100} />
-      <TextField label={t('Domains')} value={doc.domains} onChange={(domains) => setDoc({ ...doc, domains })} help={t('Of their e-mail addresses, separated by spaces.')} />
-      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void save().catch(() => {}); }}>
+      <TextField at="name" label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus maxLength={100} />
+      <TextField at="domains" label={t('Domains')} value={doc.domains} onChange={(domains) => setDoc({ ...doc, domains })} help={t('Of their e-mail addresses, separated by spaces.')} />
+      <FormError />
       <div className="acts end"><Button onClick={done}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>
-    </form>
+    </Form>
   );
 }
 

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { seg } from '../api/client.ts';
 import { useList, useSend } from '../api/query.ts';
 import type { Organisation } from '../api/types.ts';
-import { Ago, Button, Empty, Failure, Link, Loading, Modal, TextField, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Empty, Failure, Form, FormError, Link, Loading, Modal, TextField } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
@@ -44,11 +44,11 @@ function Add({ path, close }: { path: string; close: () => void }) {
     go(`${path}/${seg(value.id)}`);
   };
   return (
-    <form onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
-      <TextField label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus maxLength={100} />
-      <TextField label={t('Domains')} value={doc.domains} onChange={(domains) => setDoc({ ...doc, domains })} placeholder="acme.example" help={t('Of their e-mail addresses, separated by spaces.')} />
-      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
+      <TextField at="name" label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus maxLength={100} />
+      <TextField at="domains" label={t('Domains')} value={doc.domains} onChange={(domains) => setDoc({ ...doc, domains })} placeholder="acme.example" help={t('Of their e-mail addresses, separated by spaces.')} />
+      <FormError />
       <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Add')}</Button></div>
-    </form>
+    </Form>
   );
 }

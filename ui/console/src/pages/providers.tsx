@@ -1,14 +1,14 @@
 // What carries messages out, of the tenant or of one application.
 
 import { useState } from 'react';
-import { call, seg, Problem } from '../api/client.ts';
+import { call, seg } from '../api/client.ts';
 import { useList, useSend } from '../api/query.ts';
 import type { Provider, ProviderKind, Tested } from '../api/types.ts';
-import { Ago, Button, Card, Drawer, Empty, Failure, FormError, Loading, ReadOnly, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Card, Drawer, Empty, Failure, Form, FormError, Loading, ReadOnly, State, TextField, useVoice } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { go, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { number, t } from '../words/words.ts';
+import { answered, number, t } from '../words/words.ts';
 import { useCatalog } from '../api/catalog.ts';
 
 /** What stands for the name of one that has none yet. */
@@ -66,7 +66,6 @@ function Edit({ app, kind, given, provider, done }: { app: string; kind: Provide
   const sets = mine.can('PUT /providers/{kind}/{name}');
   const path = `/providers/${seg(kind.kind)}/${seg(name || 'default')}`;
   const kept = Object.fromEntries(Object.entries(doc).filter(([, v]) => !(typeof v === 'object' && v !== null && 'set' in v))); // a stored secret stays as it is
-  const problems = send.error instanceof Problem ? send.error.at('config') : {};
   const dirty = !same(doc, before?.config ?? {});
   const release = useUnsaved(dirty);
   const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, query: { app }, etag: before?.etag, body: { config: kept } }); release(); toast(t('Saved.')); done(); } catch { /* shown below */ } };
@@ -78,17 +77,17 @@ function Edit({ app, kind, given, provider, done }: { app: string; kind: Provide
     <>
       {!sets && <ReadOnly />}
       {provider && !before && <p className="help">{t('What counts now is set for the tenant. What you set here counts for this application alone.')}</p>}
-      <form className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
+      <Form error={send.error} className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
         {kind.several && !before && <TextField label={t('Name')} value={name} disabled={!sets} onChange={setName} required placeholder="default" help={t('What you call it: letters, digits, - and _.')} />}
-        <FormView form={kind.form} value={doc} onChange={setDoc} problems={problems} disabled={!sets} />
-        <FormError error={send.error} reload={() => { release(); done(); }} />
+        <FormView form={kind.form} value={doc} onChange={setDoc} root="config." disabled={!sets} />
+        <FormError reload={() => { release(); done(); }} />
         {sets && (
           <div className="acts end foot-acts">
             {before && mine.can('DELETE /providers/{kind}/{name}') && <Button look="danger" onClick={() => void remove()}>{t('Delete')}</Button>}
             <Button type="submit" look="primary" disabled={send.isPending || (!dirty && before !== undefined)}>{t('Save')}</Button>
           </div>
         )}
-      </form>
+      </Form>
       {provider && mine.can('POST /providers/{kind}/{name}/test') && <Test path={path} app={app} kind={kind} dirty={dirty} />}
     </>
   );
@@ -108,13 +107,13 @@ function Test({ path, app, kind, dirty }: { path: string; app: string; kind: Pro
   return (
     <Card title={t('Test it')}>
       {dirty && <p className="help">{t('What is stored is tested, not what you have just typed.')}</p>}
-      <form className="form" onSubmit={(e) => { e.preventDefault(); void test(); }}>
-        <FormView form={kind.test} value={probe} onChange={setProbe} problems={error instanceof Problem ? error.at() : {}} />
+      <Form error={error} className="form" onSubmit={(e) => { e.preventDefault(); void test(); }}>
+        <FormView form={kind.test} value={probe} onChange={setProbe} />
+        <FormError />
         <div className="acts"><Button type="submit" disabled={busy}>{busy ? t('Sending…') : t('Send a test')}</Button></div>
-      </form>
+      </Form>
       <div role="status">
-        {said && <div className={`note ${said.ok ? 'yes' : 'no'}`}><p>{said.ok ? '✓' : '✕'} {said.answer || (said.ok ? t('It was accepted.') : t('Nothing was answered.'))}</p><small>{number(said.ms, { style: 'unit', unit: 'millisecond' })}</small></div>}
-        {error !== null && <div className="note no"><p>✕ {wordsOf(error)}</p></div>}
+        {said && <div className={`note ${said.ok ? 'yes' : 'no'}`}><p>{said.ok ? '✓' : '✕'} {answered(said.answer) || (said.ok ? t('It was accepted.') : t('Nothing was answered.'))}</p><small>{number(said.ms, { style: 'unit', unit: 'millisecond' })}</small></div>}
       </div>
     </Card>
   );

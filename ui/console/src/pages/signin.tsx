@@ -4,7 +4,7 @@ import { useEffect, useState } from 'react';
 import { call, Problem } from '../api/client.ts';
 import * as passkey from '../api/passkey.ts';
 import type { Ceremony, Session } from '../api/types.ts';
-import { Button, TextField, wordsOf } from '../ui/parts.tsx';
+import { Button, Failure, TextField, wordsOf } from '../ui/parts.tsx';
 import { t } from '../words/words.ts';
 
 /** What the printed link carries. It leaves the address bar at once, before anything is asked. */
@@ -14,6 +14,29 @@ function invitation(): string {
   return secret;
 }
 const invited = invitation();
+
+/** Who is there, when the session of somebody who was is over. */
+export function SignInAgain({ done }: { done: () => void }) {
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const signIn = async () => {
+    setBusy(true);
+    setError(null);
+    try { await byPasskey(); done(); } catch (e) { if (!passkey.refused(e)) setError(e); } finally { setBusy(false); }
+  };
+  return (
+    <>
+      <p>{t('Sign in again to go on where you were. What you typed is still there.')}</p>
+      <Failure error={error} />
+      <div className="acts end"><Button look="primary" disabled={busy} onClick={() => void signIn()}>{t('Sign in with a passkey')}</Button></div>
+    </>
+  );
+}
+
+async function byPasskey() {
+  const { value } = await call<Ceremony>('POST', '/session/passkey/start', {});
+  await call('POST', '/session/passkey', { ticket: value.ticket, credential: await passkey.get(value.options) });
+}
 
 export function SignIn({ session, done }: { session: Session; done: () => void }) {
   const [secret, setSecret] = useState(invited);
@@ -31,10 +54,7 @@ export function SignIn({ session, done }: { session: Session; done: () => void }
   const redeem = () => run(async () => { await call('POST', '/session/invitation', { secret, ...(name && { name }), ...(email && { email }) }); });
   // A development server's link opens the console without a question.
   useEffect(() => { if (secret && session.dev && !session.administrator) void redeem(); }, []); // eslint-disable-line
-  const signIn = () => run(async () => {
-    const { value } = await call<Ceremony>('POST', '/session/passkey/start', {});
-    await call('POST', '/session/passkey', { ticket: value.ticket, credential: await passkey.get(value.options) });
-  });
+  const signIn = () => run(byPasskey);
   const enrol = () => run(async () => {
     const { value } = await call<Ceremony>('POST', '/me/passkeys/start', {});
     await call('POST', '/me/passkeys', { ticket: value.ticket, credential: await passkey.create(value.options), label: label || t('Passkey') });

@@ -4,7 +4,8 @@ import { useState } from 'react';
 import { Problem, seg } from '../api/client.ts';
 import { useList, useSend, useThing, type List } from '../api/query.ts';
 import type { App, Authenticator, AuthenticatorStatus, Device, Identifier, Shown, SupportAction, User, UserSession } from '../api/types.ts';
-import { Ago, Button, Card, Empty, Failure, Head, Loading, Menu, Modal, Once, Select, State, Tabs, TextArea, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
+import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Loading, Menu, Modal, Once, Select, State, Tabs, TextArea, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
+import { translated } from '../api/catalog.ts';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
@@ -90,12 +91,12 @@ function AddName({ base }: { base: string }) {
     <>
       <Button onClick={() => setOpen(true)}>{t('Add a name')}</Button>
       <Modal title={t('Add a name')} open={open} onClose={close}>
-        <form onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: `${base}/identifiers`, body: { kind, value } }).then(close).catch(() => {}); }}>
-          <Select label={t('Kind')} value={kind} onChange={setKind} options={kinds()} />
-          <TextField label={t('Name')} value={value} onChange={setValue} required type={kind === 'email' ? 'email' : kind === 'phone' ? 'tel' : 'text'} help={kind === 'phone' ? t('With the country code: +49…') : undefined} />
-          {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+        <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: `${base}/identifiers`, body: { kind, value } }).then(close).catch(() => {}); }}>
+          <Select at="kind" label={t('Kind')} value={kind} onChange={setKind} options={kinds()} />
+          <TextField at="value" label={t('Name')} value={value} onChange={setValue} required type={kind === 'email' ? 'email' : kind === 'phone' ? 'tel' : 'text'} help={kind === 'phone' ? t('With the country code: +49…') : undefined} />
+          <FormError />
           <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Add')}</Button></div>
-        </form>
+        </Form>
       </Modal>
     </>
   );
@@ -120,11 +121,11 @@ function Attributes({ base, etag, now }: { base: string; etag: string; now: Reco
     <>
       <Button onClick={() => setText(JSON.stringify(now, null, 2))}>{t('Attributes')}</Button>
       <Modal title={t('Attributes')} open={text !== null} onClose={close}>
-        <form onSubmit={(e) => { e.preventDefault(); void save().catch(() => {}); }}>
-          <TextArea label={t('JSON')} rows={10} value={text ?? ''} onChange={setText} problem={wrong || undefined} help={t('Of your own: journeys read and write them. What you leave out is removed.')} />
-          {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+        <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void save().catch(() => {}); }}>
+          <TextArea at="custom" label={t('JSON')} rows={10} value={text ?? ''} onChange={setText} problem={wrong || undefined} help={t('Of your own: journeys read and write them. What you leave out is removed.')} />
+          <FormError />
           <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Save')}</Button></div>
-        </form>
+        </Form>
       </Modal>
     </>
   );
@@ -153,7 +154,7 @@ function Authenticators({ base, app }: { base: string; app: string }) {
     try {
       await gone(false).catch(async (e) => {
         if (!(e instanceof Problem && e.code === 'conflict')) throw e;
-        if (!await ask(`${e.message} ${t('Without it they must be helped to sign in.')}`)) throw null;
+        if (!await ask(`${said(e.message)} ${t('Without it they must be helped to sign in.')}`)) throw null;
         return gone(true);
       });
       toast(t('Revoked.'));
@@ -186,11 +187,11 @@ function Rename({ path, app, base, now, done }: { path: string; app: string; bas
   const [label, setLabel] = useState(now);
   const send = useSend(base);
   return (
-    <form onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'PATCH', path, query: { app }, body: { label } }).then(done).catch(() => {}); }}>
-      <TextField label={t('Name')} value={label} onChange={setLabel} required maxLength={100} autoFocus />
-      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'PATCH', path, query: { app }, body: { label } }).then(done).catch(() => {}); }}>
+      <TextField at="label" label={t('Name')} value={label} onChange={setLabel} required maxLength={100} autoFocus />
+      <FormError />
       <div className="acts end"><Button onClick={done}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Save')}</Button></div>
-    </form>
+    </Form>
   );
 }
 
@@ -206,20 +207,20 @@ function Help({ base, app }: { base: string; app: string }) {
   if (list.items.length === 0) return <Empty title={t('No method offers help here')}>{t('Passwords, codes and phones do, where they are switched on in the application.')}</Empty>;
   return (
     <div className="grid">
-      {list.items.map((a) => <Card key={a.id} title={a.title}><p className="help">{a.text}</p>{helps && <Button look={a.danger ? 'danger' : undefined} onClick={() => setChosen(a)}>{a.title}</Button>}</Card>)}
+      {translated(list.items).map((a) => <Card key={a.id} title={a.title}><p className="help">{a.text}</p>{helps && <Button look={a.danger ? 'danger' : undefined} onClick={() => setChosen(a)}>{a.title}</Button>}</Card>)}
       <Modal title={chosen?.title ?? ''} open={chosen !== null} onClose={close}>
         {send.data ? (
           <>
-            <p>{send.data.value.text}</p>
-            {(send.data.value.shown ?? []).map((s) => <Once key={s.label} label={s.label} value={s.value} />)}
+            <p>{said(send.data.value.text)}</p>
+            {(send.data.value.shown ?? []).map((s) => <Once key={s.label} label={said(s.label)} value={s.value} />)}
             <div className="acts end"><Button onClick={close}>{t('Done')}</Button></div>
           </>
         ) : chosen && (
-          <form onSubmit={(e) => { e.preventDefault(); send.mutate({ method: 'POST', path: `${base}/actions/${seg(chosen.id)}`, query: { app }, body: doc }); }}>
+          <Form error={send.error} onSubmit={(e) => { e.preventDefault(); send.mutate({ method: 'POST', path: `${base}/actions/${seg(chosen.id)}`, query: { app }, body: doc }); }}>
             <FormView form={chosen.form} value={doc} onChange={setDoc} />
-            {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+            <FormError />
             <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{chosen.title}</Button></div>
-          </form>
+          </Form>
         )}
       </Modal>
     </div>

@@ -3,7 +3,7 @@
 import { useState } from 'react';
 import { useList, useSend, useSettled } from '../api/query.ts';
 import type { User } from '../api/types.ts';
-import { Ago, Button, Empty, Failure, Head, Link, Loading, Modal, State, TextField, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, State, TextField } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
@@ -52,14 +52,14 @@ function AddUser({ close }: { close: () => void }) {
   };
   const set = (k: keyof typeof doc) => (v: string) => setDoc({ ...doc, [k]: v });
   return (
-    <form onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
       <p className="help">{t('One of these is enough. What you give is not verified yet.')}</p>
-      <TextField label={t('E-mail address')} type="email" value={doc.email} onChange={set('email')} autoFocus />
-      <TextField label={t('Phone number')} value={doc.phone_number} onChange={set('phone_number')} help={t('With the country code: +49…')} />
-      <TextField label={t('Username')} value={doc.username} onChange={set('username')} />
-      <TextField label={t('External id')} value={doc.external_user_id} onChange={set('external_user_id')} />
-      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+      <TextField at="email" label={t('E-mail address')} type="email" value={doc.email} onChange={set('email')} autoFocus />
+      <TextField at="phone_number" label={t('Phone number')} value={doc.phone_number} onChange={set('phone_number')} help={t('With the country code: +49…')} />
+      <TextField at="username" label={t('Username')} value={doc.username} onChange={set('username')} />
+      <TextField at="external_user_id" label={t('External id')} value={doc.external_user_id} onChange={set('external_user_id')} />
+      <FormError />
       <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending || Object.values(doc).every((v) => v === '')}>{t('Add')}</Button></div>
-    </form>
+    </Form>
   );
 }

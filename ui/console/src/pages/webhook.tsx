@@ -4,11 +4,11 @@ import { useState } from 'react';
 import { call, seg } from '../api/client.ts';
 import { useDoc, useList, useSend, useStale, useThing, type List } from '../api/query.ts';
 import type { Delivery, DeliveryState, Webhook } from '../api/types.ts';
-import { Ago, Button, Card, Drawer, Empty, Failure, FormError, Head, Link, Loading, Modal, Select, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Card, Drawer, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { go, leave, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { number, t, time } from '../words/words.ts';
+import { answered, number, t, time } from '../words/words.ts';
 import { split } from './organisations.tsx';
 import { EventTypes } from './webhooks.tsx';
 
@@ -69,12 +69,12 @@ function Edit({ path, etag, now, done }: { path: string; etag: string; now: Webh
   const release = useUnsaved(dirty);
   const save = async () => { await send.mutateAsync({ method: 'PATCH', path, etag, body: { url: doc.url, events: split(doc.events) } }); release(); toast(t('Saved.')); done(); };
   return (
-    <form onSubmit={(e) => { e.preventDefault(); void save().catch(() => {}); }}>
-      <TextField label={t('Address')} type="url" value={doc.url} onChange={(url) => setDoc({ ...doc, url })} required />
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void save().catch(() => {}); }}>
+      <TextField at="url" label={t('Address')} type="url" value={doc.url} onChange={(url) => setDoc({ ...doc, url })} required />
       <EventTypes value={doc.events} set={(events) => setDoc({ ...doc, events })} />
-      <FormError error={send.error} reload={() => { release(); done(); }} />
+      <FormError reload={() => { release(); done(); }} />
       <div className="acts end"><Button onClick={done}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>
-    </form>
+    </Form>
   );
 }
 
@@ -84,7 +84,7 @@ const ms = (n: number) => number(n, { style: 'unit', unit: 'millisecond' });
 
 /** What came of an attempt. */
 function Answered({ d }: { d: Delivery }) {
-  return <span className="answered"><State is={d.ok ? 'yes' : 'no'}>{d.status ? String(d.status) : t('no answer')}</State>{d.answer && <span className="excerpt" title={d.answer}>{d.answer}</span>}<small className="help">{ms(d.ms)}</small></span>;
+  return <span className="answered"><State is={d.ok ? 'yes' : 'no'}>{d.status ? String(d.status) : t('no answer')}</State>{d.answer && <span className="excerpt" title={answered(d.answer)}>{answered(d.answer)}</span>}<small className="help">{ms(d.ms)}</small></span>;
 }
 
 /** Every event that the hook was to be told, with the newest attempt. */

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { seg } from '../api/client.ts';
 import { useList, useSend } from '../api/query.ts';
 import type { Webhook } from '../api/types.ts';
-import { Button, Empty, Failure, Link, Loading, Modal, Once, State, TextField, wordsOf } from '../ui/parts.tsx';
+import { Button, Empty, Failure, Form, FormError, Link, Loading, Modal, Once, State, TextField } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
@@ -41,12 +41,12 @@ function Add({ done, close }: { done: (secret: string) => void; close: () => voi
   const [doc, setDoc] = useState({ url: '', events: '*' });
   const send = useSend<Webhook>('/webhooks');
   return (
-    <form onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: '/webhooks', body: { url: doc.url, events: split(doc.events), enabled: true } }).then((r) => done(r.value.secret ?? '')).catch(() => {}); }}>
-      <TextField label={t('Address')} type="url" value={doc.url} onChange={(url) => setDoc({ ...doc, url })} required autoFocus placeholder="https://hooks.example/watchword" />
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: '/webhooks', body: { url: doc.url, events: split(doc.events), enabled: true } }).then((r) => done(r.value.secret ?? '')).catch(() => {}); }}>
+      <TextField at="url" label={t('Address')} type="url" value={doc.url} onChange={(url) => setDoc({ ...doc, url })} required autoFocus placeholder="https://hooks.example/watchword" />
       <EventTypes value={doc.events} set={(events) => setDoc({ ...doc, events })} />
-      {send.error && <p className="problem" role="alert">{wordsOf(send.error)}</p>}
+      <FormError />
       <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Add')}</Button></div>
-    </form>
+    </Form>
   );
 }
 
@@ -58,7 +58,7 @@ export function EventTypes({ value, set, disabled }: { value: string; set: (v: s
   const toggle = (e: string) => set((have.includes(e) ? have.filter((x) => x !== e) : [...have.filter((x) => x !== '*'), e]).join(' '));
   return (
     <>
-      <TextField label={t('Events')} value={value} onChange={set} disabled={disabled} required help={t('Names, or beginnings of names with a star: push.* - a star alone is everything.')} />
+      <TextField at="events" label={t('Events')} value={value} onChange={set} disabled={disabled} required help={t('Names, or beginnings of names with a star: push.* - a star alone is everything.')} />
       <div className="chips" role="group" aria-label={t('Families of events')}>{families.map((e) => <button key={e} type="button" className="chip" disabled={disabled} aria-pressed={have.includes(e)} onClick={() => toggle(e)}>{e}</button>)}</div>
     </>
   );

@@ -1,12 +1,13 @@
 // The few parts that every page is made of.
 
-import { createContext, useCallback, useContext, useEffect, useId, useRef, useState, type ReactNode, type RefObject } from 'react';
+import { createContext, useCallback, useContext, useEffect, useId, useLayoutEffect, useRef, useState, type ReactNode, type RefObject } from 'react';
 import { AlertDialog, Dialog, DropdownMenu, Tabs as RTabs } from 'radix-ui';
 import { Problem } from '../api/client.ts';
 import { useSend, type Send } from '../api/query.ts';
 import { misplaced } from '../api/passkey.ts';
 import { roleName, useMine } from '../session.ts';
-import { ago, t, time } from '../words/words.ts';
+import { ago, said, t, time } from '../words/words.ts';
+import { Refused, refusalOf, useRefused } from './refused.ts';
 import { askBy, go, href, moved } from './route.ts';
 
 /** A link to a place in the console. */
@@ -31,7 +32,8 @@ export function wordsOf(e: unknown): string {
     if (e.code === 'offline') return t('The server cannot be reached. Check the connection and try again.');
     if (e.code === 'step_up_required') return t('This was not confirmed, so nothing changed.');
     if (e.status >= 500) return t('Something is broken on the server. Try again in a moment.');
-    return e.message || t('That did not work.');
+    if (e.status === 404 && e.message.startsWith('no such ')) return t('This is not there any more.');
+    return said(e.message) || t('That did not work.');
   }
   if (misplaced(e)) return t('Browsers have no passkeys for this address. Open the server by its name, a development server by localhost (--url http://localhost:8080).');
   return t('That did not work.');
@@ -47,11 +49,39 @@ export function Failure({ error, again }: { error: unknown; again?: () => void }
   );
 }
 
-/** Why a form was not stored; what somebody else stored meanwhile can be had instead. */
-export function FormError({ error, reload }: { error: unknown; reload?: () => void }) {
+type FormProps = React.FormHTMLAttributes<HTMLFormElement> & { error: unknown };
+/** A form that the server may refuse: its fields mark what of them was refused (`at`), and its FormError says the rest. */
+export const Form = ({ error, children, ...rest }: FormProps) => <Refused.Provider value={refusalOf(error)}><form {...rest}>{children}</form></Refused.Provider>;
+
+/** The control of a field, or of the row of a list, that was refused. */
+const controlOf = (marked: Element) => marked.querySelector<HTMLElement>('[aria-invalid=true]') ?? marked.querySelector<HTMLElement>('input, select, textarea, button');
+
+/**
+ * Why a form was refused. What is wrong with a field stands at the field, and the
+ * first such field gets the focus; what is wrong with anything that the form does not
+ * show stands here, by its name. What somebody else stored meanwhile can be had
+ * instead, or what was typed kept over it.
+ */
+export function FormError({ reload, keep }: { reload?: () => void; keep?: () => void }) {
+  const { error, problems } = useContext(Refused);
+  const box = useRef<HTMLDivElement>(null);
+  const [shown, setShown] = useState<string[]>([]);
+  useLayoutEffect(() => {
+    const marked = error ? [...box.current!.closest('form')!.querySelectorAll<HTMLElement>('[data-refused]')] : [];
+    setShown(marked.map((field) => field.dataset.refused!));
+    if (marked.length > 0) controlOf(marked[0]!)?.focus();
+  }, [error]);
   if (!error) return null;
   const late = error instanceof Problem && error.status === 412;
-  return <div className="note no" role="alert"><p>{wordsOf(error)}</p>{late && reload && <Button onClick={reload}>{t('Load what is there')}</Button>}</div>;
+  const rest = Object.entries(problems).filter(([path]) => !shown.some((at) => path === at || path.startsWith(`${at}.`)));
+  const whole = late && keep ? t('Somebody else changed this meanwhile. Nothing of yours is stored yet: keep it and look at it beside what they changed, or take theirs alone.') : wordsOf(error);
+  return (
+    <div ref={box} className="note no" role="alert">
+      <p>{Object.keys(problems).length === 0 ? whole : shown.length > 0 ? t('This was refused. Look at what is marked.') : t('This was refused.')}</p>
+      {rest.length > 0 && <ul className="problems">{rest.map(([path, text]) => <li key={path}>{path && <><code>{path}</code>: </>}{text}</li>)}</ul>}
+      {late && <div className="acts">{keep && <Button onClick={keep}>{t('Keep what I changed')}</Button>}{reload && <Button onClick={reload}>{t('Load what is there')}</Button>}</div>}
+    </div>
+  );
 }
 
 export const Loading = ({ what }: { what?: string }) => <p className="loading" role="status">{what ?? t('Loading…')}</p>;
@@ -94,15 +124,20 @@ export function ReadOnly() {
   return <p className="readonly"><span aria-hidden="true">⚿ </span>{t('You may look at this, not change it: your role is {role}.', { role: roleName(administrator!.role) })}</p>;
 }
 
-/** A labelled control; `children` gets the ids that tie them together. */
-export function Field({ label, help, problem, notes, required, children, marker }: {
-  label: ReactNode; help?: ReactNode; problem?: string; notes?: ReactNode; required?: boolean; marker?: ReactNode;
+/**
+ * A labelled control; `children` gets the ids that tie them together. `at` is its place
+ * in what is sent; `parts`: it holds fields of its own, which have places of their own.
+ */
+export function Field({ label, help, problem: given, notes, required, children, marker, at, parts }: {
+  label: ReactNode; help?: ReactNode; problem?: string; notes?: ReactNode; required?: boolean; marker?: ReactNode; at?: string; parts?: boolean;
   children: (ids: { id: string; 'aria-describedby'?: string; 'aria-invalid'?: true }) => ReactNode;
 }) {
   const id = useId();
+  const refused = useRefused(at, !parts);
+  const problem = given ?? refused;
   const about = [help && `${id}h`, problem && `${id}p`].filter(Boolean).join(' ') || undefined;
   return (
-    <div className="fieldrow">
+    <div className="fieldrow" data-refused={refused && at}>
       <div className="fieldlabel"><label htmlFor={id}>{label}{required && <span aria-hidden="true"> *</span>}</label>{marker}</div>
       {children({ id, 'aria-describedby': about, ...(problem ? { 'aria-invalid': true as const } : {}) })}
       {help && <p className="help" id={`${id}h`}>{help}</p>}
@@ -112,32 +147,32 @@ export function Field({ label, help, problem, notes, required, children, marker 
   );
 }
 
-export function TextField({ label, value, onChange, help, problem, required, type = 'text', ...rest }: {
-  label: string; value: string; onChange: (v: string) => void; help?: string; problem?: string; required?: boolean; type?: string; autoFocus?: boolean; autoComplete?: string; placeholder?: string; maxLength?: number; disabled?: boolean; min?: number; max?: number; lang?: string;
+export function TextField({ label, value, onChange, help, problem, required, at, type = 'text', ...rest }: {
+  at?: string; label: string; value: string; onChange: (v: string) => void; help?: string; problem?: string; required?: boolean; type?: string; autoFocus?: boolean; autoComplete?: string; placeholder?: string; maxLength?: number; disabled?: boolean; min?: number; max?: number; lang?: string;
 }) {
-  return <Field label={label} help={help} problem={problem} required={required}>{(ids) => <input {...ids} {...rest} type={type} required={required} value={value} onChange={(e) => onChange(e.target.value)} />}</Field>;
+  return <Field label={label} help={help} problem={problem} required={required} at={at}>{(ids) => <input {...ids} {...rest} type={type} required={required} value={value} onChange={(e) => onChange(e.target.value)} />}</Field>;
 }
 
-export function TextArea({ label, value, onChange, help, problem, ...rest }: {
-  label: string; value: string; onChange: (v: string) => void; help?: string; problem?: string; rows?: number; maxLength?: number; disabled?: boolean; lang?: string;
+export function TextArea({ label, value, onChange, help, problem, at, ...rest }: {
+  at?: string; label: string; value: string; onChange: (v: string) => void; help?: string; problem?: string; rows?: number; maxLength?: number; disabled?: boolean; lang?: string; className?: string;
 }) {
-  return <Field label={label} help={help} problem={problem}>{(ids) => <textarea {...ids} rows={3} {...rest} value={value} onChange={(e) => onChange(e.target.value)} />}</Field>;
+  return <Field label={label} help={help} problem={problem} at={at}>{(ids) => <textarea {...ids} rows={3} {...rest} value={value} onChange={(e) => onChange(e.target.value)} />}</Field>;
 }
 
-export function Select({ label, value, onChange, options, help, disabled }: { label: string; value: string; onChange: (v: string) => void; options: [string, string][]; help?: string; disabled?: boolean }) {
-  return <Field label={label} help={help}>{(ids) => <select {...ids} disabled={disabled} value={value} onChange={(e) => onChange(e.target.value)}>{options.map(([v, text]) => <option key={v} value={v}>{text}</option>)}</select>}</Field>;
+export function Select({ label, value, onChange, options, help, disabled, at }: { at?: string; label: string; value: string; onChange: (v: string) => void; options: [string, string][]; help?: string; disabled?: boolean }) {
+  return <Field label={label} help={help} at={at}>{(ids) => <select {...ids} disabled={disabled} value={value} onChange={(e) => onChange(e.target.value)}>{options.map(([v, text]) => <option key={v} value={v}>{text}</option>)}</select>}</Field>;
 }
 
-/** A dialog over the page; it keeps the focus and gives it back. */
-export function Modal({ title, open, onClose, children, wide }: { title: string; open: boolean; onClose: () => void; children: ReactNode; wide?: boolean }) {
+/** A dialog over the page; it keeps the focus and gives it back. One without `onClose` ends by what it asks for; `bare` hides the page meanwhile. */
+export function Modal({ title, open, onClose, children, wide, bare }: { title: string; open: boolean; onClose?: () => void; children: ReactNode; wide?: boolean; bare?: boolean }) {
   return (
-    <Dialog.Root open={open} onOpenChange={(is) => { if (!is) onClose(); }}>
+    <Dialog.Root open={open} onOpenChange={(is) => { if (!is) onClose?.(); }}>
       <Dialog.Portal>
-        <Dialog.Overlay className="veil" />
+        <Dialog.Overlay className={`veil ${bare ? 'bare' : ''}`} />
         <Dialog.Content className={`dialog ${wide ? 'wide' : ''}`} aria-describedby={undefined}>
           <Dialog.Title className="dialog-title">{title}</Dialog.Title>
           {children}
-          <Dialog.Close className="btn quiet close" aria-label={t('Close')}>✕</Dialog.Close>
+          {onClose && <Dialog.Close className="btn quiet close" aria-label={t('Close')}>✕</Dialog.Close>}
         </Dialog.Content>
       </Dialog.Portal>
     </Dialog.Root>

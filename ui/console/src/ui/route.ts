@@ -102,6 +102,17 @@ export function same(a: unknown, b: unknown): boolean {
   return [...new Set([...Object.keys(x), ...Object.keys(y)])].every((k) => same(x[k], y[k]));
 }
 
+const plain = (x: unknown): x is Record<string, unknown> => typeof x === 'object' && x !== null && !Array.isArray(x);
+
+/** What somebody made of `was`, put over what it is by now: where both changed the same value, what they made of it stands. */
+export function rebased<T>(was: T, mine: T, is: T): T {
+  if (same(mine, was)) return is;
+  if (same(is, was) || !plain(mine) || !plain(is)) return mine;
+  const before: Record<string, unknown> = plain(was) ? was : {};
+  const out = Object.keys({ ...is, ...mine }).map((k) => [k, rebased(before[k], mine[k], is[k])] as const);
+  return Object.fromEntries(out.filter(([, v]) => v !== undefined)) as T;
+}
+
 const subscribe = (l: () => void) => { listeners.add(l); return () => listeners.delete(l); };
 
 export const usePath = () => useSyncExternalStore(subscribe, here);

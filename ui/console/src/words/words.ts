@@ -1,10 +1,11 @@
 // The words on the pages. English stands in the code; another language is one
 // file from the English text to its own (a test finds what is missing). A text
-// about a count has as many forms as the language has. What the server's catalog
-// says of methods and steps stands in files of its own, which are checked against
-// the server (catalog/texts.json).
+// about a count has as many forms as the language has. What the server says - its
+// catalog of methods and steps, and the sentences that it puts together - stands in
+// files of its own, which are checked against the server (catalog/texts.json).
 
 import { useSyncExternalStore } from 'react';
+import { shapesOf, translate, translateOurs } from './shapes.ts';
 
 export const languages = { en: 'English', de: 'Deutsch', es: 'Español', fr: 'Français', pt: 'Português', ja: '日本語' } as const;
 export type Language = keyof typeof languages;
@@ -19,6 +20,7 @@ const kept = 'watchword.language';
 let current: Language = 'en';
 let words: Words = {};
 let catalog: Record<string, string> = {};
+let shapes: ReturnType<typeof shapesOf> = [];
 const listeners = new Set<() => void>();
 
 const known = (l: string | null | undefined): l is Language => !!l && l in languages;
@@ -34,6 +36,7 @@ export async function speak(language: Language, keep = false) {
   const [mine, servers] = await Promise.all([files[`./${language}.json`]?.(), catalogs[`./catalog/${language}.json`]?.()]);
   words = mine ?? {};
   catalog = servers ?? {};
+  shapes = shapesOf(Object.keys(catalog));
   current = language;
   if (keep) localStorage.setItem(kept, language);
   document.documentElement.lang = language;
@@ -56,8 +59,13 @@ export function t(text: string, values: Values = {}): string {
   return fill(typeof said === 'string' ? said : text, values);
 }
 
-/** An English text of the server's catalog in the reader's language. */
-export const said = (text: string): string => catalog[text] ?? text;
+const tell = { row: (row: string) => t('row {row}', { row }), number: (n: number) => number(n) };
+
+/** An English text of the server in the reader's language; one that nobody translated stays as it is. */
+export const said = (text: string): string => (current === 'en' ? text : translate(catalog, shapes, text, tell));
+
+/** What somebody answered: in the reader's language if it is ours, else in their own words. */
+export const answered = (text: string): string => (current === 'en' ? text : translateOurs(catalog, shapes, text, tell));
 
 /** A text about {n}, which is a count, in the form that the reader's language has for it. English has two. */
 export function plural(n: number, one: string, other: string, values: Values = {}): string {

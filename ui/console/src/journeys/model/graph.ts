@@ -73,6 +73,14 @@ export function add(g: Graph, kind: string, at: number[], from?: Exit): { graph:
   return { graph, id };
 }
 
+/** The nearest place below `at` where a node stands on no other. */
+export function free(g: Graph, at: number[]): number[] {
+  const [x = 0, top = 0] = at;
+  let y = top;
+  while (Object.values(g.nodes).some(({ at: [a = 0, b = 0] = [] }) => Math.abs(a - x) < 280 && Math.abs(b - y) < 160)) y += 20;
+  return [x, y];
+}
+
 /** Puts a new node into an edge: the old target follows by the new node's main way out. */
 export function insert(g: Graph, edge: Exit, kind: string, at: number[], main?: string): { graph: Graph; id: string } {
   const after = target(g, edge);

@@ -1,0 +1,53 @@
+// Sentences of the server are known again, each as the template that it was made of,
+// and are said in another language with what was filled in.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import ts from 'typescript';
+
+const src = new URL('../src/words/', import.meta.url);
+const { outputText } = ts.transpileModule(readFileSync(new URL('shapes.ts', src), 'utf8'), { compilerOptions: { target: 'es2022', module: 'es2022' } });
+const { recognise, shapesOf, translate, translateOurs } = await import(`data:text/javascript;base64,${Buffer.from(outputText).toString('base64')}`);
+const read = (name) => JSON.parse(readFileSync(new URL(`catalog/${name}.json`, src), 'utf8'));
+const texts = read('texts');
+const shapes = shapesOf(texts);
+const filled = (text) => text.replace(/\{(\w+)\}/g, (_, name) => (/^n\d*$/.test(name) ? '7' : `x-${name}`));
+
+test('each template is known again', () => {
+  const known = new Set(texts);
+  for (const { text } of shapes) {
+    assert.ok(!known.has(filled(text)), text);
+    assert.equal(recognise(shapes, filled(text))?.text, text);
+  }
+  assert.ok(shapes.length > 50);
+});
+
+test('each template is said with all that was filled in', () => {
+  for (const language of ['de', 'es', 'fr', 'pt', 'ja']) {
+    const words = read(language);
+    for (const { text } of shapes) {
+      const said = translate(words, shapesOf(Object.keys(words)), filled(text), { row: (n) => `row ${n}`, number: String });
+      assert.notEqual(said, filled(text), `${language}: ${text}`);
+      assert.ok(!/\{(n|text)\d*\}/.test(said), `${language}: ${said}`);
+      for (const [value] of filled(text).matchAll(/x-\w+/g)) assert.ok(said.includes(value), `${language}: ${said} lacks ${value}`);
+    }
+  }
+});
+
+test('what is filled in is said, too, if it is ours', () => {
+  const words = read('de');
+  const de = (sentence) => translate(words, shapesOf(Object.keys(words)), sentence, { row: (n) => `Zeile ${n}`, number: (n) => n.toLocaleString('de') });
+  assert.equal(de('Lockout tiers, row 2: Failed attempts is required.'), 'Sperrstufen, Zeile 2: Fehlversuche fehlt.');
+  assert.equal(de('Lockout tiers, row 2: Failed attempts must be between 1 and 1000.'), 'Sperrstufen, Zeile 2: Fehlversuche muss zwischen 1 und 1.000 sein.');
+  assert.equal(de('There is no role called "Password".'), 'Es gibt keine Rolle namens „Password“.');
+  assert.equal(de('The journey cannot be published: done: Nothing leads here.'), 'Die Journey kann nicht veröffentlicht werden: done: Hierher führt nichts.');
+  assert.equal(de('The colour on dark paper is hard to read: its contrast is 1.5, and 4.5 is needed.'), 'Die Farbe ist auf dunklem Papier schwer zu lesen: Ihr Kontrast ist 1,5, nötig sind 4,5.');
+  assert.equal(de('FCM answered 401 UNAUTHENTICATED'), 'FCM answered 401 UNAUTHENTICATED');
+  assert.equal(de('Password'), 'Passwort');
+  const answer = (sentence) => translateOurs(words, shapesOf(Object.keys(words)), sentence, { row: String, number: String });
+  assert.equal(answer('No answer within 15 seconds.'), 'Keine Antwort binnen 15 Sekunden.');
+  assert.equal(answer('Captured in the inbox of development; the provider was not asked.'), words['Captured in the inbox of development; the provider was not asked.']);
+  for (const theirs of ['535 5.7.8: Accepted.', 'There is no function x.', 'Password is required.']) assert.equal(answer(theirs), theirs);
+  assert.equal(de(`${'x'.repeat(2000)} is required.`), `${'x'.repeat(2000)} is required.`);
+});
