@@ -62,26 +62,13 @@ export WATCHWORD_BIN
 TEST_POSTGRES= node tests/run.mjs
 TEST_POSTGRES=$TEST_POSTGRES node tests/run.mjs
 
-step "the playground in Chromium"
-node tests/browser/types.spec.mjs
-node tests/browser/lib.spec.mjs
-node tests/browser/playground.spec.mjs
-node tests/browser/authenticator.spec.mjs
+step "what is measured, by itself"
+node tests/browser/vitals.spec.mjs
+node tests/browser/console.spec.mjs
 node tests/qr/qr.spec.mjs
 node tests/browser/scan.spec.mjs
-node tests/browser/webpush.spec.mjs
 
-step "the hosted pages in Chromium"
-node tests/browser/hosted.spec.mjs
-node tests/browser/hosted_proof.spec.mjs
-
-step "the console in Chromium"
-node tests/browser/console.spec.mjs
-node tests/browser/console.pages.spec.mjs
-node tests/browser/console.words.spec.mjs
-node tests/browser/console.roles.spec.mjs
-node tests/browser/console.away.spec.mjs
-node tests/browser/seeds.spec.mjs
-
-step "every page in Firefox and in WebKit"
-node tests/browser/engines.spec.mjs
+step "every page, in Chromium, Firefox and WebKit"
+cd tests/browser
+node ../specs.mjs console.roles.spec.mjs seeds.spec.mjs console.pages.spec.mjs engines.spec.mjs authenticator.spec.mjs hosted.spec.mjs hosted_proof.spec.mjs \
+	console.words.spec.mjs console.away.spec.mjs webpush.spec.mjs playground.spec.mjs lib.spec.mjs types.spec.mjs

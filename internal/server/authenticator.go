@@ -12,6 +12,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -76,9 +77,39 @@ func authenticatorFiles(files fs.FS) (map[string]asset, error) {
 	version := "watchword-" + hex.EncodeToString(h.Sum(nil))[:16]
 	worker := fmt.Sprintf("self.SHELL = %s;\n%s", db.Text(map[string]any{"version": version, "files": shell, "reader": reader}), out["/authenticator/sw.js"].body)
 	out["/authenticator/sw.js"] = made("sw.js", []byte(worker))
-	out["/authenticator/"] = out["/authenticator/index.html"]
+	out["/authenticator/"] = made("index.html", preloading(out, known))
 	delete(out, "/authenticator/index.html")
 	return out, nil
+}
+
+const firstModule = `<script type="module" src="app.js"></script>`
+
+var imported = regexp.MustCompile(`(?m)^(?:import|export)\b.*?['"](\.?/[^'"]+)['"];?$`)
+
+// preloading is the app's page with every module named that the first one needs,
+// however indirectly: they are all asked for at once, and not one row after the
+// other has come.
+func preloading(out map[string]asset, shared map[string][]byte) []byte {
+	const begin = "/authenticator/app.js"
+	queue, links := []string{begin}, ""
+	for seen := map[string]bool{begin: true}; len(queue) > 0; queue = queue[1:] {
+		text := out[queue[0]].body
+		if b, is := shared[queue[0]]; is {
+			text = b
+		}
+		for _, m := range imported.FindAllSubmatch(text, -1) {
+			name := string(m[1])
+			if !path.IsAbs(name) {
+				name = path.Join(path.Dir(queue[0]), name)
+			}
+			if !seen[name] {
+				seen[name] = true
+				queue = append(queue, name)
+				links += `<link rel="modulepreload" href="` + name + `">`
+			}
+		}
+	}
+	return bytes.Replace(out["/authenticator/index.html"].body, []byte(firstModule), []byte(links+firstModule), 1)
 }
 
 // sharedBy are the files of lib that an app needs, by path: those that it names, and

@@ -7,6 +7,9 @@ import (
 
 var inboxTemplate = template.Must(template.New("inbox").Parse(`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="theme-color" content="#fbfaf8" media="(prefers-color-scheme: light)">
+<meta name="theme-color" content="#101218" media="(prefers-color-scheme: dark)">
 <title>Inbox · watchword</title>
 <link rel="icon" href="/lib/mark.svg"><link rel="stylesheet" href="/lib/watchword.css"><link rel="stylesheet" href="/playground/inbox.css">
 <script type="module" src="/playground/inbox.js"></script></head>
@@ -22,6 +25,7 @@ const pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; frame-
 
 func (d *Dev) inboxPage(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Security-Policy", pagePolicy+"; script-src 'self'; connect-src 'self'")
 	list := d.Inbox.List("", "", "")
 	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {

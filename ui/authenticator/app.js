@@ -301,7 +301,7 @@ function keepShell() {
 const app = new App();
 if (!available) {
   await speak();
-  find(document, '#screen').append(h('h1', {}, 'Watchword'), h('p', { class: 'empty' }, t('trouble.insecure')));
+  find(document, '#screen').replaceChildren(h('h1', {}, 'Watchword'), h('p', { class: 'empty' }, t('trouble.insecure')));
 } else {
   await app.start();
   keepShell();
