@@ -103,10 +103,10 @@ await spec(async () => {
 
   await test('settings, branding and providers mark it, too', async () => {
     await at('/operate/settings');
-    await field('Name of the tenant').fill('Mine');
+    await field('Tenant name').fill('Mine');
     await instead('/settings', (body) => { body.tenant_name = 'x'.repeat(101); });
     await button('Save').click();
-    await marked(field('Name of the tenant'), 'Das hat höchstens 100 Zeichen.');
+    await marked(field('Tenant name'), 'Das hat höchstens 100 Zeichen.');
     await page.unrouteAll();
     await at('/apps/demo/branding');
     await field('Colour on dark').fill('#101218');
