@@ -26,6 +26,7 @@ type Catalog struct {
 	Roles        []RoleInfo     `json:"roles"`
 	JourneyKinds []KindInfo     `json:"journey_kinds"`
 	EventTypes   []string       `json:"event_types"`
+	Events       []EventInfo    `json:"events"`
 	Languages    []string       `json:"languages"`
 }
 
@@ -80,7 +81,7 @@ type KindInfo struct {
 }
 
 func getCatalog(context.Context, *Call, *empty) (*body[Catalog], error) {
-	out := Catalog{Client: apps.ClientForm(), Permissions: permissions(), JourneyKinds: journeyKinds, EventTypes: eventTypes(), Languages: message.Languages(),
+	out := Catalog{Client: apps.ClientForm(), Permissions: permissions(), JourneyKinds: journeyKinds, EventTypes: eventTypes(), Events: eventInfos, Languages: message.Languages(),
 		Methods: []MethodInfo{}, Steps: []StepInfo{}, Providers: []ProviderInfo{}}
 	for _, m := range authn.Methods() {
 		out.Methods = append(out.Methods, MethodInfo{string(m.Kind), m.Title, scopeName(m.Lives), scopeName(m.Counts), scopeName(m.Unlock), m.Beside, hasField(m.Config, "tiers"), m.Config})
@@ -143,22 +144,4 @@ var journeyKinds = []KindInfo{
 	{string(journey.KindSub), "Part", "Other journeys run it as one of their nodes."},
 	{string(journey.KindSSO), "Single sign-on", "An authorization request of OpenID Connect runs it."},
 	{string(journey.KindBackend), "Back end", "A back end runs it over REST."},
-}
-
-// eventTypes are what the record and webhooks can be filtered by: families, which
-// end with a dot, and the writes of this API.
-func eventTypes() []string {
-	out := []string{"admin.", "auth.", "authenticator.", "device.", "journey.", "oidc.", "push.", "session.", "user."}
-	for _, r := range routes() {
-		if r.Event != "" {
-			out = append(out, r.Event)
-		}
-	}
-	for _, m := range authn.Methods() {
-		for _, what := range []string{"succeeded", "failed", "locked", "unlocked"} {
-			out = append(out, "auth."+string(m.Kind)+"."+what)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }

@@ -181,6 +181,18 @@ export async function enter() {
   await page.getByRole('link', { name: 'Journeys', exact: true }).waitFor();
 }
 
+/** Somebody who tries to sign in with a wrong password, in a browser of their own. */
+export async function visitor(name, password) {
+  const { context, page: visit } = await person();
+  await visit.goto(`${w.base}/login/demo-web/sign_in`);
+  await visit.fill('input[name=username]', name);
+  await visit.keyboard.press('Enter');
+  await visit.getByLabel('Password', { exact: true }).fill(password);
+  await visit.keyboard.press('Enter');
+  await visit.getByRole('heading', { name: 'That did not match' }).waitFor();
+  return context;
+}
+
 /** Runs the tests of a spec and ends the process. */
 export async function spec(tests) {
   try {

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { accessible, api, askedToClose, at, complained, context, enter, evil, forget, here, look, page, person, press, quiet, saved, settled, shots, spec, test, w } from './console.mjs';
+import { accessible, api, askedToClose, at, complained, context, enter, evil, forget, here, look, page, press, quiet, saved, settled, shots, spec, test, visitor, w } from './console.mjs';
 
 const dialog = () => page.getByRole('dialog');
 const question = () => page.getByRole('alertdialog');
@@ -15,18 +15,6 @@ const said = (text) => page.locator('.toast', { hasText: text }).waitFor();
 
 /** A picture, as PNG. */
 const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAYAAACNMs+9AAAAFUlEQVR42mNk+M9Qz0AEYBxVSF+FAAhKDveksOjmAAAAAElFTkSuQmCC', 'base64');
-
-/** Somebody at a browser of their own who types a name and a wrong password. */
-async function visitor(name, password) {
-  const { context, page: visit } = await person();
-  await visit.goto(`${w.base}/login/demo-web/sign_in`);
-  await visit.fill('input[name=username]', name);
-  await visit.keyboard.press('Enter');
-  await visit.getByLabel('Password', { exact: true }).fill(password);
-  await visit.keyboard.press('Enter');
-  await visit.getByRole('heading', { name: 'That did not match' }).waitFor();
-  return context;
-}
 
 await spec(async () => {
   await enter();
@@ -97,7 +85,7 @@ await spec(async () => {
     await page.getByText('No delivery fits').waitFor();
     await press('Show all');
     await row.getByRole('button').click();
-    await dialog().getByRole('heading', { name: 'admin.app.created' }).waitFor();
+    await dialog().getByRole('heading', { name: 'Application added' }).waitFor();
     const attempts = dialog().getByRole('list', { name: 'Attempts' }).getByRole('listitem');
     const before = await attempts.count();
     await dialog().getByRole('button', { name: 'Send again' }).click();

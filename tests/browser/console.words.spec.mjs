@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { accessible, api, at, enter, forget, look, page, settled, spec, test } from './console.mjs';
+import { accessible, api, at, enter, forget, look, page, settled, spec, test, visitor } from './console.mjs';
 
 const read = (language, name = '') => JSON.parse(readFileSync(new URL(`../../ui/console/src/words/${name}${language}.json`, import.meta.url), 'utf8'));
 const words = { de: { ...read('de', 'catalog/'), ...read('de') }, ja: { ...read('ja', 'catalog/'), ...read('ja') } };
@@ -129,6 +129,42 @@ await spec(async () => {
     await dialog().getByLabel(new RegExp(`^${say('Secret')}`)).fill('');
     await field('Address', dialog()).fill('');
   });
+  await test('what happened is said in English, German and Japanese, and found by words as by name', async () => {
+    await (await visitor('ada@example.org', 'not this one')).close();
+    const user = (await api('GET', '/users?q=ada')).doc.items[0].id;
+    const catalog = (await api('GET', '/catalog')).doc;
+    const password = catalog.methods.find((m) => m.kind === 'password').title;
+    const rows = page.locator('table[aria-label] tbody tr');
+    for (const l of ['en', 'de', 'ja']) {
+      await speak(l);
+      const text = (said) => (l === 'en' ? said : say(said));
+      const words = text('{method}: did not match').replace('{method}', text(password));
+      const failed = page.locator('.what', { hasText: words });
+      await look(`/ ${l}`, async () => { await at('/'); await failed.first().waitFor(); });
+      assert.equal(await failed.first().locator('code').textContent(), 'auth.password.failed');
+      await look(`/audit ${l}`, async () => { await at('/audit'); await failed.first().waitFor(); });
+      const unsaid = await rows.locator('td:nth-child(2)').evaluateAll((cells) => cells.filter((c) => !c.querySelector('.what')).map((c) => c.textContent));
+      assert.deepEqual(unsaid, [], 'an entry without words');
+      await look(`/users/timeline ${l}`, async () => { await at(`/users/${user}/timeline`); await failed.first().waitFor(); });
+      await at('/audit');
+      await settled();
+      const filter = page.getByRole('combobox', { name: text('What'), exact: true });
+      const offered = await page.locator('#event-types option').evaluateAll((all) => all.map((o) => [o.value, o.textContent]));
+      assert.deepEqual(offered.find(([, type]) => type === 'auth.password.failed'), [words, 'auth.password.failed']);
+      for (const typed of [words, words.toLocaleUpperCase(), 'auth.password.failed', 'auth.password.']) {
+        const answer = page.waitForResponse((r) => r.url().includes(`type=${typed.includes('.') && typed.startsWith('auth') ? typed : 'auth.password.failed'}`));
+        await filter.fill(typed);
+        await answer;
+        await page.waitForFunction(() => { const all = [...document.querySelectorAll('table tbody tr')]; return all.length > 0 && all.every((r) => r.textContent.includes('auth.password.failed')); });
+        await filter.fill('');
+        await page.waitForFunction(() => ![...document.querySelectorAll('table tbody tr')].every((r) => r.textContent.includes('auth.password.failed')));
+        await page.goto('about:blank'); // nothing that was read is remembered
+        await at('/audit');
+        await settled();
+      }
+    }
+    await speak('de');
+  }, 240);
   await test('problems of a journey, notes of the linter and what support may do are said in German and Japanese', async () => {
     await api('POST', '/journeys', { id: 'broken', name: 'Broken', graph: { id: 'broken', name: 'Broken', kind: 'client', start: 'login', nodes: {
       login: { kind: 'login_form', next: { success: 'code' }, at: [0, 0] }, code: { kind: 'condition', config: { when: { expr: 'login ==' }, nonsense: 1 }, next: { yes: 'done' }, at: [320, 0] },

@@ -7,8 +7,9 @@ import { test } from 'node:test';
 import ts from 'typescript';
 
 const src = new URL('../src/words/', import.meta.url);
-const { outputText } = ts.transpileModule(readFileSync(new URL('shapes.ts', src), 'utf8'), { compilerOptions: { target: 'es2022', module: 'es2022' } });
-const { recognise, shapesOf, translate, translateOurs } = await import(`data:text/javascript;base64,${Buffer.from(outputText).toString('base64')}`);
+const load = (name) => import(`data:text/javascript;base64,${Buffer.from(ts.transpileModule(readFileSync(new URL(name, src), 'utf8'), { compilerOptions: { target: 'es2022', module: 'es2022' } }).outputText).toString('base64')}`);
+const { recognise, shapesOf, translate, translateOurs } = await load('shapes.ts');
+const { told } = await load('told.ts');
 const read = (name) => JSON.parse(readFileSync(new URL(`catalog/${name}.json`, src), 'utf8'));
 const texts = read('texts');
 const shapes = shapesOf(texts);
@@ -50,4 +51,12 @@ test('what is filled in is said, too, if it is ours', () => {
   assert.equal(answer('Captured in the inbox of development; the provider was not asked.'), words['Captured in the inbox of development; the provider was not asked.']);
   for (const theirs of ['535 5.7.8: Accepted.', 'There is no function x.', 'Password is required.']) assert.equal(answer(theirs), theirs);
   assert.equal(de(`${'x'.repeat(2000)} is required.`), `${'x'.repeat(2000)} is required.`);
+});
+
+test('a type of event is told by its sentence, with the method in it; an unknown one is its name', () => {
+  const catalog = { methods: [{ kind: 'password', title: 'Passwort' }], events: [{ type: 'auth.*.failed', title: '{method}: stimmte nicht' }, { type: 'push.requested', title: 'Push-Anfrage gesendet' }] };
+  assert.equal(told(catalog, 'auth.password.failed'), 'Passwort: stimmte nicht');
+  assert.equal(told(catalog, 'push.requested'), 'Push-Anfrage gesendet');
+  for (const type of ['auth.smell.failed', 'auth.failed', 'auth.', 'push.lost', '']) assert.equal(told(catalog, type), type);
+  assert.equal(told(undefined, 'push.requested'), 'push.requested');
 });

@@ -2,6 +2,7 @@
 
 import { useState } from 'react';
 import { address, call } from '../api/client.ts';
+import { useTold } from '../api/events.ts';
 import type { Verified } from '../api/types.ts';
 import { Button, Head, useVoice, wordsOf } from '../ui/parts.tsx';
 import { plural, said, t } from '../words/words.ts';
@@ -12,7 +13,12 @@ export default function Audit() {
   const [f, setF] = useState({ type: '', outcome: '', actor: '', target: '', from: '', to: '' });
   const catalog = useCatalog();
   const { toast } = useVoice();
-  const query = { ...f, from: f.from && new Date(f.from).toISOString(), to: f.to && new Date(f.to).toISOString() };
+  const told = useTold();
+  const types = catalog.data?.event_types ?? [];
+  // What is chosen or typed is a type's words, or its name or the beginning of it.
+  const asked = f.type.trim().toLocaleLowerCase();
+  const type = types.find((e) => told(e).toLocaleLowerCase() === asked) ?? f.type.trim();
+  const query = { ...f, type, from: f.from && new Date(f.from).toISOString(), to: f.to && new Date(f.to).toISOString() };
   const set = (k: keyof typeof f) => (e: { target: { value: string } }) => setF({ ...f, [k]: e.target.value });
   const verify = async () => {
     try {
@@ -29,7 +35,7 @@ export default function Audit() {
       </Head>
       <div className="filters">
         <label>{t('What')}<input list="event-types" value={f.type} onChange={set('type')} placeholder="push." /></label>
-        <datalist id="event-types">{catalog.data?.event_types?.map((e) => <option key={e} value={e} />)}</datalist>
+        <datalist id="event-types">{types.map((e) => <option key={e} value={told(e)}>{e}</option>)}</datalist>
         <label>{t('Outcome')}<select value={f.outcome} onChange={set('outcome')}><option value="">{t('All')}</option><option value="success">{t('Success')}</option><option value="failure">{t('Failure')}</option></select></label>
         <label>{t('By')}<input value={f.actor} onChange={set('actor')} placeholder="usr_…" /></label>
         <label>{t('To')}<input value={f.target} onChange={set('target')} placeholder="usr_…" /></label>

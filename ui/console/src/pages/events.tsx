@@ -1,7 +1,8 @@
 // What happened, newest first.
 
-import { useState, type ReactNode } from 'react';
+import { Fragment, useState, type ReactNode } from 'react';
 import { seg } from '../api/client.ts';
+import { useTold } from '../api/events.ts';
 import { useList } from '../api/query.ts';
 import type { AuditItem } from '../api/types.ts';
 import type { Query } from '../api/client.ts';
@@ -14,6 +15,13 @@ const factNames: Record<string, string> = {
   outcome: 'Outcome', reason: 'Why', actor: 'By', target: 'To', app: 'Application', client: 'Client', run: 'Run', device: 'Device', address: 'Address', user_agent: 'Browser', id: 'Id',
 };
 
+/** What happened in words, and the name by which it is filtered and hooked. */
+export function What({ type }: { type: string }) {
+  const words = useTold()(type);
+  const name = <code>{type.split('.').map((part, i) => <Fragment key={i}>{i > 0 && <>.<wbr /></>}{part}</Fragment>)}</code>;
+  return words === type ? name : <span className="what"><span>{words}</span> {name}</span>;
+}
+
 /** One entry, whole. */
 function Entry({ e }: { e: AuditItem }) {
   const mine = useMine();
@@ -23,7 +31,7 @@ function Entry({ e }: { e: AuditItem }) {
   const facts = Object.keys(factNames).map((k) => [k, String((e as unknown as Record<string, unknown>)[k] ?? '')] as const).filter(([, v]) => v !== '');
   return (
     <>
-      <dl className="facts"><dt>{t('When')}</dt><dd>{time(e.at, 'medium')}</dd>{facts.map(([k, v]) => [<dt key={k}>{t(factNames[k]!)}</dt>, <dd key={`${k}v`}>{shown(k, v)}</dd>])}</dl>
+      <dl className="facts"><dt>{t('Event')}</dt><dd><code>{e.type}</code></dd><dt>{t('When')}</dt><dd>{time(e.at, 'medium')}</dd>{facts.map(([k, v]) => [<dt key={k}>{t(factNames[k]!)}</dt>, <dd key={`${k}v`}>{shown(k, v)}</dd>])}</dl>
       {Object.keys(e.data ?? {}).length > 0 && <pre tabIndex={0}>{JSON.stringify(e.data, null, 2)}</pre>}
     </>
   );
@@ -32,6 +40,7 @@ function Entry({ e }: { e: AuditItem }) {
 export function Events({ path, query }: { path: string; query?: Query }) {
   const list = useList<AuditItem>(path, query);
   const [open, setOpen] = useState<AuditItem | null>(null);
+  const told = useTold();
   if (list.pending) return <Loading what={t('Reading the audit record…')} />;
   return (
     <>
@@ -39,14 +48,14 @@ export function Events({ path, query }: { path: string; query?: Query }) {
       {list.items.length === 0 && !list.error ? Object.values(query ?? {}).some(Boolean) && !list.more ? <Empty title={t('No entry fits')}>{t('Take back a part of the filter, or look at another time.')}</Empty> : <Empty title={t('Nothing happened yet')}>{t('Sign-ins, changes and refusals appear here, newest first.')}</Empty> : (
         <Table<AuditItem> name={t('Events')} rows={list.items} id={(e) => e.id} open={setOpen} more={list.more} next={list.next} fetching={list.fetching} columns={[
           { head: t('When'), cell: (e) => <button type="button" className="btn quiet" onClick={() => setOpen(e)}>{time(e.at, 'medium')}</button> },
-          { head: t('What'), cell: (e) => <span className={`of ${e.outcome}`}><code>{e.type}</code></span> },
+          { head: t('What'), wide: true, cell: (e) => <span className={`of ${e.outcome}`}><What type={e.type} /></span> },
           { head: t('Outcome'), hide: true, cell: (e) => <State is={e.outcome === 'failure' ? 'no' : 'yes'}>{e.reason || (e.outcome === 'failure' ? t('Failure') : t('Success'))}</State> },
           { head: t('By'), wide: true, hide: true, cell: (e) => e.actor_name || e.actor },
           { head: t('To'), wide: true, hide: true, cell: (e) => e.target_name || e.target },
           { head: t('Address'), hide: true, cell: (e) => e.address },
         ]} />
       )}
-      <Drawer title={open?.type ?? ''} open={open !== null} onClose={() => setOpen(null)}>
+      <Drawer title={open ? told(open.type) : ''} open={open !== null} onClose={() => setOpen(null)}>
         {open && <Entry e={open} />}
       </Drawer>
     </>

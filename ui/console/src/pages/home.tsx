@@ -7,6 +7,7 @@ import { Ago, Card, Copy, Failure, Head, Link, Loading, Select, State, Tabs } fr
 import { useMine } from '../session.ts';
 import { clock, day, number, plural, t } from '../words/words.ts';
 import { useCatalog } from '../api/catalog.ts';
+import { What } from './events.tsx';
 
 /** An address of the server's list of next steps, as a place here. */
 const place = (href: string) => href.replace(/^\/console/, '') || '/';
@@ -76,7 +77,7 @@ function Lately() {
   return (
     <Card className="whole" title={t('Lately')} acts={<Link to="/audit">{t('Open the audit record')}</Link>}>
       {error ? <Failure error={error} /> : data?.items.length === 0 ? <p className="help">{t('Nothing happened yet')}</p> : (
-        <ul className="lately">{together(data?.items ?? []).slice(0, 8).map(({ e, times }) => <li key={e.id}><State is={e.outcome === 'failure' ? 'no' : 'yes'}><code>{e.type}</code>{times > 1 && ` × ${number(times)}`}</State><span>{e.target_name || e.actor_name}</span><small className="help"><Ago at={e.at} /></small></li>)}</ul>
+        <ul className="lately">{together(data?.items ?? []).slice(0, 8).map(({ e, times }) => <li key={e.id}><State is={e.outcome === 'failure' ? 'no' : 'yes'}><What type={e.type} />{times > 1 && ` × ${number(times)}`}</State><span>{e.target_name || e.actor_name}</span><small className="help"><Ago at={e.at} /></small></li>)}</ul>
       )}
     </Card>
   );

@@ -2,6 +2,7 @@
 
 import { useState } from 'react';
 import { call, seg } from '../api/client.ts';
+import { useTold } from '../api/events.ts';
 import { useDoc, useList, useSend, useStale, useThing, type List } from '../api/query.ts';
 import type { Delivery, DeliveryState, Webhook } from '../api/types.ts';
 import { Ago, Button, Card, Drawer, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
@@ -10,6 +11,7 @@ import { go, leave, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { answered, number, t, time } from '../words/words.ts';
 import { split } from './organisations.tsx';
+import { What } from './events.tsx';
 import { EventTypes } from './webhooks.tsx';
 
 const list = '/operate/webhooks';
@@ -92,6 +94,7 @@ function Deliveries({ path, hook }: { path: string; hook: Webhook }) {
   const [f, setF] = useState({ state: '', type: '' });
   const deliveries = useList<Delivery>(`${path}/deliveries`, { ...f, newest: true }, { every: 10_000 });
   const [open, setOpen] = useState<Delivery | null>(null);
+  const told = useTold();
   const types = ['', ...hook.events.filter((e) => e !== '*'), ...[...new Set(deliveries.items.map((d) => d.type))].filter((e) => !hook.events.includes(e)).sort()];
   const filtered = f.state !== '' || f.type !== '';
   return (
@@ -99,7 +102,7 @@ function Deliveries({ path, hook }: { path: string; hook: Webhook }) {
       <h2>{t('Deliveries')}</h2>
       <div className="filters">
         <Select label={t('State')} value={f.state} onChange={(state) => setF({ ...f, state })} options={[['', t('All')], ...Object.entries(deliveryStates).map(([k, v]): [string, string] => [k, t(v[1])])]} />
-        <Select label={t('Event')} value={f.type} onChange={(type) => setF({ ...f, type })} options={[...types, ...(types.includes(f.type) ? [] : [f.type])].map((e) => [e, e || t('All')])} />
+        <Select label={t('Event')} value={f.type} onChange={(type) => setF({ ...f, type })} options={[...types, ...(types.includes(f.type) ? [] : [f.type])].map((e) => [e, !e ? t('All') : told(e) === e ? e : `${told(e)} · ${e}`])} />
       </div>
       <Failure error={deliveries.error} again={() => void deliveries.refetch()} />
       {deliveries.pending ? <Loading /> : deliveries.items.length === 0 ? !deliveries.error && (filtered
@@ -107,14 +110,14 @@ function Deliveries({ path, hook }: { path: string; hook: Webhook }) {
         : <Empty title={t('Nothing was sent yet')}>{t('Events appear here when they are sent, with what was answered. They are kept for seven days.')}</Empty>) : (
         <Table<Delivery> name={t('Deliveries')} rows={deliveries.items} id={(d) => d.id} open={setOpen} more={deliveries.more} next={deliveries.next} fetching={deliveries.fetching && deliveries.more} columns={[
           { head: t('When'), cell: (d) => <button type="button" className="btn quiet" onClick={() => setOpen(d)}><Ago at={d.at} /></button> },
-          { head: t('Event'), wide: true, cell: (d) => <code>{d.type}</code> },
+          { head: t('Event'), wide: true, cell: (d) => <What type={d.type} /> },
           { head: t('State'), cell: (d) => <State is={deliveryStates[d.state][0]}>{t(deliveryStates[d.state][1])}</State> },
           { head: t('Attempts'), hide: true, cell: (d) => number(d.attempt) },
           { head: t('Next try'), hide: true, cell: (d) => <Ago at={d.next_at} /> },
           { head: t('Answer'), hide: true, wide: true, cell: (d) => <Answered d={d} /> },
         ]} />
       )}
-      <Drawer title={open?.type ?? ''} open={open !== null} onClose={() => setOpen(null)}>{open && <One key={open.event} path={path} d={open} />}</Drawer>
+      <Drawer title={open ? told(open.type) : ''} open={open !== null} onClose={() => setOpen(null)}>{open && <One key={open.event} path={path} d={open} />}</Drawer>
     </section>
   );
 }
@@ -131,7 +134,7 @@ function One({ path, d }: { path: string; d: Delivery }) {
       <dl className="facts">
         <dt>{t('State')}</dt><dd><State is={deliveryStates[newest.state][0]}>{t(deliveryStates[newest.state][1])}</State></dd>
         {newest.next_at && <><dt>{t('Next try')}</dt><dd>{time(newest.next_at, 'medium')}</dd></>}
-        <dt>{t('Event')}</dt><dd><code>{d.event}</code></dd>
+        <dt>{t('Event')}</dt><dd><code>{d.type}</code> <code>{d.event}</code></dd>
       </dl>
       {mine.can('POST /webhooks/{id}/deliveries/{delivery}/again') && (
         <div className="acts"><Button look="primary" disabled={send.isPending} onClick={() => send.mutate({ method: 'POST', path: `${path}/deliveries/${seg(newest.id)}/again` })}>{send.isPending ? t('Sending…') : t('Send again')}</Button></div>
