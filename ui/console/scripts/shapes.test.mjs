@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import ts from 'typescript';
+import { doubled } from './words.mjs';
 
 const src = new URL('../src/words/', import.meta.url);
 const load = (name) => import(`data:text/javascript;base64,${Buffer.from(ts.transpileModule(readFileSync(new URL(name, src), 'utf8'), { compilerOptions: { target: 'es2022', module: 'es2022' } }).outputText).toString('base64')}`);
@@ -59,4 +60,9 @@ test('a type of event is told by its sentence, with the method in it; an unknown
   assert.equal(told(catalog, 'push.requested'), 'Push-Anfrage gesendet');
   for (const type of ['auth.smell.failed', 'auth.failed', 'auth.', 'push.lost', '']) assert.equal(told(catalog, type), type);
   assert.equal(told(undefined, 'push.requested'), 'push.requested');
+});
+
+test('a key that stands twice in a file of words is found', () => {
+  assert.deepEqual(doubled('{"a": "1", "b \\" {": "{", "a": {"one": "a", "other": "a"}, "a\\u0062": "", "ab" : ""}'), ['a', 'ab']);
+  assert.deepEqual(doubled('{"one": {"one": "x: {n}", "other": ["one", "one"]}, "other": "\\\\", "x": {"one": ""}}'), []);
 });

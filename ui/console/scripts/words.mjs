@@ -4,7 +4,8 @@
 // language has; {n} is a count and stands nowhere else. What the server says is held
 // to src/words/catalog/texts.json. `--list` prints the texts.
 
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 const src = new URL('../src/', import.meta.url);
 const languages = ['de', 'es', 'fr', 'pt', 'ja'];
@@ -46,6 +47,22 @@ export function texts() {
 }
 
 const holes = (text) => [...new Set(text.match(/\{\w+\}/g))].sort().join(' ');
+
+/** The keys that an object of a JSON text has twice: JSON.parse takes the last and says nothing. */
+export function doubled(text) {
+  const out = [];
+  const open = []; // the keys of each object that we are in; null for a list
+  for (const [token, key] of text.matchAll(/("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[{}[\]]/g)) {
+    if (token === '{' || token === '[') open.push(token === '{' ? new Set() : null);
+    else if (token === '}' || token === ']') open.pop();
+    else if (key !== undefined) {
+      const name = JSON.parse(key);
+      if (open.at(-1).has(name)) out.push(name);
+      open.at(-1).add(name);
+    }
+  }
+  return out;
+}
 
 /** What is wrong with the forms that a language has for a text about a count. */
 function misformed(language, text, forms) {
@@ -94,12 +111,15 @@ function check() {
       else problems.push(...misformed(language, text, words[text]));
     }
     problems.push(...catalogProblems(language));
+    for (const name of [`${language}.json`, `catalog/${language}.json`]) for (const text of doubled(readFileSync(new URL(`words/${name}`, src), 'utf8'))) problems.push(`${name}: twice: ${text}`);
     for (const text of Object.keys(words)) if (!wanted.includes(text) && !plurals.has(text)) problems.push(`${language}: unused: ${text}`);
   }
   return { problems, missing };
 }
 
-if (process.argv.includes('--list')) {
+if (realpathSync(process.argv[1]) !== fileURLToPath(import.meta.url)) {
+  // A test reads parts of this.
+} else if (process.argv.includes('--list')) {
   for (const text of texts()) console.log(text);
   for (const [many, one] of plurals) console.log(`${one} / ${many}`);
 } else {
