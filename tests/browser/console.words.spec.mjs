@@ -26,6 +26,20 @@ async function marked(control, text, on = page) {
   forget(); // the refusal that was asked for
 }
 
+/** Whoever listens to the canvas hears it in their language: its steps, ways and buttons, and how it is moved about in. */
+async function heard(l) {
+  const all = await page.locator('.canvas').evaluate((canvas) => [...canvas.querySelectorAll('*')].flatMap((e) => ['aria-label', 'aria-roledescription', 'title'].map((a) => e.getAttribute(a)).concat(e.id.includes('-desc-') ? [e.textContent] : [])).filter(Boolean));
+  const way = { de: /^success: von .+ zu .+$/, ja: /^success:.+ から .+ へ$/ }[l];
+  assert.ok(all.some((text) => way.test(text)), all.join(' | '));
+  for (const text of ['Step', 'Way', 'View', 'Zoom in', 'Zoom out', 'Show all of it', 'Enter or Space chooses the step, the arrow keys move it, F2 renames it, Delete removes it.']) assert.ok(all.includes(say(text)), `${text} is not said: ${all.join(' | ')}`);
+  assert.ok(!all.some((text) => /Edge|Press|Zoom (In|Out)|Fit View|Control Panel|^(node|edge)$/.test(text)), all.join(' | '));
+  const step = page.locator('.react-flow__node').first();
+  await step.focus();
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('ArrowDown');
+  await page.waitForFunction((moved) => new RegExp(moved).test(document.querySelector('[id^=react-flow__aria-live]').textContent), say('Moved to {x}, {y}.').replace(/\{\w\}/g, '[-\\d.,]+'));
+}
+
 /** Has the server get something else of a form than the browser lets through. */
 const instead = (path, change) => page.route(`**/admin/v1${path}`, async (route) => {
   if (route.request().method() === 'GET') { await route.fallback(); return; }
@@ -179,6 +193,7 @@ await spec(async () => {
       const editor = () => at('/journeys/broken').then(() => page.getByRole('button', { name: /^⚠/ }).waitFor());
       await look(`/journeys/broken ${l}`, editor);
       await editor();
+      await heard(l);
       await page.getByRole('button', { name: /^⚠/ }).click();
       const said = await dialog().locator('.problems > li > span').allTextContents();
       for (const pattern of expected) assert.ok(said.some((text) => pattern.test(text)), `${l}: ${said.join(' | ')} has no ${pattern}`);

@@ -2,14 +2,14 @@
 // next. A drag is the canvas's own until the mouse is let go: then it is one change.
 
 import { createContext, memo, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
-import { Background, BaseEdge, Controls, EdgeLabelRenderer, Handle, MiniMap, Position, ReactFlow, useUpdateNodeInternals, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react';
+import { Background, BaseEdge, Controls, EdgeLabelRenderer, Handle, MiniMap, Position, ReactFlow, useUpdateNodeInternals, type AriaLabelConfig, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react';
 import '@xyflow/react/dist/style.css';
 import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
 import { edgeOf, type Exit } from './model/types.ts';
 import { boxesOf, facesOf, keep, pathsOf, type Face, type Marks, type Path } from './model/faces.ts';
 import { isLoose, type Line } from './model/graph.ts';
 import { corners, drawn } from './model/route.ts';
-import { plural, t } from '../words/words.ts';
+import { number, plural, t, useLanguage } from '../words/words.ts';
 
 export type { Marks };
 type Box = FlowNode<Face>;
@@ -100,6 +100,7 @@ type Size = { width: number; height: number };
 
 function useNodes(graph: Graph, faces: Map<string, Face>, selected: Set<string>, drag: Places, sizes: Map<string, Size>): Box[] {
   const was = useRef(new Map<string, Box>());
+  const language = useLanguage();
   return useMemo(() => {
     const next = new Map<string, Box>();
     for (const [id, data] of faces) {
@@ -107,25 +108,43 @@ function useNodes(graph: Graph, faces: Map<string, Face>, selected: Set<string>,
       const old = was.current.get(id);
       const measured = sizes.get(id);
       const same = old && old.data === data && old.measured === measured && old.selected === selected.has(id) && old.position.x === x && old.position.y === y;
-      next.set(id, same ? old : { id, type: 'step', position: { x, y }, selected: selected.has(id), ariaLabel: data.name, data, ...(measured && { measured }) });
+      next.set(id, same ? old : { id, type: 'step', position: { x, y }, selected: selected.has(id), ariaLabel: data.name, domAttributes: { 'aria-roledescription': t('Step') }, data, ...(measured && { measured }) });
     }
     was.current = next;
     return [...next.values()];
-  }, [graph, faces, selected, drag, sizes]);
+  }, [graph, faces, selected, drag, sizes, language]);
 }
 
-function useEdges(paths: Map<string, Path>, over: string): Way[] {
+/** What a way is called, for who does not see where it leads. */
+const wayName = (faces: Map<string, Face>, p: Path) => t('{outcome}: from {from} to {to}', { outcome: p.outcome, from: faces.get(p.from)?.name ?? p.from, to: faces.get(p.to)?.name ?? p.to });
+
+function useEdges(paths: Map<string, Path>, faces: Map<string, Face>, over: string): Way[] {
   const was = useRef(new Map<string, Way>());
+  const language = useLanguage();
   return useMemo(() => {
     const next = new Map<string, Way>();
     for (const [id, data] of paths) {
       const old = was.current.get(id);
       const className = id === over ? 'over' : '';
-      next.set(id, old?.data === data && old.className === className ? old : { id, source: data.from, sourceHandle: data.outcome, target: data.to, type: 'way', className, data });
+      const ariaLabel = wayName(faces, data);
+      next.set(id, old?.data === data && old.className === className && old.ariaLabel === ariaLabel ? old : { id, source: data.from, sourceHandle: data.outcome, target: data.to, type: 'way', className, ariaLabel, domAttributes: { 'aria-roledescription': t('Way') }, data });
     }
     was.current = next;
     return [...next.values()];
-  }, [paths, over]);
+  }, [paths, faces, over, language]);
+}
+
+/** What the canvas tells who does not see it. */
+function useLabels(fixed?: boolean): Partial<AriaLabelConfig> {
+  const language = useLanguage();
+  return useMemo(() => {
+    const keys = fixed ? t('Enter or Space chooses the step.') : t('Enter or Space chooses the step, the arrow keys move it, F2 renames it, Delete removes it.');
+    return {
+      'node.a11yDescription.default': keys, 'node.a11yDescription.keyboardDisabled': keys, 'edge.a11yDescription.default': '',
+      'node.a11yDescription.ariaLiveMessage': ({ x, y }) => t('Moved to {x}, {y}.', { x: number(x), y: number(y) }),
+      'controls.ariaLabel': t('View'), 'controls.zoomIn.ariaLabel': t('Zoom in'), 'controls.zoomOut.ariaLabel': t('Zoom out'), 'controls.fitView.ariaLabel': t('Show all of it'),
+    };
+  }, [fixed, language]);
 }
 
 export type CanvasProps = {
@@ -148,7 +167,8 @@ export function Canvas(props: CanvasProps) {
   const paths = useKept(() => pathsOf(graph, steps, marks, faces, boxes), [graph, steps, marks, faces, boxes]);
   const nodes = useNodes(graph, faces, selected, drag, sizes);
   const [over, setOver] = useState('');
-  const edges = useEdges(paths, over);
+  const edges = useEdges(paths, faces, over);
+  const labels = useLabels(fixed);
   const [renamed, setRenamed] = useState('');
   const dragged = useLatest(drag);
   const shown = useLatest(faces);
@@ -205,7 +225,7 @@ export function Canvas(props: CanvasProps) {
       props.drop(kind, [grid((e.clientX - r.left - m.e) / m.a) - 90, grid((e.clientY - r.top - m.f) / m.d) - 20], into ? edgeOf(into) : undefined);
     }}>
       <Renaming.Provider value={renaming}>
-        <ReactFlow nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onNodesChange={changed} nodesDraggable={!fixed} nodesConnectable={!fixed} edgesFocusable={false} deleteKeyCode={null} fitView fitViewOptions={fit} minZoom={0.15} snapToGrid snapGrid={snap} onlyRenderVisibleElements={nodes.length > 150} proOptions={bare}
+        <ReactFlow nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onNodesChange={changed} nodesDraggable={!fixed} nodesConnectable={!fixed} edgesFocusable={false} deleteKeyCode={null} fitView fitViewOptions={fit} minZoom={0.15} snapToGrid snapGrid={snap} onlyRenderVisibleElements={nodes.length > 150} proOptions={bare} ariaLabelConfig={labels}
           onConnect={does.connect} onNodeDoubleClick={does.rename} onNodeClick={does.open} onNodeDrag={does.drag} onEdgeDoubleClick={does.cut}>
           <Background gap={20} />
           <Controls showInteractive={false} />
