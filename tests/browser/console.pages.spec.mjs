@@ -200,6 +200,68 @@ await spec(async () => {
     });
   }
 
+  // What adds something: how its dialog is opened, what is typed, and how it is sent.
+  const ada = (await api('GET', '/users?q=ada')).doc.items[0].id;
+  const adding = {
+    user: ['/users', 'Add a user', 'Username', 'typed'], client: ['/apps/demo/clients', 'Add a client', 'Name *', 'typed'], application: ['/apps', 'Add an application', 'Name *', 'typed'],
+    organisation: ['/apps/partners/organisations', 'Add an organisation', 'Name *', 'typed'], webhook: ['/operate/webhooks', 'Add a webhook', 'Address *', 'https://typed.example/'], administrator: ['/operate/administrators', 'Invite an administrator', 'Name *', 'typed'],
+    name: [`/users/${ada}`, 'Add a name', 'Name *', 'typed@example.org'], attributes: [`/users/${ada}`, 'Attributes', 'JSON', '{"typed": 1}'],
+    journey: ['/journeys', 'New journey', 'Name *', 'typed'], import: ['/journeys', 'Import', 'Or its text', 'typed'],
+  };
+  await api('POST', '/apps', { id: 'partners', name: 'Partners', audience: 'b2b' }); // if no test before has
+  const kind = (await api('GET', '/catalog')).doc.providers.find((k) => k.several);
+  adding.provider = ['/operate/providers', `Set up: ${kind.title}`, 'Name *', 'typed'];
+  for (const [name, [path, open, label, value]] of Object.entries(adding)) {
+    await test(`what was typed into a dialog is not lost: ${name}`, async () => {
+      await at(path);
+      await settled();
+      const show = async () => { await page.getByRole('button', { name: open, exact: true }).first().click(); await dialog().waitFor(); };
+      const field = () => dialog().getByLabel(label, { exact: true });
+      await show();
+      await page.keyboard.press('Escape'); // nothing was typed: nothing is asked
+      await gone(dialog());
+      await show();
+      const first = await field().inputValue();
+      for (const close of [() => page.keyboard.press('Escape'), () => page.mouse.click(5, 5), () => dialog().getByRole('button', { name: 'Close' }).click()]) {
+        await field().fill(value);
+        await close();
+        await question().waitFor();
+        await answer('Stay');
+        await gone(question());
+        assert.equal(await field().inputValue(), value);
+      }
+      await page.keyboard.press('Escape');
+      await answer('Leave');
+      await gone(dialog());
+      await show();
+      assert.equal(await field().inputValue(), first, 'what was given up is gone');
+      await page.keyboard.press('Escape');
+      await gone(dialog());
+    });
+  }
+  await test('what is added is not asked about', async () => {
+    await at('/users');
+    await settled();
+    await press('Add a user');
+    await dialog().getByLabel('Username', { exact: true }).fill('quickly_added');
+    await dialog().getByRole('button', { name: 'Add' }).click();
+    await page.getByRole('heading', { level: 1, name: 'quickly_added' }).waitFor();
+    await press('Add a name');
+    await dialog().getByLabel('Name *', { exact: true }).fill('quickly@example.org');
+    await dialog().getByRole('button', { name: 'Add' }).click();
+    await gone(dialog());
+    await page.getByText('quickly@example.org').first().waitFor();
+    await at('/operate/webhooks');
+    await settled();
+    await page.getByRole('button', { name: 'Add a webhook' }).first().click();
+    await dialog().getByLabel('Address *', { exact: true }).fill('https://quickly.example/');
+    await dialog().getByRole('button', { name: 'Add' }).click();
+    await gone(dialog());
+    assert.equal(await question().count(), 0);
+    await page.getByRole('link', { name: 'Users', exact: true }).click();
+    await page.getByRole('heading', { level: 1, name: 'Users' }).waitFor();
+  });
+
   await test('what is drawn can be taken back after publishing, and after another tab', async () => {
     const { doc } = await api('GET', '/journeys/web_login');
     assert.equal((await api('POST', '/journeys', { id: 'back', name: 'Back', graph: { ...doc.draft.graph, id: 'back' } })).status, 200);

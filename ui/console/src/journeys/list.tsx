@@ -5,7 +5,7 @@ import { translated } from '../api/catalog.ts';
 import { useList, useSend } from '../api/query.ts';
 import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, State, TextArea, TextField } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
-import { go } from '../ui/route.ts';
+import { go, leave, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { plural, t } from '../words/words.ts';
 import type { Item, Journey, Template } from './api.ts';
@@ -46,7 +46,7 @@ export function List() {
           ))}
         </div>
       </>}
-      <Modal title={begin?.template ? begin.template.name : t('New journey')} open={begin !== null} onClose={() => setBegin(null)}>{begin && <Begin {...begin} />}</Modal>
+      <Modal title={begin?.template ? begin.template.name : t('New journey')} open={begin !== null} onClose={() => leave(() => setBegin(null))}>{begin && <Begin {...begin} />}</Modal>
     </>
   );
 }
@@ -55,11 +55,12 @@ function Import({ done }: { done: (g: Graph) => void }) {
   const [open, setOpen] = useState(false);
   const [text, setText] = useState('');
   const send = useSend<{ graph: Graph }>();
+  const release = useUnsaved(open && text !== '');
   return (
     <>
       <Button onClick={() => setOpen(true)}>{t('Import')}</Button>
-      <Modal title={t('Import a journey')} open={open} onClose={() => setOpen(false)} wide>
-        <Form error={send.error} onSubmit={(e) => { e.preventDefault(); send.mutateAsync({ method: 'POST', path: '/journeys/import', body: { text } }).then((r) => { setOpen(false); done(r.value.graph); }).catch(() => {}); }}>
+      <Modal title={t('Import a journey')} open={open} onClose={() => leave(() => { setOpen(false); setText(''); })} wide>
+        <Form error={send.error} onSubmit={(e) => { e.preventDefault(); send.mutateAsync({ method: 'POST', path: '/journeys/import', body: { text } }).then((r) => { release(); setOpen(false); setText(''); done(r.value.graph); }).catch(() => {}); }}>
           <div className="fieldrow"><label htmlFor="import-file">{t('A file, YAML or JSON')}</label><input id="import-file" type="file" accept=".yaml,.yml,.json" onChange={(e) => { void e.target.files?.[0]?.text().then(setText); }} /></div>
           <TextArea at="text" label={t('Or its text')} className="mono" rows={10} value={text} onChange={setText} />
           <FormError />
@@ -75,7 +76,9 @@ function Begin({ template, graph }: { template?: Template; graph?: Graph }) {
   const [id, setId] = useState(template ? `my_${template.id}` : graph?.id ?? '');
   const [kind, setKind] = useState(template?.kind ?? graph?.kind ?? 'client');
   const send = useSend<Journey>('/journeys');
-  const make = async () => { await send.mutateAsync({ method: 'POST', path: '/journeys', body: { id, name, ...(template ? { template: template.id } : graph ? { graph: { ...graph, id } } : { kind }) } }); go(`/journeys/${id}`); };
+  const [first] = useState({ name, id });
+  const release = useUnsaved(graph !== undefined || !same({ name, id }, first));
+  const make = async () => { await send.mutateAsync({ method: 'POST', path: '/journeys', body: { id, name, ...(template ? { template: template.id } : graph ? { graph: { ...graph, id } } : { kind }) } }); release(); go(`/journeys/${id}`); };
   return (
     <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void make().catch(() => {}); }}>
       <TextField at="name" label={t('Name')} value={name} onChange={(v) => { setName(v); if (!template && !graph) setId(v.toLowerCase().replace(/[^a-z0-9]+/g, '_').slice(0, 64)); }} required />

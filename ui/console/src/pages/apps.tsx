@@ -6,7 +6,7 @@ import { useList, useSend } from '../api/query.ts';
 import type { App } from '../api/types.ts';
 import { Ago, Button, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, TextField } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
-import { go } from '../ui/route.ts';
+import { go, leave, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { number, t } from '../words/words.ts';
 
@@ -34,7 +34,7 @@ export default function Apps() {
           </section>
         );
       })}
-      <Modal title={t('Add an application')} open={adding} onClose={() => setAdding(false)}>{adding && <AddApp close={() => setAdding(false)} />}</Modal>
+      <Modal title={t('Add an application')} open={adding} onClose={() => leave(() => setAdding(false))}>{adding && <AddApp close={() => leave(() => setAdding(false))} />}</Modal>
     </>
   );
 }
@@ -44,7 +44,8 @@ function AddApp({ close }: { close: () => void }) {
   const [id, setId] = useState('');
   const [audience, setAudience] = useState('b2c');
   const send = useSend<App>('/apps', '/overview');
-  const add = async () => { const { value } = await send.mutateAsync({ method: 'POST', path: '/apps', body: { name, audience, ...(id && { id }) } }); close(); go(`/apps/${value.id}`); };
+  const release = useUnsaved(name !== '' || id !== '');
+  const add = async () => { const { value } = await send.mutateAsync({ method: 'POST', path: '/apps', body: { name, audience, ...(id && { id }) } }); release(); close(); go(`/apps/${value.id}`); };
   return (
     <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void add().catch(() => {}); }}>
       <TextField at="name" label={t('Name')} value={name} onChange={setName} required help={t('What users see: in mail, in their authenticator app, on the phone.')} />

@@ -8,7 +8,7 @@ import { Button, Drawer, Empty, Failure, Form, FormError, Loading, Modal, Once, 
 import { useJourneys } from '../ui/choices.ts';
 import { FormView, Widgets, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
-import { go, rebased, same, useUnsaved } from '../ui/route.ts';
+import { go, leave, rebased, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { t } from '../words/words.ts';
 import { useCatalog } from '../api/catalog.ts';
@@ -38,7 +38,7 @@ export function Clients({ app, at, open }: { app: string; at: string; open: stri
         ]} />
       )}
       <Drawer title={list.items.find((c) => c.id === open)?.name || t('Client')} open={open !== ''} onClose={back}>{open && <EditClient key={open} path={`${path}/${seg(open)}`} secret={setSecret} done={back} />}</Drawer>
-      <Modal title={t('Add a client')} open={adding} onClose={() => setAdding(false)}>{adding && <AddClient path={path} close={() => setAdding(false)} secret={setSecret} />}</Modal>
+      <Modal title={t('Add a client')} open={adding} onClose={() => leave(() => setAdding(false))}>{adding && <AddClient path={path} close={() => leave(() => setAdding(false))} secret={setSecret} />}</Modal>
     </>
   );
 }
@@ -92,11 +92,13 @@ function EditClient({ path, secret, done }: { path: string; secret: (s: string) 
 
 function AddClient({ path, close, secret }: { path: string; close: () => void; secret: (s: string) => void }) {
   const [doc, setDoc] = useState({ id: '', name: '', kind: 'web', redirect: '' });
+  const release = useUnsaved(doc.id !== '' || doc.name !== '' || doc.redirect !== '');
   const send = useSend<Client>(path, '/apps');
   const add = async () => {
     const settings = doc.redirect ? { redirect_uris: doc.redirect.split(/\s+/).filter(Boolean) } : {};
     const { value } = await send.mutateAsync({ method: 'POST', path, body: { name: doc.name, kind: doc.kind, settings, ...(doc.id && { id: doc.id }) } });
     if (value.secret) secret(value.secret);
+    release();
     close();
   };
   return (

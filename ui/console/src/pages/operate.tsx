@@ -8,7 +8,7 @@ import { useDoc, useList, useSend, useStale } from '../api/query.ts';
 import type { Administrator, Catalog, Ceremony, Key, Passkey, Role, Settings as S } from '../api/types.ts';
 import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Loading, Menu, Modal, Once, ReadOnly, Select, State, Tabs, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
-import { go, rebased, same, useUnsaved } from '../ui/route.ts';
+import { go, leave, rebased, same, useUnsaved } from '../ui/route.ts';
 import { roleName, roleText, useMine, type Call } from '../session.ts';
 import { languages, t, time, type Language } from '../words/words.ts';
 import { Providers } from './providers.tsx';
@@ -61,7 +61,7 @@ function Administrators() {
         { head: t('Last seen'), hide: true, cell: (a) => <Ago at={a.last_seen_at} /> },
         ...(changes ? [{ head: t('Actions'), cell: (a: Administrator) => <Menu label={t('Change')} name={`${t('Change')}: ${a.name || a.email}`} items={items(a)} /> }] : []),
       ]} />
-      <Modal title={t('Invite an administrator')} open={inviting} onClose={() => setInviting(false)}>{inviting && <Invite roles={roles} done={(l) => { setLink(l); setInviting(false); }} close={() => setInviting(false)} />}</Modal>
+      <Modal title={t('Invite an administrator')} open={inviting} onClose={() => leave(() => setInviting(false))}>{inviting && <Invite roles={roles} done={(l) => { setLink(l); setInviting(false); }} close={() => leave(() => setInviting(false))} />}</Modal>
     </>
   );
 }
@@ -69,8 +69,9 @@ function Administrators() {
 function Invite({ roles, done, close }: { roles: Catalog['roles']; done: (link: string) => void; close: () => void }) {
   const [doc, setDoc] = useState<{ name: string; email: string; role: Role }>({ name: '', email: '', role: 'helpdesk' });
   const send = useSend<{ link: string }>('/administrators');
+  const release = useUnsaved(doc.name !== '' || doc.email !== '');
   return (
-    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: '/administrators', body: doc }).then((r) => done(r.value.link)).catch(() => {}); }}>
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: '/administrators', body: doc }).then((r) => { release(); done(r.value.link); }).catch(() => {}); }}>
       <TextField at="name" label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus maxLength={100} />
       <TextField at="email" label={t('E-mail address')} type="email" value={doc.email} onChange={(email) => setDoc({ ...doc, email })} required />
       <Select at="role" label={t('Role')} value={doc.role} onChange={(role) => setDoc({ ...doc, role: role as Role })} options={roles.map((r) => [r.id, roleName(r.id)])} help={roleText(doc.role)} />

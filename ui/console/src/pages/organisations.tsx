@@ -6,7 +6,7 @@ import { useList, useSend } from '../api/query.ts';
 import type { Organisation } from '../api/types.ts';
 import { Ago, Button, Empty, Failure, Form, FormError, Link, Loading, Modal, TextField } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
-import { go } from '../ui/route.ts';
+import { go, leave, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { number, t } from '../words/words.ts';
 
@@ -28,7 +28,7 @@ export function Organisations({ app }: { app: string }) {
           { head: t('Members'), cell: (o) => number(o.members) }, { head: t('Added'), hide: true, cell: (o) => <Ago at={o.created_at} /> },
         ]} />
       )}
-      <Modal title={t('Add an organisation')} open={adding} onClose={() => setAdding(false)}>{adding && <Add path={path} close={() => setAdding(false)} />}</Modal>
+      <Modal title={t('Add an organisation')} open={adding} onClose={() => leave(() => setAdding(false))}>{adding && <Add path={path} close={() => leave(() => setAdding(false))} />}</Modal>
     </>
   );
 }
@@ -38,8 +38,10 @@ export const split = (text: string) => text.split(/[\s,]+/).filter(Boolean);
 function Add({ path, close }: { path: string; close: () => void }) {
   const [doc, setDoc] = useState({ name: '', domains: '' });
   const send = useSend<Organisation>(path);
+  const release = useUnsaved(doc.name !== '' || doc.domains !== '');
   const add = async () => {
     const { value } = await send.mutateAsync({ method: 'POST', path, body: { name: doc.name, domains: split(doc.domains) } });
+    release();
     close();
     go(`${path}/${seg(value.id)}`);
   };

@@ -66,7 +66,7 @@ function Edit({ app, kind, given, provider, done }: { app: string; kind: Provide
   const sets = mine.can('PUT /providers/{kind}/{name}');
   const path = `/providers/${seg(kind.kind)}/${seg(name || 'default')}`;
   const kept = Object.fromEntries(Object.entries(doc).filter(([, v]) => !(typeof v === 'object' && v !== null && 'set' in v))); // a stored secret stays as it is
-  const dirty = !same(doc, before?.config ?? {});
+  const dirty = !same(doc, before?.config ?? {}) || name !== (given === fresh ? '' : given);
   const release = useUnsaved(dirty);
   const save = async () => { try { await send.mutateAsync({ method: 'PUT', path, query: { app }, etag: before?.etag, body: { config: kept } }); release(); toast(t('Saved.')); done(); } catch { /* shown below */ } };
   const remove = async () => {

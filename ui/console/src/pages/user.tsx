@@ -8,7 +8,7 @@ import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Loading, Menu
 import { translated } from '../api/catalog.ts';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
-import { go } from '../ui/route.ts';
+import { go, leave, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { number, said, t, time } from '../words/words.ts';
 import { Events } from './events.tsx';
@@ -85,13 +85,15 @@ function AddName({ base }: { base: string }) {
   const [value, setValue] = useState('');
   const send = useSend(base, '/users');
   const adds = useMine().can('POST /users/{id}/identifiers');
+  const release = useUnsaved(open && value !== '');
   if (!adds) return null;
-  const close = () => { setOpen(false); setValue(''); send.reset(); };
+  const shut = () => { release(); setOpen(false); setValue(''); send.reset(); };
+  const close = () => leave(shut);
   return (
     <>
       <Button onClick={() => setOpen(true)}>{t('Add a name')}</Button>
       <Modal title={t('Add a name')} open={open} onClose={close}>
-        <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: `${base}/identifiers`, body: { kind, value } }).then(close).catch(() => {}); }}>
+        <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: `${base}/identifiers`, body: { kind, value } }).then(shut).catch(() => {}); }}>
           <Select at="kind" label={t('Kind')} value={kind} onChange={setKind} options={kinds()} />
           <TextField at="value" label={t('Name')} value={value} onChange={setValue} required type={kind === 'email' ? 'email' : kind === 'phone' ? 'tel' : 'text'} help={kind === 'phone' ? t('With the country code: +49…') : undefined} />
           <FormError />
@@ -107,7 +109,9 @@ function Attributes({ base, etag, now }: { base: string; etag: string; now: Reco
   const [text, setText] = useState<string | null>(null);
   const [wrong, setWrong] = useState('');
   const send = useSend(base, '/users');
-  const close = () => { setText(null); setWrong(''); send.reset(); };
+  const release = useUnsaved(text !== null && text !== JSON.stringify(now, null, 2));
+  const shut = () => { release(); setText(null); setWrong(''); send.reset(); };
+  const close = () => leave(shut);
   const save = async () => {
     let doc: unknown;
     try { doc = JSON.parse(text ?? ''); } catch { doc = null; }
@@ -115,7 +119,7 @@ function Attributes({ base, etag, now }: { base: string; etag: string; now: Reco
     setWrong('');
     const gone = Object.fromEntries(Object.keys(now).filter((k) => !(k in doc)).map((k) => [k, null]));
     await send.mutateAsync({ method: 'PATCH', path: base, etag, body: { custom: { ...gone, ...doc } } });
-    close();
+    shut();
   };
   return (
     <>

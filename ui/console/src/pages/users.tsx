@@ -5,7 +5,7 @@ import { useList, useSend, useSettled } from '../api/query.ts';
 import type { User } from '../api/types.ts';
 import { Ago, Button, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, State, TextField } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
-import { go } from '../ui/route.ts';
+import { go, leave, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { t } from '../words/words.ts';
 
@@ -36,7 +36,7 @@ export default function Users() {
             { head: t('Added'), hide: true, cell: (u) => <Ago at={u.created_at} /> },
           ]} />
       )}
-      <Modal title={t('Add a user')} open={adding} onClose={() => setAdding(false)}>{adding && <AddUser close={() => setAdding(false)} />}</Modal>
+      <Modal title={t('Add a user')} open={adding} onClose={() => leave(() => setAdding(false))}>{adding && <AddUser close={() => leave(() => setAdding(false))} />}</Modal>
     </>
   );
 }
@@ -44,9 +44,11 @@ export default function Users() {
 function AddUser({ close }: { close: () => void }) {
   const [doc, setDoc] = useState({ email: '', phone_number: '', username: '', external_user_id: '' });
   const send = useSend<User>('/users');
+  const release = useUnsaved(Object.values(doc).some((v) => v !== ''));
   const add = async () => {
     const body = Object.fromEntries(Object.entries(doc).filter(([, v]) => v !== ''));
     const { value } = await send.mutateAsync({ method: 'POST', path: '/users', body });
+    release();
     close();
     go(`/users/${value.id}`);
   };

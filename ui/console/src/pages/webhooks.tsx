@@ -6,7 +6,7 @@ import { useList, useSend } from '../api/query.ts';
 import type { Webhook } from '../api/types.ts';
 import { Button, Empty, Failure, Form, FormError, Link, Loading, Modal, Once, State, TextField } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
-import { go } from '../ui/route.ts';
+import { go, leave, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { ago, t } from '../words/words.ts';
 import { split } from './organisations.tsx';
@@ -32,7 +32,7 @@ export function Webhooks() {
           { head: t('Last'), cell: (w) => (w.last ? <State is={w.last.ok ? 'yes' : 'no'}>{`${w.last.status || t('no answer')} · ${ago(w.last.at)}`}</State> : '—') },
         ]} />
       )}
-      <Modal title={t('Add a webhook')} open={adding} onClose={() => setAdding(false)}>{adding && <Add done={(s) => { setSecret(s); setAdding(false); }} close={() => setAdding(false)} />}</Modal>
+      <Modal title={t('Add a webhook')} open={adding} onClose={() => leave(() => setAdding(false))}>{adding && <Add done={(s) => { setSecret(s); setAdding(false); }} close={() => leave(() => setAdding(false))} />}</Modal>
     </>
   );
 }
@@ -40,8 +40,9 @@ export function Webhooks() {
 function Add({ done, close }: { done: (secret: string) => void; close: () => void }) {
   const [doc, setDoc] = useState({ url: '', events: '*' });
   const send = useSend<Webhook>('/webhooks');
+  const release = useUnsaved(doc.url !== '' || doc.events !== '*');
   return (
-    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: '/webhooks', body: { url: doc.url, events: split(doc.events), enabled: true } }).then((r) => done(r.value.secret ?? '')).catch(() => {}); }}>
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: '/webhooks', body: { url: doc.url, events: split(doc.events), enabled: true } }).then((r) => { release(); done(r.value.secret ?? ''); }).catch(() => {}); }}>
       <TextField at="url" label={t('Address')} type="url" value={doc.url} onChange={(url) => setDoc({ ...doc, url })} required autoFocus placeholder="https://hooks.example/watchword" />
       <EventTypes value={doc.events} set={(events) => setDoc({ ...doc, events })} />
       <FormError />
