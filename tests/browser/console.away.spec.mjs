@@ -5,7 +5,7 @@
 // See console.mjs for what it needs.
 
 import assert from 'node:assert/strict';
-import { accessible, api, at, complained, context, enter, forget, page, press, quiet, saved, settled, spec, test } from './console.mjs';
+import { accessible, api, at, complained, context, enter, forget, page, press, quiet, saved, settled, shots, spec, test } from './console.mjs';
 
 const drawer = () => page.getByRole('dialog', { name: 'Northwind web shop' });
 const name = () => drawer().getByLabel('Name', { exact: true });
@@ -13,6 +13,13 @@ const over = () => page.getByRole('dialog', { name: 'Your session is over' });
 const away = () => page.getByText('The server does not answer just now.', { exact: false });
 /** The browser tells of what was asked for here, and of nothing else. */
 const onlyOf = (pattern) => { assert.deepEqual(complained().filter((c) => !pattern.test(c)), []); forget(); };
+
+/** What the refusal lists of the other's changes: labels with their values. */
+async function listed() {
+  const list = page.getByRole('alert').locator('dl');
+  await list.waitFor();
+  return list.evaluate((dl) => Object.fromEntries([...dl.querySelectorAll('dt')].map((dt) => [dt.textContent, dt.nextElementSibling.textContent])));
+}
 
 /** Opens a client and types a name. */
 async function typed(text) {
@@ -116,6 +123,7 @@ await spec(async () => {
     await theirs(() => ({ name: 'Theirs' }));
     await drawer().getByRole('button', { name: 'Save' }).click();
     await drawer().getByText('Somebody else changed this meanwhile.', { exact: false }).waitFor();
+    assert.deepEqual(await listed(), { Name: 'Theirs' });
     await accessible('two administrators');
     await press('Load what is there');
     await page.waitForFunction(() => [...document.querySelectorAll('[role=dialog] input')].some((i) => i.value === 'Theirs'));
@@ -127,6 +135,7 @@ await spec(async () => {
     await open.getByLabel('Name', { exact: true }).fill('Mine again');
     await theirs((doc) => ({ settings: { ...doc.settings, login_uri: 'https://theirs.example/login' } }));
     await open.getByRole('button', { name: 'Save' }).click();
+    assert.deepEqual(Object.values(await listed()), ['https://theirs.example/login'], 'what is mine is not listed');
     await press('Keep what I changed');
     await page.waitForFunction(() => [...document.querySelectorAll('[role=dialog] input')].some((i) => i.value === 'https://theirs.example/login'));
     assert.equal(await open.getByLabel('Name', { exact: true }).inputValue(), 'Mine again');
@@ -145,6 +154,7 @@ await spec(async () => {
     const { etag } = await api('GET', '/apps/demo/methods/totp');
     assert.equal((await api('PUT', '/apps/demo/methods/totp', { settings: { digits: 8 } }, etag)).status, 200);
     await open.getByRole('button', { name: 'Save' }).click();
+    assert.deepEqual(await listed(), { Digits: '8' });
     await press('Keep what I changed');
     await page.waitForFunction(() => [...document.querySelectorAll('[role=dialog] input[type=number]')].some((i) => i.value === '8'));
     await open.getByRole('button', { name: 'Save' }).click();
@@ -153,5 +163,55 @@ await spec(async () => {
     assert.deepEqual([doc.own.max_per_user, doc.own.digits], [3, 8]);
     onlyOf(/412/);
     quiet('methods');
+  });
+
+  await test('two administrators change one secret: it is listed and not shown', async () => {
+    // No setting of a client is a secret today: one is made of another.
+    await page.route('**/admin/v1/catalog', async (route) => {
+      const answer = await route.fetch();
+      const catalog = await answer.json();
+      catalog.client.find((f) => f.name === 'login_uri').type = 'secret';
+      await route.fulfill({ response: answer, json: catalog });
+    });
+    await at('/apps/demo/clients/demo-web');
+    await settled();
+    const open = page.getByRole('dialog');
+    await open.getByLabel('Name', { exact: true }).fill('Mine');
+    const { doc, etag } = await api('GET', '/apps/demo/clients/demo-web');
+    assert.equal((await api('PUT', '/apps/demo/clients/demo-web', { name: doc.name, settings: { ...doc.settings, login_uri: 'https://secret.example/' } }, etag)).status, 200);
+    await open.getByRole('button', { name: 'Save' }).click();
+    assert.deepEqual(Object.values(await listed()), ['changed']);
+    assert.ok(!(await page.content()).includes('secret.example'));
+    await press('Load what is there');
+    await page.getByRole('alert').waitFor({ state: 'detached' });
+    await page.unrouteAll();
+    onlyOf(/412/);
+  });
+
+  await test('two administrators change the settings of the tenant, and one branding', async () => {
+    await at('/operate/settings');
+    await settled();
+    await page.getByLabel('Tenant name *', { exact: true }).fill('Mine');
+    let { doc, etag } = await api('GET', '/settings');
+    assert.equal((await api('PUT', '/settings', { ...doc, languages: ['de', 'ja'], default_language: 'de', run_retention_days: 12 }, etag)).status, 200);
+    await press('Save');
+    assert.deepEqual(await listed(), { 'Languages offered': 'Deutsch; 日本語', 'Language when nothing else is known': 'Deutsch', 'Days to keep runs': '12' });
+    await accessible('settings of two');
+    if (shots) await page.screenshot({ path: `${shots}/settings_of_two.png` });
+    await press('Load what is there');
+    await page.getByRole('alert').waitFor({ state: 'detached' });
+    await at('/apps/demo/branding');
+    await settled();
+    await page.getByLabel('Privacy').fill('https://mine.example/');
+    ({ doc, etag } = await api('GET', '/apps/demo/branding'));
+    const { signal, signal_dark, texts, privacy, terms, support } = doc;
+    assert.equal((await api('PUT', '/apps/demo/branding', { signal, signal_dark, privacy, support, terms: 'https://theirs.example/terms', texts: { ...texts, de: { welcome: 'Guten Tag' } } }, etag)).status, 200, terms);
+    await press('Save');
+    assert.deepEqual(await listed(), { 'Welcome (Deutsch)': 'Guten Tag', Terms: 'https://theirs.example/terms' });
+    await press('Keep what I changed');
+    await page.waitForFunction(() => [...document.querySelectorAll('input[type=url]')].some((i) => i.value === 'https://theirs.example/terms'));
+    assert.equal(await page.getByLabel('Privacy').inputValue(), 'https://mine.example/');
+    await press('Take back');
+    onlyOf(/412/);
   });
 });

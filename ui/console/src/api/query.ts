@@ -48,21 +48,22 @@ export function useThing<T>(path: string | null, query?: Query, options: { every
 /**
  * Reads one thing that a form changes. While `editing`, what was read stands still,
  * and its tag with it: what somebody else stores meanwhile is not overwritten.
- * `renew` reads it again, puts that in its place and returns what was and what is.
+ * `compare` reads it again and returns what was and what is; `renew` also puts what is
+ * in its place.
  */
 export function useDoc<T>(path: string | null, editing: boolean, query?: Query) {
   const now = useThing<T>(path, query);
   const held = useRef(now);
   if (!editing || !held.current.data) held.current = now;
   const { refetch } = now;
-  const renew = async (): Promise<{ was: T; is: T } | null> => {
+  const read = async (put: boolean): Promise<{ was: T; is: T } | null> => {
     const { data, isSuccess } = await refetch();
     const was = held.current.data;
     if (!isSuccess || !data || !was) return null;
-    held.current = { ...held.current, data: data.value, etag: data.etag };
+    if (put) held.current = { ...held.current, data: data.value, etag: data.etag };
     return { was, is: data.value };
   };
-  return { ...held.current, renew };
+  return { ...held.current, renew: () => read(true), compare: () => read(false) };
 }
 
 /** Reads a list, page after page. */

@@ -7,6 +7,7 @@ import { useDoc, useSend, useSettled } from '../api/query.ts';
 import type { Branding, Logo } from '../api/types.ts';
 import { Button, Card, Failure, Field, Form, FormError, Loading, ReadOnly, Select, TextArea, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { Control } from '../ui/form.tsx';
+import { theirs, type Theirs } from '../ui/theirs.ts';
 import { rebased, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { languages, t } from '../words/words.ts';
@@ -32,11 +33,22 @@ function packed(doc: unknown): string {
   return btoa(bytes).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
 }
 
+/** What of a branding is another: colours, texts by language, links, logos. */
+function changed(was: Branding, is: Branding): Theirs[] {
+  const texts = Object.entries(languages).flatMap(([l, name]) => theirs([{ name: 'welcome', type: 'text', label: `${t('Welcome')} (${name})` }, { name: 'foot', type: 'text', label: `${t('Footer')} (${name})` }], was.texts[l] ?? {}, is.texts[l] ?? {}));
+  return [
+    ...theirs([{ name: 'signal', type: 'colour', label: t('Colour on light') }, { name: 'signal_dark', type: 'colour', label: t('Colour on dark') }], was, is),
+    ...(['logo', 'logo_dark'] as const).filter((k) => !same(was[k], is[k])).map((k) => ({ label: k === 'logo' ? t('Logo') : t('Logo on dark'), value: is[k] ? t('changed') : t('Removed.') })),
+    ...texts,
+    ...theirs([{ name: 'privacy', type: 'text', label: t('Privacy') }, { name: 'terms', type: 'text', label: t('Terms') }, { name: 'support', type: 'text', label: t('Help') }], was, is),
+  ];
+}
+
 export function Brand({ app }: { app: string }) {
   const path = `/apps/${seg(app)}/branding`;
   const [own, setOwn] = useState<Partial<Doc>>({});
   const [lang, setLang] = useState('en');
-  const { data, etag, error, pending, refetch, renew } = useDoc<Branding>(path, Object.keys(own).length > 0);
+  const { data, etag, error, pending, refetch, renew, compare } = useDoc<Branding>(path, Object.keys(own).length > 0);
   const send = useSend<Branding>(path);
   const { toast } = useVoice();
   const may = useMine().can('PUT /apps/{app}/branding');
@@ -70,7 +82,7 @@ export function Brand({ app }: { app: string }) {
           <TextField label={t('Terms')} type="url" value={doc.terms} onChange={(terms) => set({ terms })} disabled={!may} placeholder="https://" at="terms" />
           <TextField label={t('Help')} type="url" value={doc.support} onChange={(support) => set({ support })} disabled={!may} placeholder="https://" at="support" />
         </Card>
-        <FormError reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
+        <FormError compare={async () => { const r = await compare(); return r ? changed(r.was, r.is) : []; }} reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
           keep={() => void renew().then((r) => { if (r) { setOwn(rebased<Partial<Doc>>(part(r.was), { ...part(r.was), ...own }, part(r.is))); send.reset(); } })} />
         {may && <div className="acts end foot-acts"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
       </Form>

@@ -8,6 +8,7 @@ import { Button, Drawer, Empty, Failure, Form, FormError, Loading, Modal, Once, 
 import { useJourneys } from '../ui/choices.ts';
 import { FormView, Widgets, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
+import { theirs } from '../ui/theirs.ts';
 import { go, leave, rebased, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { t } from '../words/words.ts';
@@ -49,7 +50,7 @@ const phoneApp = (base: string, client: string) => `${base}/authenticator/#clien
 function EditClient({ path, secret, done }: { path: string; secret: (s: string) => void; done: () => void }) {
   const catalog = useCatalog();
   const [own, setOwn] = useState<{ name?: string; settings?: Doc }>({});
-  const { data, etag, error, pending, refetch, renew } = useDoc<Client>(path, Object.keys(own).length > 0);
+  const { data, etag, error, pending, refetch, renew, compare } = useDoc<Client>(path, Object.keys(own).length > 0);
   const list = path.slice(0, path.lastIndexOf('/'));
   const send = useSend<Client>(list, path);
   const { toast, confirm } = useVoice();
@@ -77,7 +78,10 @@ function EditClient({ path, secret, done }: { path: string; secret: (s: string) 
         {data.kind === 'native' && <><dt>{t('Phone app')}</dt><dd><a href={phoneApp(mine.session.base, data.id)} target="_blank" rel="noreferrer">{phoneApp(mine.session.base, data.id)}</a></dd></>}</dl>
       <TextField at="name" label={t('Name')} value={doc.name} disabled={!may} maxLength={100} onChange={(name) => setOwn({ ...own, name })} />
       <Widgets.Provider value={{ choices }}><FormView form={catalog.data?.client ?? []} value={doc.settings} onChange={(settings) => setOwn({ ...own, settings })} root="settings." disabled={!may} /></Widgets.Provider>
-      <FormError reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
+      <FormError compare={async () => {
+        const r = await compare();
+        return r ? [...theirs([{ name: 'name', type: 'text', label: t('Name') }], r.was, r.is), ...theirs(catalog.data?.client ?? [], r.was.settings, r.is.settings)] : [];
+      }} reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
         keep={() => void renew().then((r) => { if (r) { setOwn(rebased({ name: r.was.name, settings: r.was.settings }, doc, { name: r.is.name, settings: r.is.settings })); send.reset(); } })} />
       {may && (
         <div className="acts end foot-acts">

@@ -7,6 +7,7 @@ import { useDoc, useList, useSend } from '../api/query.ts';
 import type { Checked, MethodSettings } from '../api/types.ts';
 import { Button, Drawer, Failure, Form, FormError, Loading, ReadOnly, State, useVoice } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
+import { theirs } from '../ui/theirs.ts';
 import { go, rebased, same, useUnsaved } from '../ui/route.ts';
 import { Table } from '../ui/table.tsx';
 import { useMine } from '../session.ts';
@@ -42,7 +43,7 @@ function Edit({ base, kind, app, done }: { base: string; kind: string; app: stri
   const place = app ? 'application' : 'tenant';
   const catalog = useCatalog();
   const [own, setOwn] = useState<Doc | null>(null);
-  const { data, etag, error, pending, refetch, renew } = useDoc<MethodSettings>(path, own !== null);
+  const { data, etag, error, pending, refetch, renew, compare } = useDoc<MethodSettings>(path, own !== null);
   const [checked, setChecked] = useState<Checked | null>(null);
   const send = useSend<MethodSettings>(base);
   const { toast, confirm } = useVoice();
@@ -84,7 +85,7 @@ function Edit({ base, kind, app, done }: { base: string; kind: string; app: stri
       <Form error={send.error} className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
         {notes.length > 0 && <ul className="lint">{notes.map((l) => <li key={l.text}>{said(l.text)} <span>({l.reference})</span></li>)}</ul>}
         <FormView form={method.form} value={whole} onChange={change} root="settings." problems={problems} lint={(checked ?? data).lint} from={from} inherit={may ? inherit : undefined} disabled={!may} />
-        <FormError reload={() => void renew().then((r) => { if (r) { setOwn(null); send.reset(); } })}
+        <FormError compare={async () => { const r = await compare(); return r ? theirs(method.form, r.was.settings, r.is.settings) : []; }} reload={() => void renew().then((r) => { if (r) { setOwn(null); send.reset(); } })}
           keep={() => void renew().then((r) => { if (r) { setOwn(rebased<Doc>(r.was.own ?? {}, mine, r.is.own ?? {})); send.reset(); } })} />
         {may && (
           <div className="acts end foot-acts">

@@ -5,9 +5,10 @@ import { useState, type ReactNode } from 'react';
 import { call, seg } from '../api/client.ts';
 import * as passkey from '../api/passkey.ts';
 import { useDoc, useList, useSend, useStale } from '../api/query.ts';
-import type { Administrator, Catalog, Ceremony, Key, Passkey, Role, Settings as S } from '../api/types.ts';
+import type { Administrator, Catalog, Ceremony, Form as Fields, Key, Passkey, Role, Settings as S } from '../api/types.ts';
 import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Loading, Menu, Modal, Once, ReadOnly, Select, State, Tabs, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
+import { theirs } from '../ui/theirs.ts';
 import { go, leave, rebased, same, useUnsaved } from '../ui/route.ts';
 import { roleName, roleText, useMine, type Call } from '../session.ts';
 import { languages, t, time, type Language } from '../words/words.ts';
@@ -133,7 +134,7 @@ function Keys() {
 
 function Settings() {
   const [own, setOwn] = useState<Partial<S>>({});
-  const { data, etag, error, pending, refetch, renew } = useDoc<S>('/settings', Object.keys(own).length > 0);
+  const { data, etag, error, pending, refetch, renew, compare } = useDoc<S>('/settings', Object.keys(own).length > 0);
   const catalog = useCatalog();
   const send = useSend<S>('/settings', '/session');
   const { toast } = useVoice();
@@ -150,6 +151,11 @@ function Settings() {
     const next = spoken.filter((x) => (x === l ? on : doc.languages.length === 0 || doc.languages.includes(x)));
     setOwn({ ...own, languages: next.length === spoken.length ? [] : next });
   };
+  const form: Fields = [
+    { name: 'tenant_name', type: 'text', label: t('Tenant name') }, { name: 'languages', type: 'list', label: t('Languages offered') }, { name: 'default_language', type: 'text', label: t('Language when nothing else is known') },
+    { name: 'run_retention_days', type: 'number', label: t('Days to keep runs') }, { name: 'audit_retention_days', type: 'number', label: t('Days to keep the audit record') },
+  ];
+  const named = (s: S) => ({ ...s, languages: (s.languages.length > 0 ? s.languages : spoken).map(name), default_language: name(s.default_language || 'en') });
   const days = (label: string, k: 'run_retention_days' | 'audit_retention_days', help: string) => <TextField at={k} label={label} type="number" min={0} max={3650} disabled={!may} value={String(doc[k])} onChange={(v) => setOwn({ ...own, [k]: Number(v) })} help={help} />;
   return (
     <Card>
@@ -166,7 +172,7 @@ function Settings() {
         <Select at="default_language" label={t('Language when nothing else is known')} value={doc.default_language || 'en'} disabled={!may} onChange={(default_language) => setOwn({ ...own, default_language })} options={(doc.languages.length > 0 ? doc.languages : spoken).map((l) => [l, name(l)])} />
         {days(t('Days to keep runs'), 'run_retention_days', t('A run says where it went and how it ended, never what was typed. 0: as long as the server keeps them by itself.'))}
         {days(t('Days to keep the audit record'), 'audit_retention_days', t('0: for good.'))}
-        <FormError reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
+        <FormError compare={async () => { const r = await compare(); return r ? theirs(form, named(r.was), named(r.is)) : []; }} reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
           keep={() => void renew().then((r) => { if (r) { setOwn(rebased<Partial<S>>(r.was, { ...r.was, ...own }, r.is)); send.reset(); } })} />
         {may && <div className="acts end"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
       </Form>

@@ -9,6 +9,7 @@ import { roleName, useMine } from '../session.ts';
 import { ago, said, t, time } from '../words/words.ts';
 import { Refused, refusalOf, useRefused } from './refused.ts';
 import { askBy, go, href, moved } from './route.ts';
+import type { Theirs } from './theirs.ts';
 
 /** A link to a place in the console. */
 export function Link({ to, children, className, ...rest }: { to: string; children: ReactNode; className?: string; 'aria-current'?: 'page'; title?: string }) {
@@ -59,10 +60,10 @@ const controlOf = (marked: Element) => marked.querySelector<HTMLElement>('[aria-
 /**
  * Why a form was refused. What is wrong with a field stands at the field, and the
  * first such field gets the focus; what is wrong with anything that the form does not
- * show stands here, by its name. What somebody else stored meanwhile can be had
- * instead, or what was typed kept over it.
+ * show stands here, by its name. What somebody else stored meanwhile is listed if it
+ * can be compared; it can be had instead, or what was typed kept over it.
  */
-export function FormError({ reload, keep }: { reload?: () => void; keep?: () => void }) {
+export function FormError({ reload, keep, compare }: { reload?: () => void; keep?: () => void; compare?: () => Promise<Theirs[]> }) {
   const { error, problems } = useContext(Refused);
   const box = useRef<HTMLDivElement>(null);
   const [shown, setShown] = useState<string[]>([]);
@@ -71,14 +72,24 @@ export function FormError({ reload, keep }: { reload?: () => void; keep?: () => 
     setShown(marked.map((field) => field.dataset.refused!));
     if (marked.length > 0) controlOf(marked[0]!)?.focus();
   }, [error]);
-  if (!error) return null;
   const late = error instanceof Problem && error.status === 412;
+  const [others, setOthers] = useState<Theirs[]>([]);
+  const compared = useRef(compare);
+  compared.current = compare;
+  useEffect(() => {
+    let over = false;
+    setOthers([]);
+    if (late) void compared.current?.().then((list) => { if (!over) setOthers(list); });
+    return () => { over = true; };
+  }, [error, late]);
+  if (!error) return null;
   const rest = Object.entries(problems).filter(([path]) => !shown.some((at) => path === at || path.startsWith(`${at}.`)));
   const whole = late && keep ? t('Somebody else changed this meanwhile. Nothing of yours is stored yet: keep it and look at it beside what they changed, or take theirs alone.') : wordsOf(error);
   return (
     <div ref={box} className="note no" role="alert">
       <p>{Object.keys(problems).length === 0 ? whole : shown.length > 0 ? t('This was refused. Look at what is marked.') : t('This was refused.')}</p>
       {rest.length > 0 && <ul className="problems">{rest.map(([path, text]) => <li key={path}>{path && <><code>{path}</code>: </>}{text}</li>)}</ul>}
+      {others.length > 0 && <><p>{t('They changed:')}</p><dl className="facts">{others.map((o) => [<dt key={o.label}>{o.label}</dt>, <dd key={`${o.label}v`}>{o.value}</dd>])}</dl></>}
       {late && <div className="acts">{keep && <Button onClick={keep}>{t('Keep what I changed')}</Button>}{reload && <Button onClick={reload}>{t('Load what is there')}</Button>}</div>}
     </div>
   );
