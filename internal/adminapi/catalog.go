@@ -143,5 +143,4 @@ var journeyKinds = []KindInfo{
 	{string(journey.KindMobileApprove), "Approval on a phone", "A phone runs it to approve a request."},
 	{string(journey.KindSub), "Part", "Other journeys run it as one of their nodes."},
 	{string(journey.KindSSO), "Single sign-on", "An authorization request of OpenID Connect runs it."},
-	{string(journey.KindBackend), "Back end", "A back end runs it over REST."},
 }

@@ -14,6 +14,7 @@ type Field struct {
 	Type     string   `json:"type"` // text, secret, email, phone, number, boolean, choice, choices, duration, colour, list, object, expr, journey, client, attribute
 	Label    string   `json:"label"`
 	Help     string   `json:"help,omitempty"`
+	Group    string   `json:"group,omitempty"` // what it is drawn under, with the others of that name
 	Required bool     `json:"required,omitempty"`
 	Default  any      `json:"default,omitempty"`
 	Min      *int     `json:"min,omitempty"` // of a number or duration; of the rows of a list
@@ -43,6 +44,14 @@ func New(fields ...Field) Form {
 		if problems := (Form{f}).Problems(map[string]any{f.Name: plain(f.Default)}); len(problems) > 0 {
 			panic(fmt.Sprintf("form: the default of %q: %s", f.Name, problems[0].Text))
 		}
+	}
+	return fields
+}
+
+// Under puts fields of a long form into a group that whoever draws it may close.
+func Under(group string, fields ...Field) []Field {
+	for i := range fields {
+		fields[i].Group = group
 	}
 	return fields
 }

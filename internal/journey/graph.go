@@ -107,7 +107,7 @@ func (c *checker) head() {
 	if !validID(c.g.ID) {
 		c.add("", "The journey's id must be 1 to 64 letters, digits, '-', '_' or '.'.")
 	}
-	if !slices.Contains([]Kind{KindClient, KindMobileApprove, KindSub, KindSSO, KindBackend}, c.g.Kind) {
+	if !slices.Contains([]Kind{KindClient, KindMobileApprove, KindSub, KindSSO}, c.g.Kind) {
 		c.add("", "There is no kind of journey called %q.", c.g.Kind)
 	}
 	if len(c.g.Nodes) > 500 {

@@ -27,7 +27,6 @@ const (
 	KindMobileApprove Kind = "mobile_approve" // a phone runs it to approve a request
 	KindSub           Kind = "sub"            // another journey runs it
 	KindSSO           Kind = "sso"            // an authorization request runs it, and nobody else; it may run client journeys, too
-	KindBackend       Kind = "backend"        // a back end is to run it; no door starts one yet
 )
 
 // Outcome is a way out of a step: the name of an edge in the graph.

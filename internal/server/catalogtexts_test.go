@@ -23,7 +23,7 @@ func catalogTexts(v any) []string {
 				walk(name, v)
 			}
 		case string:
-			if slices.Contains([]string{"title", "doc", "label", "help", "may", "category", "words"}, name) && v != "" {
+			if slices.Contains([]string{"title", "doc", "label", "help", "group", "may", "category", "words"}, name) && v != "" {
 				seen[v] = true
 			}
 		}

@@ -7,7 +7,7 @@ import { useThing } from './query.ts';
 import type { Catalog } from './types.ts';
 
 /** The members of the catalog that people read; the rest are names. */
-const read = new Set(['title', 'text', 'doc', 'label', 'help', 'may', 'category']);
+const read = new Set(['title', 'text', 'doc', 'label', 'help', 'group', 'may', 'category']);
 
 /** A copy of something of the catalog with its words in the reader's language. What a step is called in English still finds it. */
 export function translated<T>(v: T): T {

@@ -16,7 +16,7 @@ export type Passkey = { id: string; label: string; created_at: string; used_at: 
 export type Administrator = { id: string; name: string; email: string; role: Role; status: 'active' | 'invited'; last_seen_at: string | null; created_at: string };
 
 export type Field = {
-  name: string; type: string; label: string; help?: string; required?: boolean; default?: unknown;
+  name: string; type: string; label: string; help?: string; group?: string; required?: boolean; default?: unknown;
   min?: number; max?: number; decimal?: boolean; max_len?: number; lines?: boolean; choices?: string[]; kinds?: string[]; fields?: Form;
 };
 export type Form = Field[];

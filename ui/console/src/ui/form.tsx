@@ -1,7 +1,7 @@
 // Draws any form of the catalog. It knows types of fields, and no method and no
 // step by name.
 
-import { createContext, useContext, useId, type ReactNode } from 'react';
+import { createContext, useContext, useId, useState, type ReactNode } from 'react';
 import type { Field as F, Form, Lint } from '../api/types.ts';
 import { Button, Field } from './parts.tsx';
 import { Refused, wrongAt } from './refused.ts';
@@ -23,14 +23,37 @@ export type FormProps = {
 };
 
 export function FormView({ form, value, onChange, problems = {}, lint = [], at = '', root = '', from, inherit, disabled }: FormProps) {
+  const { problems: refused } = useContext(Refused);
+  const fields = (list: Form) => list.map((f) => (
+    <FieldView key={f.name} f={f} value={value[f.name]} set={(v) => { const next = { ...value }; if (v === undefined) delete next[f.name]; else next[f.name] = v; onChange(next); }}
+      path={at + f.name} root={root} problems={problems} notes={lint.filter((l) => l.field === f.name)} disabled={disabled}
+      origin={from?.[f.name]} inherit={from && inherit ? () => inherit(f.name) : undefined} />
+  ));
+  const groups = [...new Set(form.flatMap((f) => f.group ?? []))];
+  const within = (path: string) => (p: string) => p === path || p.startsWith(`${path}.`);
   return (
     <div className="form">
-      {form.map((f) => (
-        <FieldView key={f.name} f={f} value={value[f.name]} set={(v) => { const next = { ...value }; if (v === undefined) delete next[f.name]; else next[f.name] = v; onChange(next); }}
-          path={at + f.name} root={root} problems={problems} notes={lint.filter((l) => l.field === f.name)} disabled={disabled}
-          origin={from?.[f.name]} inherit={from && inherit ? () => inherit(f.name) : undefined} />
-      ))}
+      {fields(form.filter((f) => !f.group))}
+      {groups.map((group, i) => {
+        const list = form.filter((f) => f.group === group);
+        const wrong = list.some((f) => Object.keys(problems).some(within(at + f.name)) || Object.keys(refused).some(within(root + at + f.name)));
+        return <Part key={group} title={group} first={i === 0} wrong={wrong} set={list.filter((f) => given(value[f.name])).map((f) => f.label)}>{fields(list)}</Part>;
+      })}
     </div>
+  );
+}
+
+/** Whether a setting says anything. */
+const given = (v: unknown) => v !== undefined && v !== null && v !== '' && v !== false && !(Array.isArray(v) && v.length === 0);
+
+/** A group of a long form's fields. It begins open if anything in it is set, and is while anything in it is wrong; shut, it names what is set. */
+function Part({ title, set, first, wrong, children }: { title: string; set: string[]; first: boolean; wrong: boolean; children: ReactNode }) {
+  const [open, setOpen] = useState(first || set.length > 0);
+  return (
+    <details className="part" open={open || wrong} onToggle={(e) => setOpen(e.currentTarget.open)}>
+      <summary>{title}{!open && set.length > 0 && <span>{set.join(', ')}</span>}</summary>
+      <div className="form">{children}</div>
+    </details>
   );
 }
 
