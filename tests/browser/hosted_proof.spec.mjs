@@ -50,11 +50,19 @@ async function journey(w, id, start, nodes) {
 
 const to = (success, more = {}) => ({ success, failure: 'no', ...more });
 
-/** The code that was last mailed to somebody. */
+const taken = new Map(); // codes of an address that were used already
+
+/** The next code that is mailed to somebody: mail goes out beside the page that announces it. */
 async function mailed(w, address) {
-  const { messages } = await fetch(`${w.base}/dev/inbox/messages?channel=mail&to=${encodeURIComponent(address)}`).then((r) => r.json());
-  const codes = messages.map((m) => m.data?.code).filter(Boolean);
-  return codes.at(-1);
+  for (const end = Date.now() + 15_000; ; await new Promise((again) => { setTimeout(again, 50); })) {
+    const { messages } = await fetch(`${w.base}/dev/inbox/messages?channel=mail&to=${encodeURIComponent(address)}`).then((r) => r.json());
+    const codes = messages.map((m) => m.data?.code).filter(Boolean);
+    if (codes.length > (taken.get(address) ?? 0)) {
+      taken.set(address, codes.length);
+      return codes.at(-1);
+    }
+    if (Date.now() > end) throw new Error(`no new code was mailed to ${address}`);
+  }
 }
 
 /** Answers the code that was mailed. */
