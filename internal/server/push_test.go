@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -37,13 +36,9 @@ type shop struct {
 
 func newShop(t *testing.T) *shop {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := kittest.FreeAddress(t)
 	s := &shop{url: "http://" + address, apns: notifytest.NewAPNs(t, time.Now), fcm: notifytest.NewFCM(t, time.Now), web: notifytest.NewWebPush(t, time.Now)}
+	var err error
 	s.Server, err = server.New(t.Context(), server.Config{
 		Listen: address, URL: s.url, Database: kittest.Address(t), MasterKey: make([]byte, 32), Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: time.Now,
 		RatePerAddress: -1, Outgoing: notifytest.Client(&s.apns.Peer, &s.fcm.Peer, &s.web.Peer),

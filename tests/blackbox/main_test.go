@@ -10,7 +10,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,6 +22,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/kit/kittest"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/simulator"
 )
@@ -60,15 +60,7 @@ func run(m *testing.M) (int, error) {
 }
 
 // address is a loopback address that nobody listens on.
-func address(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+func address(t testing.TB) string { return kittest.FreeAddress(t) }
 
 // place is where a server runs; it outlives the processes.
 type place struct {

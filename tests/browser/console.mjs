@@ -11,12 +11,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { still } from './still.mjs';
+import { freePort } from '../sdk/port.mjs';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
@@ -30,9 +30,7 @@ const data = mkdtempSync(join(tmpdir(), 'watchword-console-'));
 export const evil = '"><img src=x onerror=alert(1)><script>alert(2)</script>{{7*7}}';
 
 async function server() {
-  const port = await new Promise((resolve) => {
-    const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
-  });
+  const port = await freePort();
   const base = `http://localhost:${port}`; // browsers give no passkey to an IP address
   const child = spawn(process.env.WATCHWORD_BIN, ['dev', '--json', '--listen', `127.0.0.1:${port}`, '--url', base, '--data', data], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';

@@ -8,10 +8,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, connect } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../sdk/port.mjs';
 
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'; // the key of WebDriver's references (section 12.1)
 const PATIENCE = 15_000; // ms that a page may take for anything
@@ -153,11 +154,6 @@ export class Page {
     assert.deepEqual(await this.complaints(), [], `${this.name}: ${where}`);
   }
 }
-
-/** A port that nobody listens on. */
-export const port = () => new Promise((resolve) => {
-  const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
-});
 
 /** Starts a program in a group of its own; `out` is what it said. */
 function start(command, args, env = {}) {
@@ -305,7 +301,7 @@ export async function webkit() {
   const stop = async () => { for (const p of parts.reverse()) await p.stop(); rmSync(folder, { recursive: true, force: true, maxRetries: 5 }); };
   try {
     const display = `:${(await screen.says(/^(\d+)\n/m))[1]}`;
-    const at = await port();
+    const at = await freePort();
     const driver = start(process.env.WEBKIT ?? 'WebKitWebDriver', [`--port=${at}`], { DISPLAY: display, NO_AT_BRIDGE: '1', LIBGL_ALWAYS_SOFTWARE: '1' });
     parts.push(driver);
     await listening(at);

@@ -8,12 +8,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { still } from './still.mjs';
+import { freePort } from '../sdk/port.mjs';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
 export const { chromium } = require('playwright-core');
@@ -29,9 +29,7 @@ export const data = mkdtempSync(join(tmpdir(), 'watchword-hosted-'));
 
 /** Starts the server, on an address that browsers give passkeys to. */
 export async function server() {
-  const port = await new Promise((resolve) => {
-    const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
-  });
+  const port = await freePort();
   const child = spawn(program, [...first, 'dev', '--json', '--listen', `127.0.0.1:${port}`, '--data', data], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let out = '';
   let err = '';

@@ -5,13 +5,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Journey } from '../../ui/lib/mosaic.js';
 import { still } from './still.mjs';
+import { freePort } from '../sdk/port.mjs';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
@@ -25,9 +25,7 @@ export const PIN = '274913';
 
 /** Starts a development server with fresh data; returns what it said and how to stop it. */
 export async function server({ flags = [], env = {} } = {}) {
-  const port = await new Promise((resolve) => {
-    const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
-  });
+  const port = await freePort();
   const data = mkdtempSync(join(tmpdir(), 'watchword-authenticator-'));
   const [command, ...args] = process.env.WATCHWORD_BIN ? [process.env.WATCHWORD_BIN] : ['go', 'run', './cmd/watchword'];
   const child = spawn(command, [...args, 'dev', '--json', '--push-limit', '1000', '--listen', `127.0.0.1:${port}`, '--data', data, ...flags], { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });

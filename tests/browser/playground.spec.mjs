@@ -12,10 +12,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../sdk/port.mjs';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
@@ -29,9 +29,7 @@ const NARROW = { width: 390, height: 844 };
 /** Starts a development server with fresh data; returns where it is and how to stop it. */
 async function server() {
   if (process.env.BASE) return { base: process.env.BASE, stop: async () => {} };
-  const port = await new Promise((resolve) => {
-    const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
-  });
+  const port = await freePort();
   const data = mkdtempSync(join(tmpdir(), 'watchword-playground-'));
   const [command, ...args] = process.env.WATCHWORD_BIN ? [process.env.WATCHWORD_BIN] : ['go', 'run', './cmd/watchword'];
   const child = spawn(command, [...args, 'dev', '--listen', `127.0.0.1:${port}`, '--data', data], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 
 import { decode, verify } from '../../ui/lib/jwt.js';
 import { launch } from '../sdk/chromium.mjs';
-import { freePort } from '../sdk/server.mjs';
+import { freePort } from '../sdk/port.mjs';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
 const { chromium } = require('playwright-core');

@@ -4,11 +4,11 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { freePort } from './port.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
@@ -58,12 +58,6 @@ const parties = (keys, site, back) => JSON.stringify({
     { id: 'guest', name: 'Guest & Co', kind: 'web', redirect_uris: ['http://127.0.0.1:*/callback'], third_party: true },
   ],
 });
-
-export function freePort() {
-  return new Promise((resolve) => {
-    const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => resolve(port)); });
-  });
-}
 
 /**
  * @param {{bin: string, postgres?: string, origins: string[], keys: object, site: string}} _ origins are those of the client shop-web, keys the key set of the client signer, site where the client shopfront has its pages

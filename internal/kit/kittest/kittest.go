@@ -7,9 +7,12 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"log/slog"
+	"math/big"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -85,6 +88,26 @@ func Address(t testing.TB) string {
 		return "sqlite:" + filepath.Join(t.TempDir(), "watchword.db")
 	}
 	return create(t, base, "template0") // nobody connects to it, so it can always be copied
+}
+
+// FreeAddress is a loopback address that nobody listens on, below the ports that
+// the system gives to connections: one of those could be taken before a server has
+// it.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		n, err := rand.Int(rand.Reader, big.NewInt(20_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.FormatInt(10_000+n.Int64(), 10))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
 }
 
 // address is Address, of a database that may have its schema already.
