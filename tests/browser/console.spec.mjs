@@ -143,11 +143,15 @@ await spec(async () => {
     await page.getByText('Version 1', { exact: false }).first().waitFor();
     const hosted = await (await context.request.get(`${w.base}/login/demo-web/by_keyboard`)).text();
     assert.match(hosted, /Hello from the outline/);
-    await at('/journeys/by_keyboard/versions');
-    await page.getByRole('button', { name: '1', exact: true }).click();
+    const version = async (n) => { await at('/journeys/by_keyboard/versions'); await page.getByRole('button', { name: n, exact: true }).click(); await page.getByText('From version', { exact: false }).waitFor(); };
+    await version('1');
+    assert.equal(await page.getByRole('button', { name: 'Roll back', exact: true }).count(), 0, 'the live version is rolled back to');
+    const { etag } = await api('GET', '/journeys/by_keyboard');
+    assert.equal((await api('POST', '/journeys/by_keyboard/publish', { note: 'second' }, etag)).status, 200);
+    await version('1');
     await press('Roll back');
     await page.getByRole('alertdialog').getByRole('button', { name: 'Roll back' }).click();
-    await page.getByRole('button', { name: '2', exact: true }).waitFor();
+    await page.getByRole('button', { name: '3', exact: true }).waitFor();
   });
 
   await test('steps moved, put into a way, renamed; and taken along', async () => {
