@@ -37,7 +37,7 @@ export function FormView({ form, value, onChange, problems = {}, lint = [], at =
       {groups.map((group, i) => {
         const list = form.filter((f) => f.group === group);
         const wrong = list.some((f) => Object.keys(problems).some(within(at + f.name)) || Object.keys(refused).some(within(root + at + f.name)));
-        return <Part key={group} title={group} first={i === 0} wrong={wrong} set={list.filter((f) => given(value[f.name])).map((f) => f.label)}>{fields(list)}</Part>;
+        return <Part key={group} title={group} first={i < 2} wrong={wrong} set={list.filter((f) => given(value[f.name])).map((f) => f.label)}>{fields(list)}</Part>;
       })}
     </div>
   );
@@ -46,7 +46,7 @@ export function FormView({ form, value, onChange, problems = {}, lint = [], at =
 /** Whether a setting says anything. */
 const given = (v: unknown) => v !== undefined && v !== null && v !== '' && v !== false && !(Array.isArray(v) && v.length === 0);
 
-/** A group of a long form's fields. It begins open if anything in it is set, and is while anything in it is wrong; shut, it names what is set. */
+/** A group of a long form's fields. It begins open if it is one of the first or anything in it is set, and is while anything in it is wrong; shut, it names what is set. */
 function Part({ title, set, first, wrong, children }: { title: string; set: string[]; first: boolean; wrong: boolean; children: ReactNode }) {
   const [open, setOpen] = useState(first || set.length > 0);
   return (
