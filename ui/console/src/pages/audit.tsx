@@ -37,8 +37,8 @@ export default function Audit() {
         <label>{t('What')}<input list="event-types" value={f.type} onChange={set('type')} placeholder="push." /></label>
         <datalist id="event-types">{types.map((e) => <option key={e} value={told(e)}>{e}</option>)}</datalist>
         <label>{t('Outcome')}<select value={f.outcome} onChange={set('outcome')}><option value="">{t('All')}</option><option value="success">{t('Success')}</option><option value="failure">{t('Failure')}</option></select></label>
-        <label>{t('By')}<input value={f.actor} onChange={set('actor')} placeholder="usr_…" /></label>
-        <label>{t('To')}<input value={f.target} onChange={set('target')} placeholder="usr_…" /></label>
+        <label>{t('By')}<input value={f.actor} onChange={set('actor')} placeholder="ada@example.org" /></label>
+        <label>{t('To')}<input value={f.target} onChange={set('target')} placeholder="ada@example.org" /></label>
         <label>{t('From')}<input type="datetime-local" value={f.from} onChange={set('from')} /></label>
         <label>{t('Until')}<input type="datetime-local" value={f.to} onChange={set('to')} /></label>
       </div>
