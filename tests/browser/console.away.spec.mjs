@@ -156,7 +156,6 @@ await spec(async () => {
     await open.getByRole('button', { name: 'Save' }).click();
     assert.deepEqual(await listed(), { Digits: '8' });
     await press('Keep what I changed');
-    await page.waitForFunction(() => [...document.querySelectorAll('[role=dialog] input[type=number]')].some((i) => i.value === '8'));
     await open.getByRole('button', { name: 'Save' }).click();
     await page.getByText('It counts from the next attempt on.', { exact: false }).waitFor();
     const { doc } = await api('GET', '/apps/demo/methods/totp');

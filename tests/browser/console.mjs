@@ -6,6 +6,8 @@
 //                     narrow, light and dark; without it, drawers and dialogs are
 //                     held against the rules wide and light only
 //   ONLY=REGEXP       runs the tests alone whose name fits
+//   LATE=MS           every answer of the admin API is late by up to that, at random:
+//                     finds checks that read once what they should wait for
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -13,6 +15,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { still } from './still.mjs';
@@ -23,6 +26,7 @@ const { chromium } = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const shots = process.env.SHOTS;
+const late = Number(process.env.LATE ?? 0);
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const data = mkdtempSync(join(tmpdir(), 'watchword-console-'));
 
@@ -50,6 +54,7 @@ export const browser = await chromium.launch({ executablePath: process.env.CHROM
 export async function person() {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
   await context.addInitScript(() => { document.addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sample}`)); });
+  if (late) await context.route('**/admin/v1/**', async (route) => { await pause(Math.random() * late); await route.continue().catch(() => {}); });
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);
   return { context, page };

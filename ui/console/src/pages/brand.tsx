@@ -82,8 +82,8 @@ export function Brand({ app }: { app: string }) {
           <TextField label={t('Terms')} type="url" value={doc.terms} onChange={(terms) => set({ terms })} disabled={!may} placeholder="https://" at="terms" />
           <TextField label={t('Help')} type="url" value={doc.support} onChange={(support) => set({ support })} disabled={!may} placeholder="https://" at="support" />
         </Card>
-        <FormError compare={async () => { const r = await compare(); return r ? changed(r.was, r.is) : []; }} reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
-          keep={() => void renew().then((r) => { if (r) { setOwn(rebased<Partial<Doc>>(part(r.was), { ...part(r.was), ...own }, part(r.is))); send.reset(); } })} />
+        <FormError compare={async () => { const r = await compare(); return r ? changed(r.was, r.is) : []; }} reload={() => renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
+          keep={() => renew().then((r) => { if (r) { setOwn(rebased<Partial<Doc>>(part(r.was), { ...part(r.was), ...own }, part(r.is))); send.reset(); } })} />
         {may && <div className="acts end foot-acts"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
       </Form>
       <Preview path={path} lang={lang} setLang={setLang} draft={dirty ? draft : ''} state={etag} />

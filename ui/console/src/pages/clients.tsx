@@ -81,8 +81,8 @@ function EditClient({ path, secret, done }: { path: string; secret: (s: string) 
       <FormError compare={async () => {
         const r = await compare();
         return r ? [...theirs([{ name: 'name', type: 'text', label: t('Name') }], r.was, r.is), ...theirs(catalog.data?.client ?? [], r.was.settings, r.is.settings)] : [];
-      }} reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
-        keep={() => void renew().then((r) => { if (r) { setOwn(rebased({ name: r.was.name, settings: r.was.settings }, doc, { name: r.is.name, settings: r.is.settings })); send.reset(); } })} />
+      }} reload={() => renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
+        keep={() => renew().then((r) => { if (r) { setOwn(rebased({ name: r.was.name, settings: r.was.settings }, doc, { name: r.is.name, settings: r.is.settings })); send.reset(); } })} />
       {may && (
         <div className="acts end foot-acts">
           {mine.can('DELETE /apps/{app}/clients/{client}') && <Button look="danger" onClick={() => void remove()}>{t('Delete')}</Button>}

@@ -85,8 +85,8 @@ function Edit({ base, kind, app, done }: { base: string; kind: string; app: stri
       <Form error={send.error} className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
         {notes.length > 0 && <ul className="lint">{notes.map((l) => <li key={l.text}>{said(l.text)} <span>({l.reference})</span></li>)}</ul>}
         <FormView form={method.form} value={whole} onChange={change} root="settings." problems={problems} lint={(checked ?? data).lint} from={from} inherit={may ? inherit : undefined} disabled={!may} />
-        <FormError compare={async () => { const r = await compare(); return r ? theirs(method.form, r.was.settings, r.is.settings) : []; }} reload={() => void renew().then((r) => { if (r) { setOwn(null); send.reset(); } })}
-          keep={() => void renew().then((r) => { if (r) { setOwn(rebased<Doc>(r.was.own ?? {}, mine, r.is.own ?? {})); send.reset(); } })} />
+        <FormError compare={async () => { const r = await compare(); return r ? theirs(method.form, r.was.settings, r.is.settings) : []; }} reload={() => renew().then((r) => { if (r) { setOwn(null); send.reset(); } })}
+          keep={() => renew().then((r) => { if (r) { setOwn(rebased<Doc>(r.was.own ?? {}, mine, r.is.own ?? {})); send.reset(); } })} />
         {may && (
           <div className="acts end foot-acts">
             {Object.keys(data.own ?? {}).length > 0 && <Button onClick={() => void reset()}>{app ? t('Inherit everything') : t('Back to the defaults')}</Button>}

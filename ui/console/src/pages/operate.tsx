@@ -172,8 +172,8 @@ function Settings() {
         <Select at="default_language" label={t('Language when nothing else is known')} value={doc.default_language || 'en'} disabled={!may} onChange={(default_language) => setOwn({ ...own, default_language })} options={(doc.languages.length > 0 ? doc.languages : spoken).map((l) => [l, name(l)])} />
         {days(t('Days to keep runs'), 'run_retention_days', t('A run says where it went and how it ended, never what was typed. 0: as long as the server keeps them by itself.'))}
         {days(t('Days to keep the audit record'), 'audit_retention_days', t('0: for good.'))}
-        <FormError compare={async () => { const r = await compare(); return r ? theirs(form, named(r.was), named(r.is)) : []; }} reload={() => void renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
-          keep={() => void renew().then((r) => { if (r) { setOwn(rebased<Partial<S>>(r.was, { ...r.was, ...own }, r.is)); send.reset(); } })} />
+        <FormError compare={async () => { const r = await compare(); return r ? theirs(form, named(r.was), named(r.is)) : []; }} reload={() => renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
+          keep={() => renew().then((r) => { if (r) { setOwn(rebased<Partial<S>>(r.was, { ...r.was, ...own }, r.is)); send.reset(); } })} />
         {may && <div className="acts end"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
       </Form>
     </Card>

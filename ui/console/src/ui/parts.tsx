@@ -61,9 +61,10 @@ const controlOf = (marked: Element) => marked.querySelector<HTMLElement>('[aria-
  * Why a form was refused. What is wrong with a field stands at the field, and the
  * first such field gets the focus; what is wrong with anything that the form does not
  * show stands here, by its name. What somebody else stored meanwhile is listed if it
- * can be compared; it can be had instead, or what was typed kept over it.
+ * can be compared; it can be had instead, or what was typed kept over it: the form
+ * stands still until that is done, so that nothing is stored in between.
  */
-export function FormError({ reload, keep, compare }: { reload?: () => void; keep?: () => void; compare?: () => Promise<Theirs[]> }) {
+export function FormError({ reload, keep, compare }: { reload?: () => unknown; keep?: () => unknown; compare?: () => Promise<Theirs[]> }) {
   const { error, problems } = useContext(Refused);
   const box = useRef<HTMLDivElement>(null);
   const [shown, setShown] = useState<string[]>([]);
@@ -82,6 +83,11 @@ export function FormError({ reload, keep, compare }: { reload?: () => void; keep
     if (late) void compared.current?.().then((list) => { if (!over) setOthers(list); });
     return () => { over = true; };
   }, [error, late]);
+  const settle = async (how: () => unknown) => {
+    const form = box.current!.closest('form')!;
+    form.inert = true;
+    try { await how(); } finally { form.inert = false; form.querySelector<HTMLElement>('[type=submit]')?.focus(); }
+  };
   if (!error) return null;
   const rest = Object.entries(problems).filter(([path]) => !shown.some((at) => path === at || path.startsWith(`${at}.`)));
   const whole = late && keep ? t('Somebody else changed this meanwhile. Nothing of yours is stored yet: keep it and look at it beside what they changed, or take theirs alone.') : wordsOf(error);
@@ -90,7 +96,7 @@ export function FormError({ reload, keep, compare }: { reload?: () => void; keep
       <p>{Object.keys(problems).length === 0 ? whole : shown.length > 0 ? t('This was refused. Look at what is marked.') : t('This was refused.')}</p>
       {rest.length > 0 && <ul className="problems">{rest.map(([path, text]) => <li key={path}>{path && <><code>{path}</code>: </>}{text}</li>)}</ul>}
       {others.length > 0 && <><p>{t('They changed:')}</p><dl className="facts">{others.map((o) => [<dt key={o.label}>{o.label}</dt>, <dd key={`${o.label}v`}>{o.value}</dd>])}</dl></>}
-      {late && <div className="acts">{keep && <Button onClick={keep}>{t('Keep what I changed')}</Button>}{reload && <Button onClick={reload}>{t('Load what is there')}</Button>}</div>}
+      {late && <div className="acts">{keep && <Button onClick={() => void settle(keep)}>{t('Keep what I changed')}</Button>}{reload && <Button onClick={() => void settle(reload)}>{t('Load what is there')}</Button>}</div>}
     </div>
   );
 }
