@@ -7,11 +7,14 @@
 #   scripts/postgres.sh url      print its URL; exit 1 when it does not run
 #
 # It listens on the loopback only, as the user "watchword" without a password,
-# with durability on, as in production. POSTGRES_PORT (54329) and POSTGRES_DIR
-# (/tmp/watchword-postgres-PORT) move it.
+# below the ports that the system gives to connections and that servers under test
+# take. POSTGRES_PORT (7429) and POSTGRES_DIR (/tmp/watchword-postgres-PORT) move it.
+# It is as durable as in production; with POSTGRES_FSYNC=off it keeps all that a crash
+# of its own leaves, and not what a crash of the machine would, which no test makes:
+# a new database costs a fifth then.
 set -eu
 
-port=${POSTGRES_PORT:-54329}
+port=${POSTGRES_PORT:-7429}
 dir=${POSTGRES_DIR:-/tmp/watchword-postgres-$port}
 url="postgres://watchword@127.0.0.1:$port"
 
@@ -73,7 +76,7 @@ start)
 				{ cat "$dir/initdb.log" >&2; exit 1; }
 		fi
 		as "$bin/pg_ctl" -D "$dir/data" -w -t 60 -l "$dir/data/server.log" start >/dev/null -o \
-			"-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$dir -c max_connections=300 -c shared_buffers=128MB" ||
+			"-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$dir -c max_connections=300 -c shared_buffers=128MB -c fsync=${POSTGRES_FSYNC:-on}" ||
 			{ cat "$dir/data/server.log" >&2; exit 1; }
 	fi
 	echo "$url"

@@ -32,8 +32,8 @@ need '/usr/lib/*/girepository-1.0/WebKit2-4.1.typelib' gir1.2-webkit2-4.1
 need zbarimg zbar-tools
 need rsvg-convert librsvg2-bin
 (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
-TEST_POSTGRES=$(POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh start)
-trap 'POSTGRES_PORT=${POSTGRES_PORT:-54331} scripts/postgres.sh stop >/dev/null 2>&1 || true' EXIT
+TEST_POSTGRES=$(POSTGRES_FSYNC=off POSTGRES_PORT=${POSTGRES_PORT:-7431} scripts/postgres.sh start)
+trap 'POSTGRES_PORT=${POSTGRES_PORT:-7431} scripts/postgres.sh stop >/dev/null 2>&1 || true' EXIT
 
 step "the console"
 node ui/console/scripts/words.mjs
