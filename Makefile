@@ -5,7 +5,7 @@ export CGO_ENABLED = 0
 
 .PHONY: dev ui test bench build lint clean
 
-## dev: run the product to develop against, at http://127.0.0.1:8080; with the console where npm is there
+## dev: run the product to develop against, at http://localhost:8080; with the console where npm is there
 dev:
 	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory ui; else echo "npm is not there: the console is left out"; fi
 	$(GO) run ./cmd/watchword dev

@@ -52,7 +52,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 
 func (c *doctorCmd) address(ctx context.Context) []finding {
 	if c.URL == "" {
-		return []finding{{"note", "url", "not given: http://" + c.Listen + ", which only this machine reaches"}}
+		return []finding{{"note", "url", "not given: http://" + named(c.Listen) + ", which only this machine reaches"}}
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {

@@ -185,7 +185,7 @@ type serving struct {
 	storage
 	logging
 	Listen         string   `help:"Address to serve on." default:"127.0.0.1:8080" env:"WATCHWORD_LISTEN"`
-	URL            string   `help:"Where the world reaches this server; the issuer of its tokens. Default: http:// and --listen." env:"WATCHWORD_URL"`
+	URL            string   `help:"Where the world reaches this server; the issuer of its tokens. Default: http:// and --listen, by the name localhost where that is a loopback address: browsers give passkeys to names only." env:"WATCHWORD_URL"`
 	TrustedProxies []string `help:"Addresses or networks of proxies whose X-Forwarded-For counts." env:"WATCHWORD_TRUSTED_PROXIES"`
 	HeldPerAddress int      `help:"Waiting requests that one address may hold open." default:"500" env:"WATCHWORD_HELD_PER_ADDRESS"`
 	RatePerAddress float64  `help:"Requests a second from one address, in bursts of four times that; negative: no limit." default:"50" env:"WATCHWORD_RATE_PER_ADDRESS"`
@@ -198,7 +198,7 @@ func (s serving) serverConfig(generate bool) (server.Config, error) {
 	}
 	c.Listen, c.URL, c.HeldPerAddress, c.RatePerAddress = s.Listen, strings.TrimRight(s.URL, "/"), s.HeldPerAddress, s.RatePerAddress
 	if c.URL == "" {
-		c.URL = "http://" + s.Listen
+		c.URL = "http://" + named(s.Listen)
 	}
 	for _, text := range s.TrustedProxies {
 		p, err := prefix(text)
@@ -208,6 +208,14 @@ func (s serving) serverConfig(generate bool) (server.Config, error) {
 		c.Trusted = append(c.Trusted, p)
 	}
 	return c, nil
+}
+
+// named is an address to serve on as a browser is to open it.
+func named(listen string) string {
+	if a, err := netip.ParseAddrPort(listen); err == nil && a.Addr().IsLoopback() {
+		return fmt.Sprintf("localhost:%d", a.Port())
+	}
+	return listen
 }
 
 func prefix(text string) (netip.Prefix, error) {

@@ -71,7 +71,7 @@ type adminCmd struct {
 type adminInviteCmd struct {
 	storage
 	logging
-	URL   string `help:"Where the world reaches the server." default:"http://127.0.0.1:8080" env:"WATCHWORD_URL"`
+	URL   string `help:"Where the world reaches the server." default:"http://localhost:8080" env:"WATCHWORD_URL"`
 	Email string `help:"Whom to invite; empty: the first owner of a new server."`
 	Name  string `help:"What the administrator is called."`
 	Role  string `help:"owner, security_admin, application_admin, helpdesk or auditor." enum:"owner,security_admin,application_admin,helpdesk,auditor" default:"owner"`

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -238,6 +239,23 @@ func (d *Dev) routes(mux *http.ServeMux) {
 	pages(mux, "/playground/", ui.Files, "playground")
 	mux.Handle("GET /{$}", http.RedirectHandler("/playground/", http.StatusFound))
 	mux.HandleFunc("GET /dev/inbox", d.inboxPage)
+}
+
+// named sends whoever opens a page by 127.0.0.1 to localhost, if that is what the
+// server is called: browsers give passkeys to names only, and keep what is kept for
+// the one from the other. Calls are answered by either.
+func (d *Dev) named(h http.Handler) http.Handler {
+	here, err := url.Parse(d.s.config.URL)
+	if err != nil || here.Hostname() != "localhost" {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Method == http.MethodGet && r.Host == "127.0.0.1:"+here.Port() {
+			http.Redirect(w, r, d.s.config.URL+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // pages serves one folder of the embedded files with a strict policy.

@@ -399,6 +399,9 @@ func (s *Server) routes() http.Handler {
 		s.Dev.routes(mux)
 	}
 	var h http.Handler = mux
+	if s.Dev != nil {
+		h = s.Dev.named(h)
+	}
 	h = mosaic.CORS(door, h)
 	h = s.limited(h)
 	h = s.leaving(h)

@@ -35,8 +35,8 @@ export const evil = '"><img src=x onerror=alert(1)><script>alert(2)</script>{{7*
 
 async function server() {
   const port = await freePort();
-  const base = `http://localhost:${port}`; // browsers give no passkey to an IP address
-  const child = spawn(process.env.WATCHWORD_BIN, ['dev', '--json', '--listen', `127.0.0.1:${port}`, '--url', base, '--data', data], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const base = `http://localhost:${port}`;
+  const child = spawn(process.env.WATCHWORD_BIN, ['dev', '--json', '--listen', `127.0.0.1:${port}`, '--data', data], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   child.stdout.on('data', (b) => { out += b; });
   child.stderr.resume();

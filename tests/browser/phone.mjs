@@ -23,12 +23,12 @@ export const PHONE = { width: 390, height: 844 };
 export const SMALL = { width: 320, height: 568 };
 export const PIN = '274913';
 
-/** Starts a development server with fresh data; returns what it said and how to stop it. */
+/** Starts a development server with fresh data, called by its address and reached by its name, too; returns what it said and how to stop it. */
 export async function server({ flags = [], env = {} } = {}) {
   const port = await freePort();
   const data = mkdtempSync(join(tmpdir(), 'watchword-authenticator-'));
   const [command, ...args] = process.env.WATCHWORD_BIN ? [process.env.WATCHWORD_BIN] : ['go', 'run', './cmd/watchword'];
-  const child = spawn(command, [...args, 'dev', '--json', '--push-limit', '1000', '--listen', `127.0.0.1:${port}`, '--data', data, ...flags], { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const child = spawn(command, [...args, 'dev', '--json', '--push-limit', '1000', '--listen', `127.0.0.1:${port}`, '--url', `http://127.0.0.1:${port}`, '--data', data, ...flags], { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let said = '';
   let log = '';
   child.stderr.on('data', (b) => { log += b; });

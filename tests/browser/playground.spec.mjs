@@ -46,7 +46,7 @@ async function server() {
     await gone;
     rmSync(data, { recursive: true, force: true });
   };
-  return { base: `http://127.0.0.1:${port}`, stop };
+  return { base: `http://localhost:${port}`, stop };
 }
 
 let people = 0;
@@ -150,6 +150,14 @@ const scenarios = {
     await page.waitForFunction(() => /This page knew/.test(document.querySelector('[data-slot=speed]').textContent));
     await page.click('.hello > .button');
     assert.equal(await title(page, '#shop .desk'), 'Your basket');
+    await leave(page);
+  },
+
+  async 'opened by its address, it goes by its name'(browser, base) {
+    const page = await visit(browser, base);
+    await page.goto(`${base.replace('localhost', '127.0.0.1')}/playground/?a=b#c`);
+    assert.equal(page.url(), `${base}/playground/?a=b#c`);
+    assert.deepEqual(page.complaints.splice(0), [`foreign request: ${base.replace('localhost', '127.0.0.1')}/playground/?a=b`]);
     await leave(page);
   },
 
