@@ -96,7 +96,7 @@ func (s *store) create(ctx context.Context, server string) (drop func(), err err
 // start starts the server on this store, without limits that are meant for the
 // world: everything comes from one address here.
 func (s *store) start(ctx context.Context) (*process, error) {
-	args := []string{"dev", "--listen", s.listen, "--data", s.dir, "--rate-per-address=-1", "--held-per-address=100000", "--push-limit=1000", "--log-level=warn"}
+	args := []string{"dev", "--listen", s.listen, "--url", "http://" + s.listen, "--data", s.dir, "--rate-per-address=-1", "--held-per-address=100000", "--push-limit=1000", "--log-level=warn"}
 	if s.database != "" {
 		args = append(args, "--database", s.database)
 	}
