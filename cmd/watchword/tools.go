@@ -21,7 +21,7 @@ import (
 type applyCmd struct {
 	storage
 	logging
-	Dir    string `arg:"" help:"Folder with tenant.yaml, providers.yaml, apps/ and journeys/." type:"existingdir"`
+	Dir    string `arg:"" help:"Folder with tenant.yaml, providers.yaml, webhooks.yaml, apps/ and journeys/." type:"existingdir"`
 	DryRun bool   `help:"Say what would change, and change nothing."`
 }
 

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -45,12 +46,42 @@ func (o Organisation) check() error {
 	return nil
 }
 
+// orderly returns the domains as they are kept.
+func (o Organisation) orderly() []string {
+	return append([]string{}, slices.Compact(slices.Sorted(slices.Values(o.Domains)))...)
+}
+
+// Same reports whether two organisations are called the same and have the same
+// domains.
+func (o Organisation) Same(other Organisation) bool {
+	return o.Name == other.Name && slices.Equal(o.orderly(), other.orderly())
+}
+
+var orgID = regexp.MustCompile(`^org_[a-z0-9_-]{1,60}$`)
+
+// PutOrganisation makes an organisation that has its id already what o says, and
+// creates it if there is none such. An id that another application uses is
+// fault.Conflict.
+func PutOrganisation(ctx context.Context, tx *db.Tx, o Organisation) error {
+	if !orgID.MatchString(string(o.ID)) {
+		return fault.At(fault.New(fault.Invalid, "An organisation's id is org_ and 1 to 60 small letters, digits, dashes and underscores."), "id")
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, `INSERT INTO organisations (id, app_id, name, domains, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, domains = excluded.domains, updated_at = excluded.updated_at WHERE organisations.app_id = excluded.app_id`,
+		o.ID, o.App, o.Name, db.Text(o.orderly()), tx.Now())
+	if err == nil && n == 0 {
+		return fault.At(fault.New(fault.Conflict, "Another application has an organisation with this id."), "id")
+	}
+	return err
+}
+
 // SaveOrganisation creates an organisation, which gets an id, or changes the name
 // and domains of one. fault.NotFound if the application has none such.
 func SaveOrganisation(ctx context.Context, tx *db.Tx, o *Organisation) error {
-	if o.Domains = slices.Compact(slices.Sorted(slices.Values(o.Domains))); o.Domains == nil {
-		o.Domains = []string{}
-	}
+	o.Domains = o.orderly()
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -70,7 +101,8 @@ var noOrganisation = fault.New(fault.NotFound, "no such organisation")
 
 const organisationColumns = `o.id, o.app_id, o.name, o.domains, o.created_at, (SELECT COUNT(*) FROM organisation_members m WHERE m.org_id = o.id)`
 
-// Organisations returns those of an application that follow after, by age.
+// Organisations returns those of an application that follow after, by id: those
+// that were made here are by age then.
 func Organisations(ctx context.Context, q db.Q, app apps.ID, after OrgID, limit int) ([]Organisation, error) {
 	return organisations(ctx, q, `SELECT `+organisationColumns+` FROM organisations o WHERE o.app_id = $1 AND o.id > $2 ORDER BY o.id LIMIT $3`, app, after, limit)
 }
@@ -177,7 +209,7 @@ func ActsFor(ctx context.Context, q db.Q, app apps.ID, id OrgID, user UserID) er
 		return nil
 	}
 	outsider := fault.New(fault.Denied, "The user is no member of this organisation.")
-	if tail, ok := strings.CutPrefix(string(id), "org_"); !ok || len(tail) > 60 || strings.Trim(tail, "0123456789abcdefghijklmnopqrstuv") != "" {
+	if !orgID.MatchString(string(id)) {
 		return outsider
 	}
 	_, err := Membership(ctx, q, app, id, user)

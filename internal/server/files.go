@@ -32,7 +32,8 @@ import (
 //
 //	tenant.yaml          id, name, methods for all applications
 //	providers.yaml       push channels, mail, text messages and engines of the tenant
-//	apps/ID.yaml         an application: clients, methods, branding, its own providers
+//	webhooks.yaml        who is told what happens
+//	apps/ID.yaml         an application: clients, methods, branding, organisations, its own providers
 //	journeys/ID.yaml     a journey (or ID.json)
 //
 // A key that is not known is refused. A secret is never in a file of these: a
@@ -41,6 +42,7 @@ import (
 type Files struct {
 	Tenant    tenantFile
 	Providers []providerFile
+	Webhooks  []webhookFile
 	Apps      map[string]appFile
 	Journeys  map[string]journey.Graph
 }
@@ -55,20 +57,15 @@ type tenantFile struct {
 	Methods map[string]map[string]any `yaml:"methods,omitempty"`
 }
 
-type providerFile struct {
-	Kind   string         `yaml:"kind"`
-	Name   string         `yaml:"name"`
-	Config map[string]any `yaml:"config"`
-}
-
 type appFile struct {
-	ID        string                    `yaml:"id"`
-	Name      string                    `yaml:"name"`
-	Audience  string                    `yaml:"audience"`
-	Clients   []clientFile              `yaml:"clients"`
-	Methods   map[string]map[string]any `yaml:"methods,omitempty"`
-	Branding  *brandingFile             `yaml:"branding,omitempty"`
-	Providers []providerFile            `yaml:"providers,omitempty"`
+	ID            string                    `yaml:"id"`
+	Name          string                    `yaml:"name"`
+	Audience      string                    `yaml:"audience"`
+	Clients       []clientFile              `yaml:"clients"`
+	Methods       map[string]map[string]any `yaml:"methods,omitempty"`
+	Branding      *brandingFile             `yaml:"branding,omitempty"`
+	Organisations []organisationFile        `yaml:"organisations,omitempty"`
+	Providers     []providerFile            `yaml:"providers,omitempty"`
 }
 
 type clientFile struct {
@@ -87,6 +84,9 @@ func ReadFiles(dir string) (Files, error) {
 		return f, err
 	}
 	if err := readYAML(filepath.Join(dir, "providers.yaml"), &f.Providers); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	if err := readYAML(filepath.Join(dir, "webhooks.yaml"), &f.Webhooks); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
 	err := eachFile(filepath.Join(dir, "apps"), func(path, id string) error {
@@ -206,6 +206,12 @@ func Current(ctx context.Context, q db.Q, tenant apps.TenantID) (Files, error) {
 	if f.Tenant.Methods, err = ownMethods(ctx, q, authn.Place{Tenant: tenant}); err != nil {
 		return f, err
 	}
+	if f.Providers, err = currentProviders(ctx, q, tenant, ""); err != nil {
+		return f, err
+	}
+	if f.Webhooks, err = currentWebhooks(ctx, q, tenant); err != nil {
+		return f, err
+	}
 	list, err := apps.List(ctx, q, tenant)
 	if err != nil {
 		return f, err
@@ -248,7 +254,13 @@ func currentApp(ctx context.Context, q db.Q, a apps.App) (appFile, error) {
 	if out.Methods, err = ownMethods(ctx, q, authn.Place{Tenant: a.Tenant, App: a.ID}); err != nil {
 		return out, err
 	}
-	out.Branding, err = currentBranding(ctx, q, a.ID)
+	if out.Branding, err = currentBranding(ctx, q, a.ID); err != nil {
+		return out, err
+	}
+	if out.Organisations, err = currentOrganisations(ctx, q, a.ID); err != nil {
+		return out, err
+	}
+	out.Providers, err = currentProviders(ctx, q, a.Tenant, a.ID)
 	return out, err
 }
 
@@ -288,19 +300,12 @@ func Plan(ctx context.Context, q db.Q, want Files, dir string) ([]string, error)
 		return nil, fmt.Errorf("providers.yaml: %w", err)
 	}
 	out = append(out, lines...)
+	if lines, err = planWebhooks(ctx, q, have.Webhooks, want.Webhooks, dir); err != nil {
+		return nil, fmt.Errorf("webhooks.yaml: %w", err)
+	}
+	out = append(out, lines...)
 	for _, id := range slices.Sorted(maps.Keys(want.Apps)) {
-		a := want.Apps[id]
-		out = append(out, diffApp(have.Apps[id], a)...)
-		lines, err := planSecrets(ctx, q, a, dir)
-		if err != nil {
-			return nil, fmt.Errorf("apps/%s.yaml: %w", id, err)
-		}
-		out = append(out, lines...)
-		if lines, err = planBranding(ctx, q, a, dir); err != nil {
-			return nil, fmt.Errorf("apps/%s.yaml: %w", id, err)
-		}
-		out = append(out, lines...)
-		if lines, err = planProviders(ctx, q, want.Tenant.ID, id, a.Providers, dir); err != nil {
+		if lines, err = planApp(ctx, q, want.Tenant.ID, have.Apps[id], want.Apps[id], dir); err != nil {
 			return nil, fmt.Errorf("apps/%s.yaml: %w", id, err)
 		}
 		out = append(out, lines...)
@@ -321,21 +326,19 @@ func mark(fresh bool) string {
 	return "~ "
 }
 
-func planProviders(ctx context.Context, q db.Q, tenant, app string, ps []providerFile, dir string) ([]string, error) {
-	var out []string
-	for _, p := range ps {
-		doc, err := resolved(p.Config, dir)
-		if err == nil {
-			var differs bool
-			if differs, err = notify.Differs(ctx, q, tenant, app, p.Kind, p.Name, doc); differs {
-				out = append(out, "~ "+strings.TrimSpace("provider "+p.Kind+" "+p.Name+" "+app))
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", p.Kind, p.Name, err)
-		}
+func planApp(ctx context.Context, q db.Q, tenant string, have, want appFile, dir string) ([]string, error) {
+	out := diffApp(have, want)
+	lines, err := planSecrets(ctx, q, want, dir)
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	out = append(out, lines...)
+	if lines, err = planBranding(ctx, q, want, dir); err != nil {
+		return nil, err
+	}
+	out = append(append(out, lines...), diffOrganisations(have.Organisations, want.Organisations)...)
+	lines, err = planProviders(ctx, q, tenant, want.ID, want.Providers, dir)
+	return append(out, lines...), err
 }
 
 func planSecrets(ctx context.Context, q db.Q, a appFile, dir string) ([]string, error) {
@@ -403,12 +406,12 @@ func flat(v any) string {
 	return string(b)
 }
 
-// WithoutSecrets is the configuration without what has a secret in it, providers
-// and the secrets of clients: for where it is judged or tried and no secret is at
+// WithoutSecrets is the configuration without what has a secret in it, providers,
+// webhooks and the secrets of clients: for where it is judged or tried and no secret is at
 // hand.
 func (f Files) WithoutSecrets() Files {
 	out := f
-	out.Providers, out.Apps = nil, map[string]appFile{}
+	out.Providers, out.Webhooks, out.Apps = nil, nil, map[string]appFile{}
 	for id, a := range f.Apps {
 		a.Providers, a.Clients = nil, slices.Clone(a.Clients)
 		for i := range a.Clients {
@@ -462,6 +465,9 @@ func apply(ctx context.Context, tx *db.Tx, f Files, dir string) error {
 	}
 	if err := applyProviders(ctx, tx, tenant, "", f.Providers, dir); err != nil {
 		return fmt.Errorf("providers.yaml: %w", err)
+	}
+	if err := applyWebhooks(ctx, tx, tenant, f.Webhooks, dir); err != nil {
+		return fmt.Errorf("webhooks.yaml: %w", err)
 	}
 	for _, id := range slices.Sorted(maps.Keys(f.Apps)) {
 		if err := applyApp(ctx, tx, tenant, f.Apps[id], dir); err != nil {
@@ -518,6 +524,9 @@ func applyApp(ctx context.Context, tx *db.Tx, tenant apps.TenantID, a appFile, d
 	if err := applyBranding(ctx, tx, a, dir); err != nil {
 		return err
 	}
+	if err := applyOrganisations(ctx, tx, app, a.Organisations); err != nil {
+		return err
+	}
 	return applyProviders(ctx, tx, tenant, app, a.Providers, dir)
 }
 
@@ -563,50 +572,20 @@ func readSecret(dir, file, env string) (string, error) {
 	return strings.TrimRight(string(b), "\r\n"), err
 }
 
-func applyProviders(ctx context.Context, tx *db.Tx, tenant apps.TenantID, app apps.ID, ps []providerFile, dir string) error {
-	for _, p := range ps {
-		doc, err := resolved(p.Config, dir)
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", p.Kind, p.Name, err)
-		}
-		if err := notify.SaveProvider(ctx, tx, string(tenant), string(app), p.Kind, p.Name, doc); err != nil {
-			return fmt.Errorf("%s %s: %w", p.Kind, p.Name, err)
-		}
-	}
-	return nil
-}
-
-// resolved replaces x_file and x_env by x.
-func resolved(doc map[string]any, dir string) (map[string]any, error) {
-	out := map[string]any{}
-	for name, v := range doc {
-		text, _ := v.(string)
-		plain, isFile := strings.CutSuffix(name, "_file")
-		fromEnv, isEnv := strings.CutSuffix(name, "_env")
-		switch {
-		case isFile:
-			secret, err := readSecret(dir, text, "")
-			if err != nil {
-				return nil, err
-			}
-			out[plain] = secret
-		case isEnv:
-			secret, err := readSecret(dir, "", text)
-			if err != nil {
-				return nil, err
-			}
-			out[fromEnv] = secret
-		default:
-			out[name] = v
-		}
-	}
-	return out, nil
-}
-
 // WriteFiles writes a configuration as a folder of files.
 func WriteFiles(dir string, f Files) error {
 	if err := writeYAML(filepath.Join(dir, "tenant.yaml"), f.Tenant); err != nil {
 		return err
+	}
+	if len(f.Providers) > 0 {
+		if err := writeYAML(filepath.Join(dir, "providers.yaml"), f.Providers); err != nil {
+			return err
+		}
+	}
+	if len(f.Webhooks) > 0 {
+		if err := writeYAML(filepath.Join(dir, "webhooks.yaml"), f.Webhooks); err != nil {
+			return err
+		}
 	}
 	for id, a := range f.Apps {
 		if strings.ContainsAny(id, `/\`) {

@@ -7,8 +7,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/json"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,21 +64,65 @@ func place(id string) string { return "webhooks/secret/" + id }
 // Create adds a hook and returns the secret that signs what it gets, which is
 // shown this once.
 func Create(ctx context.Context, tx *db.Tx, h Hook) (Hook, string, error) {
+	secret := "whs_" + rand.Text() + rand.Text()
+	h.ID, h.Created = db.NewID("whk_"), tx.Now()
+	return h, secret, insert(ctx, tx, h, secret)
+}
+
+func insert(ctx context.Context, tx *db.Tx, h Hook, secret string) error {
 	if err := h.check(); err != nil {
-		return h, "", err
+		return err
 	}
 	var n int
 	if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM webhooks WHERE tenant_id = $1`, h.Tenant).Scan(&n); err != nil {
-		return h, "", err
+		return err
 	}
 	if n >= maxHooks {
-		return h, "", fault.New(fault.Limited, "A tenant has at most %d webhooks.", maxHooks)
+		return fault.New(fault.Limited, "A tenant has at most %d webhooks.", maxHooks)
 	}
-	secret := "whs_" + rand.Text() + rand.Text()
-	h.ID, h.Created = db.NewID("whk_"), tx.Now()
-	_, err := tx.Exec(ctx, `INSERT INTO webhooks (id, tenant_id, url, events, enabled, secret, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)`,
+	added, err := tx.Exec(ctx, `INSERT INTO webhooks (id, tenant_id, url, events, enabled, secret, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+		ON CONFLICT (id) DO NOTHING`,
 		h.ID, h.Tenant, h.URL, db.Text(h.Events), h.Enabled, tx.Vault().Seal(place(h.ID), []byte(secret)), h.Created)
-	return h, secret, err
+	if err == nil && added == 0 {
+		return fault.At(fault.New(fault.Conflict, "Another tenant has a webhook with this id."), "id")
+	}
+	return err
+}
+
+var named = regexp.MustCompile(`^whk_[a-z0-9_-]{1,60}$`)
+
+// Put makes a hook that has its id already what h says, and creates it if the
+// tenant has none such. secret signs what it gets from now on; an empty one leaves
+// what is kept, and is fault.Invalid for a hook that is new. An id that another
+// tenant uses is fault.Conflict.
+func Put(ctx context.Context, tx *db.Tx, h Hook, secret string) error {
+	if !named.MatchString(h.ID) {
+		return fault.At(fault.New(fault.Invalid, "A webhook's id is whk_ and 1 to 60 small letters, digits, dashes and underscores."), "id")
+	}
+	err := Update(ctx, tx, h)
+	fresh := fault.Is(err, fault.NotFound)
+	switch {
+	case err != nil && !fresh:
+		return err
+	case secret == "" && !fresh:
+		return nil
+	case len(secret) < 20 || len(secret) > 500:
+		return fault.At(fault.New(fault.Invalid, "A webhook has a secret of 20 to 500 characters, which signs what it gets."), "secret")
+	case fresh:
+		h.Created = tx.Now()
+		return insert(ctx, tx, h, secret)
+	}
+	_, err = tx.Exec(ctx, `UPDATE webhooks SET secret = $1 WHERE id = $2`, tx.Vault().Seal(place(h.ID), []byte(secret)), h.ID)
+	return err
+}
+
+// HasSecret reports whether secret signs what a hook gets.
+func HasSecret(ctx context.Context, q db.Q, id, secret string) (bool, error) {
+	have, err := secretOf(ctx, q, id)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil && subtle.ConstantTimeCompare([]byte(have), []byte(secret)) == 1, err
 }
 
 // Update changes where a hook is, what it asks for and whether it is on;
