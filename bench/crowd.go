@@ -23,8 +23,9 @@ const (
 )
 
 // crowd measures the same sign-ins among a thousand users and among many, each
-// with three authenticators, and how large the database is then. Who does not sign
-// in is put into the database directly, with the server down.
+// with three authenticators, how large the database is then, and what it takes to
+// back it up. Who does not sign in is put into the database directly, with the
+// server down.
 func (s *store) crowd(ctx context.Context, t *table, o options) error {
 	p, err := s.start(ctx) // makes the database, if there is none
 	if err == nil {
@@ -46,6 +47,14 @@ func (s *store) crowd(ctx context.Context, t *table, o options) error {
 	if err := s.among(ctx, t, o, o.Crowd); err != nil {
 		return err
 	}
+	if err := s.weigh(ctx, t, o); err != nil {
+		return err
+	}
+	return s.backups(ctx, t, o)
+}
+
+// weigh measures how large the database is.
+func (s *store) weigh(ctx context.Context, t *table, o options) error {
 	d, err := s.open(ctx)
 	if err != nil {
 		return err

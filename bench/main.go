@@ -148,7 +148,7 @@ func run(ctx context.Context, o options) error {
 	if o.onlyCrowd() {
 		return t.report(ctx, o, crowds(ctx, t, stores, o))
 	}
-	if err := t.size(binary); err != nil {
+	if err := t.size("size of the binary", machineColumn, binary); err != nil {
 		return err
 	}
 	keys, err := makeKeys(o)

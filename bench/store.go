@@ -38,7 +38,7 @@ func openStores(ctx context.Context, o options, dir, binary string) ([]*store, f
 	stores, cleanUp := []*store{sqlite}, func() {}
 	if o.Postgres != "" {
 		pg := &store{name: postgresColumn, binary: binary, dir: filepath.Join(dir, "postgres")}
-		drop, err := pg.create(ctx, o.Postgres)
+		drop, err := pg.create(ctx, o.Postgres, "bench")
 		if err != nil {
 			return nil, nil, fmt.Errorf("PostgreSQL: %w", err)
 		}
@@ -58,12 +58,12 @@ func openStores(ctx context.Context, o options, dir, binary string) ([]*store, f
 }
 
 // create makes the database and finds the process whose children serve it.
-func (s *store) create(ctx context.Context, server string) (drop func(), err error) {
+func (s *store) create(ctx context.Context, server, what string) (drop func(), err error) {
 	u, err := url.Parse(server)
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("watchword_bench_%d", os.Getpid())
+	name := fmt.Sprintf("watchword_%s_%d", what, os.Getpid())
 	admin := *u
 	admin.Path = "/postgres"
 	exec := func(ctx context.Context, sql string) error {

@@ -63,6 +63,7 @@ type DB struct {
 	courier     *courier    // PostgreSQL
 	catalogue   string      // names every table
 	patient     string      // lets a transaction take its time; empty: it may
+	rowsAtOnce  int         // that a restore adds by one statement
 	target      int64       // the version of the schema to migrate to; 0: the newest
 	closers     []io.Closer // in the order of closing
 	closing     sync.Once

@@ -79,7 +79,7 @@ func (d *DB) readPostgres(address string) error {
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	pool.SetConnMaxLifetime(time.Hour)
 	d.read, d.closers = pool, []io.Closer{pool}
-	d.catalogue, d.patient = tablesOfPostgres, patientPostgres
+	d.catalogue, d.patient, d.rowsAtOnce = tablesOfPostgres, patientPostgres, batchRows
 	return nil
 }
 

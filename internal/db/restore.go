@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -107,23 +108,28 @@ func (f *filling) add(ctx context.Context, b backupRows) error {
 	if err != nil || len(args) == 0 {
 		return err
 	}
-	var q strings.Builder
-	q.WriteString("INSERT INTO " + t.name + " (")
-	for i, name := range b.Columns {
+	for _, name := range b.Columns {
 		if !columnName.MatchString(name) {
 			return fmt.Errorf("%s has a column %q", t.name, name)
 		}
-		if i > 0 {
-			q.WriteString(", ")
-		}
-		q.WriteString(name)
 	}
-	q.WriteString(") VALUES ")
-	for i := range args {
+	for rows := range slices.Chunk(args, f.d.rowsAtOnce*len(b.Columns)) {
+		if _, err := f.tx.ExecContext(ctx, insertion(t.name, b.Columns, len(rows)), rows...); err != nil {
+			return fmt.Errorf("filling %s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+// insertion is the statement that adds rows of n values altogether.
+func insertion(table string, columns []string, n int) string {
+	var q strings.Builder
+	q.WriteString("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES ")
+	for i := range n {
 		switch {
 		case i == 0:
 			q.WriteString("(")
-		case i%len(b.Columns) == 0:
+		case i%len(columns) == 0:
 			q.WriteString("), (")
 		default:
 			q.WriteString(", ")
@@ -131,10 +137,7 @@ func (f *filling) add(ctx context.Context, b backupRows) error {
 		q.WriteString("$" + strconv.Itoa(i+1))
 	}
 	q.WriteString(")")
-	if _, err := f.tx.ExecContext(ctx, q.String(), args...); err != nil {
-		return fmt.Errorf("filling %s: %w", t.name, err)
-	}
-	return nil
+	return q.String()
 }
 
 // end commits if nothing went wrong, and closes the database.

@@ -38,6 +38,7 @@ func (d *DB) holdSQLite(ctx context.Context, path string) error {
 		return err
 	}
 	d.catalogue = tablesOfSQLite
+	d.rowsAtOnce = 1 // the driver looks for each parameter among all, so many rows cost their square
 	d.write, err = openPool(path, sqliteBase, "cache_size(-4000)")
 	if err != nil {
 		return err
