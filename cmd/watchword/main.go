@@ -32,6 +32,7 @@ type cli struct {
 	Apply   applyCmd   `cmd:"" help:"Make the configuration what a folder of files says."`
 	Export  exportCmd  `cmd:"" help:"Write the configuration as a folder of files, without secrets."`
 	Doctor  doctorCmd  `cmd:"" help:"Look at the configuration and say what to mend. It changes nothing, and needs no server to be stopped."`
+	Health  healthCmd  `cmd:"" help:"Ask the server on this machine whether it is ready; the exit status says so."`
 	Lint    lintCmd    `cmd:"" help:"Say what a standard wants otherwise, and what is wrong with journeys: of a folder of files, or of the database."`
 	Test    testCmd    `cmd:"" help:"Run the tests of journeys that lie beside them as files."`
 	Backup  backupCmd  `cmd:"" help:"Write everything into one sealed file, while the server goes on."`

@@ -53,7 +53,9 @@ func run(m *testing.M) (int, error) {
 	if overlay := os.Getenv("WATCHWORD_OVERLAY"); overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}
-	if out, err := exec.Command("go", append(args, "github.com/watchword-auth/watchword/cmd/watchword")...).CombinedOutput(); err != nil {
+	build := exec.Command("go", append(args, "github.com/watchword-auth/watchword/cmd/watchword")...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
+	if out, err := build.CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("building the program: %w\n%s", err, out)
 	}
 	return m.Run(), nil
@@ -110,8 +112,10 @@ func launch(p place) (*node, error) {
 	return launchArgs(append(args, p.Extra...)...)
 }
 
-func launchArgs(args ...string) (*node, error) {
-	n := &node{cmd: exec.Command(binary, args...), ended: make(chan struct{}), log: &buffer{}}
+func launchArgs(args ...string) (*node, error) { return launchCommand(exec.Command(binary, args...)) }
+
+func launchCommand(cmd *exec.Cmd) (*node, error) {
+	n := &node{cmd: cmd, ended: make(chan struct{}), log: &buffer{}}
 	n.cmd.Stderr = n.log
 	out, err := n.cmd.StdoutPipe()
 	if err != nil {
