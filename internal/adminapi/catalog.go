@@ -118,7 +118,7 @@ func stepRoles(r journey.Role) []string {
 	for _, one := range []struct {
 		role journey.Role
 		name string
-	}{{journey.Proves, "proves"}, {journey.Enrols, "enrols"}, {journey.Identifies, "identifies"}, {journey.Terminal, "terminal"}, {journey.Accepts, "accepts"}, {journey.Compares, "compares"}} {
+	}{{journey.Proves, "proves"}, {journey.Enrols, "enrols"}, {journey.Identifies, "identifies"}, {journey.Terminal, "terminal"}, {journey.Accepts, "accepts"}} {
 		if r&one.role != 0 {
 			out = append(out, one.name)
 		}

@@ -195,13 +195,6 @@ func (d Door) told(ctx context.Context, c *call, request string, r journey.Reply
 // receipt is what the phone keeps of an approval: what was approved, and what can be
 // shown for it, signed by this server.
 func (d Door) receipt(ctx context.Context, c *call, ch push.Challenge, end journey.End) (string, error) {
-	approved := session.Receipt{ID: string(ch.ID), Data: filled(ch.Data.Approval), Hash: journey.ApprovalHash(filled(ch.Data.Approval)), Method: push.Kind, At: end.Proofs[0].At(), Evidence: push.Evidence(ch)}
+	approved := session.Receipt{ID: string(ch.ID), Data: ch.Data.Approval, Hash: journey.ApprovalHash(ch.Data.Approval), Method: push.Kind, At: end.Proofs[0].At(), Evidence: push.Evidence(ch)}
 	return approved.Sign(ctx, d.Keys, d.Kit.URL, c.client.ID, c.app, end.Proofs)
-}
-
-func filled(m map[string]any) map[string]any {
-	if m == nil {
-		return map[string]any{}
-	}
-	return m
 }

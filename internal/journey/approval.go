@@ -64,11 +64,11 @@ func approvalText(s string, longest int) bool {
 }
 
 // ApprovalHash is base64url(SHA-256(data in the form of RFC 8785)): what a
-// challenge commits to, so that no signature can be moved to other data. Texts
-// of ASCII are all that ApprovalData lets through, and of those encoding/json
-// writes the canonical form.
+// challenge commits to, so that no signature can be moved to other data. No data
+// is an empty object. Texts of ASCII are all that ApprovalData lets through, and
+// of those encoding/json writes the canonical form.
 func ApprovalHash(data map[string]any) string {
-	h := sha256.Sum256([]byte(db.Text(data)))
+	h := sha256.Sum256([]byte(db.Text(filled(data))))
 	return base64.RawURLEncoding.EncodeToString(h[:])
 }
 

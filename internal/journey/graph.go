@@ -179,7 +179,7 @@ func (c *checker) paths() {
 	var walk func(id string, done Role)
 	walk = func(id string, done Role) {
 		if seen[id] == nil {
-			seen[id] = make([]bool, 64)
+			seen[id] = make([]bool, 1<<3) // Proves, Enrols, Identifies: see gains
 		}
 		if seen[id][done] {
 			return
@@ -200,7 +200,7 @@ func (c *checker) paths() {
 
 // gains is what leaving node n by outcome o adds to a path.
 func (c *checker) gains(n Node, s entry, o Outcome) Role {
-	role := s.Role & (Proves | Enrols | Identifies | Compares)
+	role := s.Role & (Proves | Enrols | Identifies)
 	if role&Identifies != 0 && o != Cancel && o != Failure {
 		return role & Identifies
 	}
@@ -232,7 +232,7 @@ func (g Graph) always(refs Refs, stack map[string]bool) Role {
 	}
 	stack[g.ID] = true
 	defer delete(stack, g.ID)
-	all, any := Proves|Enrols|Identifies|Compares, false
+	all, any := Proves|Enrols|Identifies, false
 	sub := checker{g: g, refs: refs}
 	seen := map[string]map[Role]bool{}
 	var walk func(id string, done Role)

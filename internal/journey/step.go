@@ -48,7 +48,6 @@ const (
 	Identifies                  // its success takes somebody's word for who they are
 	Terminal                    // it ends the run; it has no outcomes
 	Accepts                     // it is terminal and ends the run well
-	Compares                    // it compares the number shown on the web
 )
 
 // Step is a kind of node. The file that declares one holds all there is to

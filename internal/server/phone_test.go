@@ -248,7 +248,9 @@ func TestPhoneApproves(t *testing.T) {
 		t.Fatal(err)
 	}
 	var claims struct {
-		Sub      string `json:"sub"`
+		Sub      string          `json:"sub"`
+		Data     json.RawMessage `json:"approval_data"`
+		Hash     string          `json:"approval_hash"`
 		Evidence struct {
 			Statement string `json:"statement"`
 			Signature string `json:"statement_signature"`
@@ -261,6 +263,10 @@ func TestPhoneApproves(t *testing.T) {
 	key, err := directory.ParseKey(claims.Evidence.Key)
 	if err != nil || claims.Sub != p.user || !key.Verify([]byte(claims.Evidence.Statement), claims.Evidence.Signature) {
 		t.Errorf("the receipt does not hold: %+v", claims)
+	}
+	none := sha256.Sum256([]byte("{}")) // nothing but a sign-in was approved
+	if string(claims.Data) != "{}" || claims.Hash != base64.RawURLEncoding.EncodeToString(none[:]) {
+		t.Errorf("the receipt is for %s, %s", claims.Data, claims.Hash)
 	}
 	status, same := p.say(t, "answer", answer)
 	if status != 200 || same["state"] != "consumed" && same["state"] != "approved" {

@@ -79,8 +79,8 @@ const ReceiptType = "approval-receipt+jwt"
 // Receipt says what a user was shown and approved.
 type Receipt struct {
 	ID         string
-	Data       map[string]any
-	Hash       string // base64url(SHA-256(RFC 8785 form of Data))
+	Data       map[string]any // nil is an empty object
+	Hash       string         // base64url(SHA-256(RFC 8785 form of Data))
 	Method     authn.Kind
 	Credential string
 	At         time.Time
@@ -93,7 +93,7 @@ type Receipt struct {
 func (r Receipt) sign(ctx context.Context, keys *token.Keys, issuer string, f Facts) (string, error) {
 	return keys.Sign(ctx, "ES256", ReceiptType, map[string]any{
 		"iss": issuer, "aud": string(f.Client), "sub": string(f.Proofs[0].User()), "tid": string(f.App.Tenant), "app_id": string(f.App.ID), "jti": r.ID, "iat": r.At.Unix(),
-		"approval_data": r.Data, "approval_hash": r.Hash, "method": string(r.Method), "authenticator": r.Credential, "evidence": filled(r.Evidence),
+		"approval_data": filled(r.Data), "approval_hash": r.Hash, "method": string(r.Method), "authenticator": r.Credential, "evidence": filled(r.Evidence),
 		"amr": authn.AMR(f.Proofs), "acr": authn.ACR(f.Proofs),
 	})
 }

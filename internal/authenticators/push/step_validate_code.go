@@ -15,7 +15,6 @@ func init() {
 		Words:    []string{"number matching", "validate otp", "match"},
 		Doc:      "Shows on the phone who asks, and asks for the number that the browser shows. A wrong one ends the request. Without a number to match it passes at once.",
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel, NotMe},
-		Role:     journey.Compares,
 		In:       []journey.Kind{journey.KindMobileApprove, journey.KindSub},
 		Run:      validateCode,
 	})

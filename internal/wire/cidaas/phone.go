@@ -64,7 +64,7 @@ func (d Door) take(from, to authn.State) handler {
 			return out, err
 		}
 		if to == authn.Allowed {
-			out["push_random_numbers"] = filled(ch.Data.Choices)
+			out["push_random_numbers"] = listed(ch.Data.Choices)
 			return out, nil
 		}
 		for name, v := range map[string]any{"push_id": in.get("push_id"), "device_id": in.get("device_id"), "client_id": in.get("client_id"), "client_name": ch.Data.ClientAs, "message": approvalText(ch),
@@ -94,7 +94,7 @@ func browser(agent string) map[string]any {
 		"engine": map[string]any{"name": "", "version": ""}, "deviceMake": "", "deviceModel": "", "userAgent": agent}}
 }
 
-func filled(list []string) []string {
+func listed(list []string) []string {
 	if list == nil {
 		return []string{}
 	}

@@ -365,7 +365,7 @@ func flow(r journey.Reply) map[string]any {
 	if p.Form != "" {
 		out["form_id"] = p.Form
 		if len(p.Fields) > 0 {
-			out["form_schema"] = filled(schema(p.Fields), p.Values)
+			out["form_schema"] = prefilled(schema(p.Fields), p.Values)
 		}
 	}
 	if _, has := out["app_data"]; !has {
@@ -388,8 +388,8 @@ func escapes(options []journey.Option) []any {
 	return out
 }
 
-// filled adds to a schema what its fields hold already.
-func filled(list []any, values map[string]any) []any {
+// prefilled adds to a schema what its fields hold already.
+func prefilled(list []any, values map[string]any) []any {
 	for _, each := range list {
 		field := each.(map[string]any)
 		if v, has := values[field["name"].(string)]; has && v != "" && v != nil {
