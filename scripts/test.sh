@@ -30,6 +30,8 @@ need Xvfb xvfb
 need /usr/lib/python3/dist-packages/gi python3-gi
 need '/usr/lib/*/girepository-1.0/WebKit2-4.1.typelib' gir1.2-webkit2-4.1
 need zbarimg zbar-tools
+need /usr/share/zoneinfo/Europe/Berlin tzdata
+need /etc/ssl/certs/ca-certificates.crt ca-certificates
 need rsvg-convert librsvg2-bin
 (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
 TEST_POSTGRES=$(POSTGRES_FSYNC=off POSTGRES_PORT=${POSTGRES_PORT:-7431} scripts/postgres.sh start)

@@ -3,6 +3,7 @@ package blackbox
 import (
 	"debug/elf"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -157,7 +158,9 @@ func TestImage(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: im.uid, Gid: im.gid}}
 		return cmd
 	}
-	if out, err := within(im.health...).CombinedOutput(); err == nil {
+	if out, err := within(im.health...).CombinedOutput(); errors.Is(err, syscall.EPERM) {
+		t.Skip("this machine lets nobody change the root")
+	} else if err == nil {
 		t.Errorf("healthy before it runs: %s", out)
 	}
 	if out, err := within(append(slices.Clone(im.entry), "keys", "generate", "--out", "/data/master.key")...).CombinedOutput(); err != nil {
