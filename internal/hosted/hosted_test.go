@@ -253,6 +253,29 @@ func TestUnrepeated(t *testing.T) {
 	}
 }
 
+// TestKeyAlone: in a browser without passkeys people are sent to another way only
+// where there is one.
+func TestKeyAlone(t *testing.T) {
+	fields := form.New(form.Text(passkeyResult, "Result"))
+	for _, c := range []struct {
+		kind    string
+		options []journey.Option
+		alone   bool
+	}{
+		{"passkey.register", []journey.Option{{ID: "failure", Label: "It did not work"}}, false},
+		{"passkey.register", []journey.Option{{ID: "cancel", Label: "Cancel"}}, true},
+		{"passkey.authenticate", nil, true},
+		{"login_form", []journey.Option{{ID: "passkeys", Fields: fields}, {ID: "cancel", Label: "Cancel"}}, true},
+		{"login_form", []journey.Option{{ID: "passkeys", Fields: fields}, {ID: "sign_up", Label: "Create an account"}}, false},
+	} {
+		v := describe("en", ticket{}, journey.Reply{Prompt: &journey.Prompt{Kind: c.kind, Fields: fields, Options: c.options}}, now)
+		page := draw(t, v)
+		if v.KeyAlone() != c.alone || strings.Contains(page, "Use another way, or begin again in") == c.alone || strings.Contains(page, "It did not work") {
+			t.Errorf("%s with %v: alone %v\n%s", c.kind, c.options, v.KeyAlone(), page)
+		}
+	}
+}
+
 // TestPasskeyFirst: where a passkey stands beside a recovery code, it is what people
 // begin with; where an address is asked for as well, that is.
 func TestPasskeyFirst(t *testing.T) {

@@ -106,7 +106,7 @@ func (v *view) aside(o journey.Option) string {
 	case o.ID != "failure":
 	case v.Proof != nil:
 		return v.Lang.T(instead[v.Proof.Script])
-	case v.NeedsApp:
+	case v.NeedsApp, v.Key != nil:
 		return v.Lang.T("Another way")
 	}
 	return v.Lang.T(o.Label)

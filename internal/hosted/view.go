@@ -263,6 +263,14 @@ func approvals(data map[string]any) []row {
 // may type stands folded below.
 func (v view) KeyFirst() bool { return v.Key != nil && v.Key.Act == "autofill" && !v.Key.Beside }
 
+// KeyAlone reports whether a page whose passkey cannot be used offers nothing else
+// that goes on.
+func (v view) KeyAlone() bool {
+	return len(v.Forms) == 0 && !slices.ContainsFunc(v.Quiet, func(f formView) bool {
+		return f.Option != "cancel" && f.Option != "back" && f.Option != "resend"
+	})
+}
+
 // Dir is the direction of writing.
 func (v view) Dir() string { return v.Lang.direction() }
 

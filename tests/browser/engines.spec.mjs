@@ -437,7 +437,7 @@ const tests = {
     await page.click('.answer .primary');
     await page.title('Add a passkey');
     if (!able) {
-      await page.find('[data-key-problem]', 'This browser does not support passkeys. Use another way.');
+      await page.find('[data-key-problem]', 'This browser does not support passkeys. Use another way, or begin again in a current Chrome, Edge, Firefox or Safari.');
       return 'GTK\'s WebKit has none, and the page says so';
     }
     await page.click('[data-key-go]');

@@ -264,10 +264,34 @@ const scenarios = {
     await old.addInitScript(() => { delete window.PublicKeyCredential; });
     await old.goto(await entry());
     await title(old, 'Add a passkey');
-    await old.waitForFunction(() => document.querySelector('[data-key-problem]').textContent !== '');
-    assert.match(await old.textContent('[data-key-problem]'), /does not support passkeys/);
-    assert.ok(!await old.isVisible('[data-key-go]'));
+    const says = async (words) => {
+      await old.waitForFunction((s) => document.querySelector('[data-key-problem][role=alert]')?.textContent.includes(s), words);
+      assert.ok(!await old.isVisible('[data-key-go]'));
+    };
+    await says('does not support passkeys. Begin again in a current Chrome'); // there is no other way
     await look(old, 'passkey-page-unknown');
+    await old.goto(`${w.base}/login/demo-web/passwordless_passkey`);
+    await says('does not support passkeys. Use another way, or begin again in');
+    await old.waitForSelector('details.way input[name=recovery_code]:visible'); // the other way is unfolded
+    await look(old, 'passkey-first-unknown');
+    await old.click('button:has-text("Create an account")');
+    await old.fill('input[name=email]', somebody());
+    await old.click('.answer .primary');
+    await title(old, 'Add a passkey');
+    await says('Use another way');
+    await look(old, 'passkey-add-unknown');
+    for (const [lang, words] of [['de', 'unterstützt keine Passkeys'], ['es', 'no admite llaves de acceso'], ['fr', 'ne prend pas en charge'], ['pt', 'não suporta chaves de acesso'], ['ja', '対応していません']]) {
+      await old.goto(`${old.url().split('?')[0]}?lang=${lang}`);
+      await says(words);
+      await unscrolled(old, `no passkeys in ${lang}`);
+    }
+    await old.goto(`${old.url().split('?')[0]}?lang=en`);
+    await old.click('.minor button:has-text("Another way")');
+    await title(old, 'Not signed in');
+    await old.goto(`${w.base}/login/demo-web/sign_in`); // of a page that asks for a name nothing is missing
+    await old.waitForSelector('input[name=username]:focus');
+    await old.evaluate(() => import('/login-assets/passkey.js').then(() => {})); // after the page's own use of it
+    assert.equal(await old.textContent('[data-key-problem]'), '');
     await leave(old);
   },
 

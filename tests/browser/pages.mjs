@@ -106,6 +106,7 @@ export async function look(page, state) {
   }
   await page.setViewportSize({ width: 320, height: 640 }); // also 1280 at 400 %
   await unscrolled(page, `${state} at 320 px`);
+  if (shots) await page.screenshot({ path: join(shots, `${state}-320.png`), fullPage: true });
   await page.setViewportSize({ width: 640, height: 400 }); // 1280 at 200 %
   await page.evaluate(() => { document.documentElement.dir = 'rtl'; });
   await unscrolled(page, `${state} from right to left at 200 %`);

@@ -129,7 +129,12 @@ export async function begin({ client = '', visit = '' }) {
   const problem = /** @type {HTMLElement} */ (form.querySelector('[data-key-problem]'));
   const autofill = form.dataset.key === 'autofill';
   if (!globalThis.PublicKeyCredential) {
-    if (!autofill) problem.textContent = form.dataset.unknown ?? '';
+    if ('beside' in form.dataset) return; // of what stands before it, nothing is missing
+    problem.setAttribute('role', 'alert');
+    problem.textContent = form.dataset.unknown ?? '';
+    form.dataset.unable = '';
+    const other = document.querySelector('.key ~ .way');
+    if (other instanceof HTMLDetailsElement) other.open = true;
     return;
   }
   let running = new AbortController();
