@@ -120,6 +120,7 @@ func describe(l tongue, t ticket, r journey.Reply, now time.Time) view {
 	v.Kind, v.Title, v.Text = p.Kind, l.T(cmp.Or(p.Title, titles[p.Kind], "Sign in")), l.T(p.Text)
 	v.Text = unrepeated(v.Title, v.Text)
 	v.draw(&p, now)
+	v.whither(&p)
 	v.Rows = approvals(p.Data)
 	v.answers(&p)
 	v.refuse(r.Problem, now)
@@ -178,14 +179,36 @@ func (v *view) draw(p *journey.Prompt, now time.Time) {
 		v.Name, v.Text = text(p.Data, "username"), ""
 	case p.Kind == "form" && len(p.Fields) == 0 || p.Kind == "login_form":
 		v.Welcome = true
-	case strings.HasPrefix(p.Kind, "code.") && v.Text == "":
-		v.Text = v.Lang.T("We have sent you a code.")
 	}
 	v.prove(p, now)
 	v.Key = key(p)
 	if v.Key != nil {
 		v.Key.Button = v.Lang.T(v.Key.Button)
 	}
+}
+
+// whither says where a message went. Of what may be nobody's address, that is all: the
+// page for somebody and for nobody is the same.
+func (v *view) whither(p *journey.Prompt) {
+	said := p.Text
+	if said == "" && strings.HasPrefix(p.Kind, "code.") {
+		said = "We have sent you a code."
+		v.Text = v.Lang.T(said)
+	}
+	if to, ok := sentTo[said]; ok && p.Sent != nil {
+		with := to.perhaps
+		if p.Sent.Sure {
+			with = to.sure
+		}
+		v.Text = v.Lang.T(with, "address", p.Sent.To)
+	}
+}
+
+// sentTo are the words of steps that sent something, with where it went.
+var sentTo = map[string]struct{ sure, perhaps string }{
+	"We have sent you a code.":                          {"We have sent a code to {address}.", "If there is an account for {address}, we have sent it a code."},
+	"We have sent you a link. Open it in this browser.": {"We have sent a link to {address}. Open it in this browser.", "If there is an account for {address}, we have sent it a link. Open it in this browser."},
+	"We have sent you a link. It asks for this number.": {"We have sent a link to {address}. It asks for this number.", "If there is an account for {address}, we have sent it a link. It asks for this number."},
 }
 
 // titles are for prompts whose author gave none.

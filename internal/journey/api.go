@@ -131,6 +131,7 @@ type Prompt struct {
 	Poll    bool           `json:"poll,omitempty"`  // an empty answer waits
 	Empty   bool           `json:"empty,omitempty"` // an empty answer is the answer (information; never a step that verifies)
 	Ticket  *Ticket        `json:"ticket,omitempty"`
+	Sent    *Sent          `json:"sent,omitempty"`  // where a message of it went; for pages of ours, not for foreign clients
 	Watch   []string       `json:"watch,omitempty"` // topics of db.Signal that end the wait early; not for clients
 	Until   time.Time      `json:"until,omitzero"`  // when waiting becomes pointless; not for clients
 }

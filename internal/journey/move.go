@@ -111,6 +111,7 @@ func (e *Engine) visit(ctx context.Context, tx *db.Tx, r *run, a *Answer, caller
 		}
 		x.Prepared = done.value
 	}
+	r.hear(a)
 	r.called(x, a)
 	before := r.variables()
 	next, err := steps[x.node.Kind].run(ctx, x, doc)

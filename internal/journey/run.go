@@ -39,6 +39,7 @@ type run struct {
 
 	Params       map[string]any     `json:"params,omitempty"`
 	Saved        map[string]any     `json:"saved,omitempty"`
+	Said         []string           `json:"said,omitempty"` // addresses that its client gave in forms, normalised
 	Trusted      map[string]any     `json:"trusted,omitempty"`
 	Caller       Caller             `json:"caller"`
 	Subject      directory.UserID   `json:"subject,omitempty"`

@@ -297,10 +297,12 @@ const scenarios = {
 
   async 'a code and a link by mail'(browser, w) {
     const page = await visit(browser);
+    const masked = w.facts.user.email.replace(/(?<=^.).*(?=@)/, '•••');
     await page.goto(`${w.base}/login/demo-web/sign_in`);
     await named(page, w.facts.user.email);
     await page.click('button:has-text("Code by e-mail")');
     await title(page, 'Check your mail');
+    await page.waitForFunction((s) => document.querySelector('.lead')?.textContent === s, `If there is an account for ${masked}, we have sent it a code.`);
     await look(page, 'code');
     await page.fill('input[name=passcode]', '000000');
     await page.press('input[name=passcode]', 'Enter');
@@ -310,6 +312,7 @@ const scenarios = {
     await page.fill('input[name=email]', w.facts.user.email);
     await page.click('.answer .primary');
     await page.waitForSelector('[data-waiting]');
+    await page.waitForFunction((s) => document.querySelector('.lead')?.textContent.startsWith(s), `If there is an account for ${masked}, we have sent it a link.`);
     await look(page, 'link');
     await leave(page);
   },

@@ -148,10 +148,7 @@ func address(ctx context.Context, q db.Q, u directory.UserID, kind authn.Kind) (
 // reached notes that who has read a code there has shown that an address is theirs.
 // It is Wrong if it is not the user's any more.
 func reached(ctx context.Context, tx *db.Tx, s authn.Subject, to string) error {
-	kind := directory.Email
-	if s.Kind == SMS {
-		kind = directory.Phone
-	}
+	kind := reaches(s.Kind)
 	if s.Kind == Direct {
 		return nil
 	}

@@ -95,10 +95,7 @@ func sendTo(ctx context.Context, tx *db.Tx, s authn.Subject, n Note) error {
 // sendNew sends a code to an address that is nobody's, which makes a user of
 // whoever hands it in.
 func sendNew(ctx context.Context, tx *db.Tx, s authn.Subject, typed string, n Note) error {
-	kind := directory.Email
-	if s.Kind == SMS {
-		kind = directory.Phone
-	}
+	kind := reaches(s.Kind)
 	var err error
 	if n.To, err = directory.Normalise(kind, typed); err != nil {
 		return backend.Code(err, "system_invalid_input")

@@ -125,6 +125,7 @@ type memo struct {
 	Resends int              `json:"resends"`
 	Sent    time.Time        `json:"sent"`
 	Length  int              `json:"length"`
+	Told    *journey.Sent    `json:"told,omitempty"`
 }
 
 func (a asking) subject(u directory.UserID) authn.Subject {
@@ -133,7 +134,7 @@ func (a asking) subject(u directory.UserID) authn.Subject {
 
 func (a asking) prompt(m memo) journey.Prompt {
 	return journey.Prompt{
-		Kind: a.kind, Fields: form.New(form.Text("passcode", "Code", form.Required, form.MaxLen(16))), Resend: true, Options: []journey.Option{{ID: "cancel", Label: "Cancel"}},
+		Kind: a.kind, Fields: form.New(form.Text("passcode", "Code", form.Required, form.MaxLen(16))), Resend: true, Options: []journey.Option{{ID: "cancel", Label: "Cancel"}}, Sent: m.Told,
 		Data: map[string]any{"code_length": m.Length, "resend_attempts_left": m.Resends},
 	}
 }
@@ -172,19 +173,25 @@ func (a asking) begin(ctx context.Context) (journey.Next, error) {
 			return journey.Judge(a.Exec, err)
 		}
 	}
+	m.Told = a.SentTo(reaches(a.method), m.User, m.To, cmp.Or(a.c.To, a.c.User))
 	if err := a.send(ctx, m); err != nil {
 		return journey.Judge(a.Exec, err)
 	}
 	return journey.Ask(a.prompt(m), m), nil
 }
 
+// reaches is the kind of address that codes of a method go to.
+func reaches(method authn.Kind) directory.IdentifierKind {
+	if method == SMS {
+		return directory.Phone
+	}
+	return directory.Email
+}
+
 // reach is the address of a user that a code goes to: the one named, which must
 // be theirs, or the primary one. fault.NotFound if there is none.
 func reach(ctx context.Context, x *journey.Exec, u directory.UserID, method authn.Kind, named string) (string, error) {
-	want := directory.Email
-	if method == SMS {
-		want = directory.Phone
-	}
+	want := reaches(method)
 	ids, err := directory.Identifiers(ctx, x.Q, u)
 	if err != nil {
 		return "", err
@@ -239,10 +246,7 @@ func (a asking) judge(ctx context.Context, m memo, typed string) (journey.Next, 
 	if err != nil {
 		return a.refused(err, m)
 	}
-	kind := directory.Email
-	if a.method == SMS {
-		kind = directory.Phone
-	}
+	kind := reaches(a.method)
 	if err := directory.Verify(ctx, a.Tx, a.Tenant(), m.User, kind, m.To); err != nil { // who reads what is sent there has shown that it is theirs
 		return journey.Judge(a.Exec, err)
 	}

@@ -44,6 +44,7 @@ type memo struct {
 	Link   authn.ChallengeID `json:"link,omitempty"` // empty: nobody's
 	Number string            `json:"number,omitempty"`
 	Until  time.Time         `json:"until"`
+	Told   *journey.Sent     `json:"told,omitempty"`
 }
 
 func run(ctx context.Context, x *journey.Exec, c config) (journey.Next, error) {
@@ -95,7 +96,7 @@ func begin(ctx context.Context, x *journey.Exec, c config) (journey.Next, error)
 	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Denied) {
 		return journey.Next{}, err
 	}
-	m := memo{Until: x.Now().Add(time.Duration(set.Minutes) * time.Minute)}
+	m := memo{Until: x.Now().Add(time.Duration(set.Minutes) * time.Minute), Told: x.SentTo(directory.Email, u.ID, n.To, c.User)}
 	if err != nil {
 		err = Nobody(ctx, x.Tx, authn.Subject{Kind: Kind, Tenant: x.Tenant(), App: x.App()}, cmp.Or(c.User, string(x.Run())), n)
 		if n.Return == "" {
@@ -152,7 +153,7 @@ func decoy(x *journey.Exec) string {
 
 func ask(m memo) journey.Next {
 	p := journey.Prompt{
-		Kind: "magiclink.wait", Title: "Check your mail", Text: "We have sent you a link. Open it in this browser.", Resend: true, Poll: true, Until: m.Until,
+		Kind: "magiclink.wait", Title: "Check your mail", Text: "We have sent you a link. Open it in this browser.", Resend: true, Poll: true, Until: m.Until, Sent: m.Told,
 		Options: []journey.Option{{ID: "cancel", Label: "Cancel"}}, Fields: form.New(form.Text(codeField, "Code", form.MaxLen(128))),
 		Data: map[string]any{"expires_at": m.Until.UnixMilli()},
 	}

@@ -1,6 +1,7 @@
 package password
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/watchword-auth/watchword/internal/directory"
@@ -77,7 +78,8 @@ func prepareReset(ctx context.Context, x *journey.Exec, c resetConfig) (any, err
 }
 
 func resets(ctx context.Context, x *journey.Exec, c resetConfig) (journey.Next, error) {
-	ask := journey.Ask(journey.Prompt{Kind: "password.reset", Title: "Choose a new password", Text: "We have sent you a code.", Fields: resetFields(c)}, nil)
+	ask := journey.Ask(journey.Prompt{Kind: "password.reset", Title: "Choose a new password", Text: "We have sent you a code.", Fields: resetFields(c),
+		Sent: cmp.Or(x.SentTo(directory.Email, "", "", c.User), x.SentTo(directory.Phone, "", "", c.User))}, nil)
 	r, ok := x.Prepared.(Redemption)
 	if !ok {
 		return ask, nil
