@@ -74,13 +74,35 @@ func (id ChallengeID) Topic() string { return "challenge/" + string(id) }
 // posed under the same Once before. The slot is enforced by a unique column, so
 // two at once end with one open.
 func Pose[T any](ctx context.Context, tx *db.Tx, o Opening, data T) (Challenge[T], bool, error) {
+	c, fresh, _, err := Displace(ctx, tx, o, data)
+	return c, fresh, err
+}
+
+// Displaced is an open challenge that lost its slot.
+type Displaced struct {
+	ID      ChallengeID // empty: there was none
+	Subject Subject
+}
+
+// Displace is Pose for whoever has to undo what the last holder of the slot did. Of
+// many at once, each challenge that is displaced is told to one.
+func Displace[T any](ctx context.Context, tx *db.Tx, o Opening, data T) (Challenge[T], bool, Displaced, error) {
+	var was Displaced
+	if o.Slot != "" {
+		var err error
+		if was, err = vacate(ctx, tx, o.Slot); err != nil {
+			return Challenge[T]{}, false, was, err
+		}
+	}
+	c, fresh, err := pose(ctx, tx, o, data)
+	return c, fresh, was, err
+}
+
+func pose[T any](ctx context.Context, tx *db.Tx, o Opening, data T) (Challenge[T], bool, error) {
 	id := ChallengeID("chl_" + rand.Text())
 	c := Challenge[T]{id, o.Subject, Created, rand.Text(), tx.Now(), tx.Now().Add(min(o.Life, MaxLife)), data}
 	var slot any
 	if o.Slot != "" {
-		if err := vacate(ctx, tx, o.Slot); err != nil {
-			return c, false, err
-		}
 		slot = o.Slot
 	}
 	n, err := tx.Exec(ctx, `INSERT INTO challenges (id, kind, tenant_id, app_id, user_id, subject, state, turn, once, slot, data, proof, created_at, moved_at, expires_at)
@@ -100,15 +122,28 @@ func Pose[T any](ctx context.Context, tx *db.Tx, o Opening, data T) (Challenge[T
 	return c, false, err
 }
 
-// vacate cancels whatever open challenge holds a slot and frees the slot.
-func vacate(ctx context.Context, tx *db.Tx, slot string) error {
-	ids, err := db.Column[ChallengeID](ctx, tx, `UPDATE challenges SET slot = NULL, turn = $1, moved_at = $2,
+// vacate cancels whatever open challenge holds a slot, returns it, and frees the
+// slot: one statement, for who reads the holder first may read another than is
+// displaced. The new turn tells whether it was open.
+func vacate(ctx context.Context, tx *db.Tx, slot string) (Displaced, error) {
+	var was Displaced
+	var turn string
+	open, closed := rand.Text(), rand.Text()
+	err := tx.QueryRow(ctx, `UPDATE challenges SET slot = NULL, moved_at = $1,
+		turn = CASE WHEN state IN ('created', 'acknowledged', 'allowed') AND expires_at > $1 THEN $2 ELSE $3 END,
 		state = CASE WHEN state IN ('created', 'acknowledged', 'allowed') THEN 'cancelled' ELSE state END
-		WHERE slot = $3 RETURNING id`, rand.Text(), tx.Now(), slot)
-	for _, id := range ids {
-		tx.Signal(id.Topic())
+		WHERE slot = $4 RETURNING id, subject, turn`, tx.Now(), open, closed, slot).Scan(&was.ID, db.JSON(&was.Subject), &turn)
+	if err != nil {
+		if fault.Is(db.None(err, "request"), fault.NotFound) {
+			err = nil
+		}
+		return Displaced{}, err
 	}
-	return err
+	tx.Signal(was.ID.Topic())
+	if turn != open {
+		return Displaced{}, nil
+	}
+	return was, nil
 }
 
 // Recall reads a challenge; fault.NotFound if there is none.
@@ -363,16 +398,6 @@ func DeniedSince(ctx context.Context, q db.Q, s Subject, since time.Time) (n int
 	err = q.QueryRow(ctx, `SELECT COUNT(*), COALESCE(MAX(moved_at), 0) FROM challenges WHERE user_id = $1 AND kind = $2 AND app_id = $3 AND state = 'denied' AND moved_at > $4`,
 		s.User, s.Kind, s.App, since).Scan(&n, db.Time(&last))
 	return n, last, err
-}
-
-// Holder returns which open challenge holds a slot and whom it is for; none: "". It
-// is one statement, whatever it finds.
-func Holder(ctx context.Context, q db.Q, slot string) (id ChallengeID, s Subject, err error) {
-	err = q.QueryRow(ctx, `SELECT id, subject FROM challenges WHERE slot = $1 AND state IN ('created', 'acknowledged', 'allowed') AND expires_at > $2`, slot, q.Now()).Scan(&id, db.JSON(&s))
-	if fault.Is(db.None(err, "request"), fault.NotFound) {
-		return "", s, nil
-	}
-	return id, s, err
 }
 
 // LastFor returns the challenge that was posed last in a slot, whatever became

@@ -2,6 +2,7 @@ package journey_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -100,6 +101,70 @@ func TestManage(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSlotsChangeHandsOnce: of many that take a slot at once, each is displaced by one
+// other, but for the last, and all but that are cancelled; what was closed or has run out
+// before is displaced by nobody.
+func TestSlotsChangeHandsOnce(t *testing.T) {
+	h := newHouse(t)
+	s := authn.Subject{Kind: testKind, Tenant: "t1", App: "shop"}
+	ctx := context.Background()
+	take := func(n int) (c authn.Challenge[int], was authn.Displaced) {
+		if err := h.Kit.DB.Move(ctx, func(tx *db.Tx) (err error) {
+			mine := s
+			mine.Device = directory.DeviceID(fmt.Sprint("dev_", n))
+			c, _, was, err = authn.Displace(ctx, tx, authn.Opening{Subject: mine, Once: fmt.Sprint("take/", n), Slot: "slot", Life: time.Minute}, n)
+			return err
+		}); err != nil {
+			t.Error(err)
+		}
+		return c, was
+	}
+	var mu sync.Mutex
+	posed, displaced := map[authn.ChallengeID]authn.Challenge[int]{}, map[authn.ChallengeID]int{}
+	var wg sync.WaitGroup
+	for n := range 16 {
+		wg.Go(func() {
+			c, was := take(n)
+			mu.Lock()
+			defer mu.Unlock()
+			posed[c.ID] = c
+			displaced[was.ID]++
+			if was.ID != "" && was.Subject.Device == "" {
+				t.Error("it is not said whom it was for")
+			}
+		})
+	}
+	wg.Wait()
+	var last authn.Challenge[int]
+	for id, c := range posed {
+		state, err := authn.StateOf(ctx, h.Kit.DB, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case displaced[id] == 1 && state == authn.Cancelled:
+		case displaced[id] == 0 && state == authn.Created && last.ID == "":
+			last = c
+		default:
+			t.Errorf("one that %d displaced is %s", displaced[id], state)
+		}
+	}
+	if len(posed) != 16 || displaced[""] != 1 || last.ID == "" {
+		t.Fatalf("%d were posed, %d found the slot empty", len(posed), displaced[""])
+	}
+	h.Do(t, func(tx *db.Tx) error { return authn.Move(t.Context(), tx, &last, authn.Denied) })
+	if _, was := take(16); was.ID != "" {
+		t.Errorf("a denied one was displaced: %+v", was)
+	}
+	h.Pass(2 * time.Minute)
+	if _, was := take(17); was.ID != "" {
+		t.Errorf("one that had run out was displaced: %+v", was)
+	}
+	if c, was := take(18); was.ID == "" || was.Subject.Device != "dev_17" || c.Data != 18 {
+		t.Errorf("the open one was not: %+v", was)
 	}
 }
 

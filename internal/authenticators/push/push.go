@@ -165,16 +165,12 @@ func Begin(ctx context.Context, tx *db.Tx, a Asked) (Challenge, error) {
 	if a.Life > 0 && a.Life < life {
 		life = a.Life
 	}
-	before, whose, err := authn.Holder(ctx, tx, slot)
-	if err != nil {
-		return Challenge{}, err
-	}
-	c, fresh, err := authn.Pose(ctx, tx, authn.Opening{Subject: a.Subject, Once: a.Once, Slot: slot, Life: life}, req)
+	c, fresh, was, err := authn.Displace(ctx, tx, authn.Opening{Subject: a.Subject, Once: a.Once, Slot: slot, Life: life}, req)
 	if err != nil || !fresh {
 		return c, err
 	}
-	if before != "" && whose.Device != a.Subject.Device { // on the same phone the new message takes the old one's place
-		if err := recallFrom(ctx, tx, before); err != nil {
+	if was.ID != "" && was.Subject.Device != a.Subject.Device { // on the same phone the new message takes the old one's place
+		if err := recallFrom(ctx, tx, was.ID); err != nil {
 			return c, err
 		}
 	}
