@@ -142,6 +142,12 @@ async function visit(page, w, path) {
   await settled(page);
 }
 
+/** Forgets the cookies of our site, of which a page has to be shown for it. */
+async function forget(page, w) {
+  if (!(await page.run(() => location.href)).startsWith(w.base)) await page.goto(`${w.base}/login/demo-web/web_login`);
+  await page.forgetCookies();
+}
+
 const settled = (page) => page.until(() => new Promise((drawn) => { requestAnimationFrame(() => drawn(!document.querySelector('.loading') && document.querySelector('h1'))); }));
 const stored = (page) => page.find('.saving', 'Saved');
 
@@ -172,7 +178,7 @@ const tests = {
     await page.type('input[name=password]', w.user.password + ENTER);
     await page.title('You are signed in');
     await look(page, 'done');
-    await page.forgetCookies();
+    await forget(page, w);
     await page.goto(`${w.base}/login/demo-web/sign_in`);
     await named(page, w.user.email);
     await page.click('button', 'Code by e-mail');
@@ -187,7 +193,7 @@ const tests = {
     const phone = commandPhone(w, email);
     await phone.register();
     const begin = async () => {
-      await page.forgetCookies();
+      await forget(page, w);
       await page.goto(`${w.base}/login/demo-web/web_login`);
       await page.type('input[name=email]', email);
       await page.click('.answer .primary');
@@ -205,7 +211,7 @@ const tests = {
   },
 
   async 'the account, another language, signing out'(page, w) {
-    await page.forgetCookies();
+    await forget(page, w);
     await page.goto(`${w.base}/account/demo-web`);
     await named(page, w.user.email);
     await page.type('input[name=password]', w.user.password + ENTER);
