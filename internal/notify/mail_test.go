@@ -178,7 +178,7 @@ func TestSMS(t *testing.T) {
 		w := kittest.New(t)
 		var ids []string
 		calls := 0
-		peer := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		peer := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			calls++
 			body, _ := io.ReadAll(r.Body)
 			if kind == notify.Twilio {

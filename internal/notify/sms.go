@@ -51,7 +51,7 @@ func init() {
 		if text(doc, "from") == "" && text(doc, "messaging_service_sid") == "" {
 			return fault.At(fault.New(fault.Invalid, "Twilio needs a number or a messaging service to send from."), "from")
 		}
-		return nil
+		return checkGateway(doc)
 	}}
 }
 
@@ -59,8 +59,15 @@ func checkWebhook(doc map[string]any) error {
 	if len(text(doc, "secret")) < 32 {
 		return fault.At(fault.New(fault.Invalid, "The secret of an SMS gateway needs at least 32 characters."), "secret")
 	}
-	if u, err := url.Parse(text(doc, "url")); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return fault.At(fault.New(fault.Invalid, "The address of an SMS gateway is a URL."), "url")
+	return checkGateway(doc)
+}
+
+// checkGateway refuses an address that the egress client would not call: a code is
+// not sent in the clear.
+func checkGateway(doc map[string]any) error {
+	u, err := url.Parse(text(doc, "url"))
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
+		return fault.At(fault.New(fault.Invalid, "An SMS gateway has an address: https://, without a name and a fragment in it."), "url")
 	}
 	return nil
 }

@@ -58,8 +58,8 @@ func init() {
 	), func(doc map[string]any) error {
 		address, _ := doc["url"].(string)
 		u, err := url.Parse(address)
-		if doc["driver"] != "fake" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
-			return fault.New(fault.Invalid, "The address of a face engine is a URL.")
+		if doc["driver"] != "fake" && (err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http") {
+			return fault.At(fault.New(fault.Invalid, "A face engine has an address: https://, or http:// in a network of your own, without a name in it."), "url")
 		}
 		return nil
 	})
