@@ -179,6 +179,14 @@ func DevicesByKey(ctx context.Context, q db.Q, app apps.ID, keyID string) ([]Dev
 	return devices(ctx, q, `SELECT `+deviceColumns+` FROM devices WHERE app_id = $1 AND key_id = $2 AND status = 'active' ORDER BY id`, app, keyID)
 }
 
+// KeyOfOthers reports whether a device of another user in the application has this
+// key, whatever its status.
+func KeyOfOthers(ctx context.Context, q db.Q, app apps.ID, user UserID, keyID string) (bool, error) {
+	var n int
+	err := q.QueryRow(ctx, `SELECT COUNT(*) FROM devices WHERE app_id = $1 AND key_id = $2 AND user_id <> $3`, app, keyID, user).Scan(&n)
+	return n > 0, err
+}
+
 // Barred reports whether the device with this key may not act for the user: it
 // is bound to them and blocked or suspended.
 func Barred(ctx context.Context, q db.Q, app apps.ID, user UserID, keyID string) (bool, error) {

@@ -320,6 +320,13 @@ export const flows = {
     const later = await another();
     await later.startJourney('known_browser');
     assert.equal((await later.submitClientResponse('client_input', { email })).type, 'journey_success');
+    const too = `too.${email}`; // somebody else at this browser: its key is bound already, and signs that it may be
+    await later.startJourney('bind_browser');
+    assert.equal((await later.submitClientResponse('client_input', { email: too })).type, 'journey_success');
+    for (const mine of [email, too]) {
+      await later.startJourney('known_browser');
+      assert.equal((await later.submitClientResponse('client_input', { email: mine })).type, 'journey_success');
+    }
     const p = await person(w);
     await later.startJourney('known_browser');
     rejected(await later.submitClientResponse('client_input', { email: p.email }), 'This browser is not known.');

@@ -30,9 +30,9 @@ var deviceAnswer = form.New(
 func init() {
 	journey.Register(journey.Step[registerDevice]{
 		Kind: "device.register", Title: "Register device", Category: "Devices",
-		Asks:  []string{"device.register"},
+		Asks:  []string{"device.register", "device.validate"},
 		Words: []string{"bind", "phone", "key"},
-		Doc:   "Binds the key of the client's device to the user, and where the device is reached. A user who has something to prove with must have proven it in this run.",
+		Doc:   "Binds the key of the client's device to the user, and where the device is reached. A user who has something to prove with must have proven it in this run. A key that somebody else has here must sign for it first.",
 		Config: form.New(
 			form.Text("user", "User", form.Help("Empty: whom the journey is about.")),
 			form.Text("name", "Device name"),
@@ -75,10 +75,54 @@ func runRegisterDevice(ctx context.Context, x *journey.Exec, c registerDevice) (
 	if err := x.MayEnrol(ctx, u.ID); err != nil {
 		return journey.Judge(x, err)
 	}
-	key, err := answeredKey(x)
+	var m offered
+	if _, err := x.Memo(&m); err != nil {
+		return journey.Next{}, err
+	}
+	key, err := m.key(x)
 	if err != nil {
 		return journey.Judge(x, err)
 	}
+	if m.Challenge == "" {
+		if shared, err := directory.KeyOfOthers(ctx, x.Tx, x.App(), u.ID, key.ID()); err != nil {
+			return journey.Next{}, err
+		} else if shared {
+			text, _ := x.Answer.Data["platform_device_key"].(string)
+			return challenge(offered{Key: text, deviceMemo: deviceMemo{rand.Text()}}), nil
+		}
+	}
+	return bind(ctx, x, c, u, key)
+}
+
+// offered is a key that was offered and must sign before it is bound. The protocol
+// signs nothing when it registers; but a key is no secret, and whoever bound
+// somebody else's to themselves would take its owner's phone out of service, which
+// is known by its key.
+type offered struct {
+	deviceMemo
+	Key string `json:"key,omitempty"`
+}
+
+// key is the key of this visit: the one answered, or the one that was challenged if
+// it has signed.
+func (m offered) key(x *journey.Exec) (directory.Key, error) {
+	if m.Challenge == "" {
+		return answeredKey(x)
+	}
+	key, err := directory.ParseKey(m.Key)
+	if err != nil {
+		return key, err
+	}
+	id, _ := x.Answer.Data["platform_device_id"].(string)
+	signature, _ := x.Answer.Data["signature"].(string)
+	if !strings.EqualFold(id, key.ID()) || !key.Verify([]byte(m.Challenge), signature) {
+		return key, fault.New(fault.Wrong, "This device is not known.")
+	}
+	return key, nil
+}
+
+// bind binds a key to a user who may have it.
+func bind(ctx context.Context, x *journey.Exec, c registerDevice, u directory.User, key directory.Key) (journey.Next, error) {
 	said := x.Answer.Caller.Device
 	id, err := directory.BindDevice(ctx, x.Tx, directory.Device{
 		Tenant: x.Tenant(), App: x.App(), User: u.ID, Key: key, Name: cmp.Or(c.Name, said.Name), Platform: said.Platform, OS: said.OS, OSVersion: said.OSVersion,
@@ -117,13 +161,17 @@ type deviceMemo struct {
 	Challenge string `json:"challenge"`
 }
 
+// challenge has the client's device sign.
+func challenge(m offered) journey.Next {
+	return journey.Ask(journey.Prompt{Kind: "device.validate", Fields: deviceAnswer, Options: noDevice, Data: map[string]any{"device_challenge": m.Challenge}}, m)
+}
+
 func runValidateDevice(ctx context.Context, x *journey.Exec, c validateDevice) (journey.Next, error) {
 	var m deviceMemo
 	if asked, err := x.Memo(&m); err != nil {
 		return journey.Next{}, err
 	} else if !asked || x.Answer == nil {
-		m.Challenge = rand.Text()
-		return journey.Ask(journey.Prompt{Kind: "device.validate", Fields: deviceAnswer, Options: noDevice, Data: map[string]any{"device_challenge": m.Challenge}}, m), nil
+		return challenge(offered{deviceMemo: deviceMemo{rand.Text()}}), nil
 	}
 	if x.Answer.Option == "failure" {
 		return noKey(x)
