@@ -36,6 +36,7 @@ type answer struct {
 type verdict struct {
 	again  bool // the same step
 	bare   bool // as an update, without control_flow
+	still  bool // a poll found nothing new: the challenge stays, for whoever left before the answer came
 	code   int  // assertion_error_code
 	reject string
 }
@@ -165,7 +166,7 @@ func waitFor(q *request) step {
 		case "denied", "not_me":
 			return verdict{reject: "The request was denied."}
 		}
-		return verdict{again: true}
+		return verdict{again: true, still: true}
 	}}
 }
 
@@ -375,7 +376,9 @@ func (s *Server) write(w http.ResponseWriter, n *session, v verdict, headers []a
 		data["data"] = map[string]any{"json_data": map[string]any{"points": 3}, "sdk_data": map[string]any{"last_user": "ann"}, "more": 1}
 	case v.bare: // the old challenge stays
 	default:
-		n.challenge = rand.Text()
+		if !v.still {
+			n.challenge = rand.Text()
+		}
 		data["challenge"] = n.challenge
 		data["control_flow"] = []any{merge(n.steps[n.at].flow, map[string]any{"assertion_id": n.challenge + "-a"})}
 	}
