@@ -62,6 +62,7 @@ type promptOut struct {
 	Poll    bool             `json:"poll,omitempty"`
 	Empty   bool             `json:"empty,omitempty"`
 	Resend  bool             `json:"resend,omitempty"`
+	Sent    *journey.Sent    `json:"sent,omitempty"` // where a code of it went
 }
 
 type problemOut struct {
@@ -169,7 +170,7 @@ func (d Door) told(ctx context.Context, c *call, request string, r journey.Reply
 		out.Session = base64.RawURLEncoding.EncodeToString(d.Kit.DB.Vault().Seal(place(c), []byte(r.Session)))
 	}
 	if p := r.Prompt; p != nil && r.End == nil {
-		out.Prompt = &promptOut{p.Kind, p.Title, p.Text, p.Button, p.Fields, p.Data, p.Options, p.Poll, p.Empty, p.Resend}
+		out.Prompt = &promptOut{p.Kind, p.Title, p.Text, p.Button, p.Fields, p.Data, p.Options, p.Poll, p.Empty, p.Resend, p.Sent}
 	}
 	if r.Problem != nil {
 		out.Problem = &problemOut{r.Problem.Code, r.Problem.Message}

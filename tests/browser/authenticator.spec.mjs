@@ -216,6 +216,18 @@ const scenarios = {
     await said(page, 'Approved.');
     assert.equal((await ends(web)).state, 'success');
     await leave(page);
+
+    const known = `has.${email}`; // has something to prove with, so a code is mailed first
+    await w.call('POST', '/v1/users', { email: known, credentials: { password: 'narrow-otter-over-4-rivers', force_replace: false } });
+    const second = await phone(browser, w, { finger: false, base: w.base });
+    await second.goto(`${w.base}/authenticator/#client=demo-native`);
+    await second.click('text=Use an e-mail address');
+    await second.fill('dialog input[name=email]', known);
+    await second.click('dialog button.primary');
+    await second.waitForSelector('dialog input[name=passcode]');
+    await second.waitForSelector('dialog p:text-is("If there is an account for h•••@example.org, we have sent it a code.")');
+    await good(second, 'add-code');
+    await leave(second);
   },
 
   async 'codes: the RFC\'s, one of the account that the server takes, a challenge'(browser, w) {

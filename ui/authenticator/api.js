@@ -26,7 +26,7 @@ import { NetworkError, post } from '/lib/post.js';
  */
 
 /** @typedef {{name: string, label: string, type: string, required?: boolean, choices?: string[]}} Field */
-/** @typedef {{kind: string, title?: string, text?: string, button?: string, fields?: Field[], data?: Record<string, any>, options?: {id: string, label: string}[], poll?: boolean, empty?: boolean}} Prompt */
+/** @typedef {{kind: string, title?: string, text?: string, button?: string, fields?: Field[], data?: Record<string, any>, options?: {id: string, label: string}[], poll?: boolean, empty?: boolean, sent?: {to: string, sure?: boolean}}} Prompt */
 /** @typedef {{state?: string, session?: string, visit?: string, turn?: string, prompt?: Prompt, problem?: {error: string, message: string}, end?: {ok: boolean, reason?: string, message?: string}, receipt?: string}} Run */
 /** @typedef {{id: string, name: string, added_at: number, seen_at: number, this?: boolean, status: string}} PhoneInfo */
 /** @typedef {{user: string, label: string, app: string, app_id: string, device_id: string, device_name: string, owner: string[], owners: Record<string, {min_length: number}>, push: string, phones: PhoneInfo[]}} Account what the server knows of an account */

@@ -131,6 +131,12 @@ export async function sign(owner, challenge, problem) {
 /** @param {Owner} owner @returns {(challenge: string) => Promise<{kind: string, id: string, signature: string}>} */
 export const confirm = (owner) => async (challenge) => ({ kind: owner.kind, id: owner.id, signature: await sign(owner, challenge) });
 
+/** Says where a code went; of somebody who is not proven, no more than they typed. @param {Prompt} prompt */
+function whither({ kind, sent }) {
+  if (!kind.startsWith('code.')) return '';
+  return sent ? t(sent.sure ? 'sent.to' : 'sent.for', { address: sent.to }) : t('sent');
+}
+
 /**
  * Draws what a journey asks, whatever it is.
  * @param {Prompt} prompt
@@ -149,7 +155,8 @@ export function askForm(prompt, problem) {
       e.preventDefault();
       done({ data: Object.fromEntries(inputs.map(({ input }) => [input.name, input.value.trim()])) });
     };
-    return [prompt.text ? h('p', {}, prompt.text) : null, h('p', { class: 'problem', role: 'alert' }, problem),
+    const text = prompt.text || whither(prompt);
+    return [text ? h('p', {}, text) : null, h('p', { class: 'problem', role: 'alert' }, problem),
       h('form', { class: 'stack', onsubmit: send }, inputs.map((i) => i.row), h('button', { class: 'button primary', autofocus: inputs.length === 0 }, prompt.button || t('go'))),
       h('div', { class: 'stack' }, (prompt.options ?? []).filter((o) => o.id !== 'failure').map((o) => h('button', { type: 'button', class: 'button', onclick: () => done({ option: o.id }) }, o.label)))];
   });
