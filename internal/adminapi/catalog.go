@@ -27,6 +27,7 @@ type Catalog struct {
 	JourneyKinds []KindInfo     `json:"journey_kinds"`
 	EventTypes   []string       `json:"event_types"`
 	Events       []EventInfo    `json:"events"`
+	Reasons      []ReasonInfo   `json:"reasons"`
 	Languages    []string       `json:"languages"`
 }
 
@@ -81,7 +82,7 @@ type KindInfo struct {
 }
 
 func getCatalog(context.Context, *Call, *empty) (*body[Catalog], error) {
-	out := Catalog{Client: apps.ClientForm(), Permissions: permissions(), JourneyKinds: journeyKinds, EventTypes: eventTypes(), Events: eventInfos, Languages: message.Languages(),
+	out := Catalog{Client: apps.ClientForm(), Permissions: permissions(), JourneyKinds: journeyKinds, EventTypes: eventTypes(), Events: eventInfos, Reasons: reasonInfos, Languages: message.Languages(),
 		Methods: []MethodInfo{}, Steps: []StepInfo{}, Providers: []ProviderInfo{}}
 	for _, m := range authn.Methods() {
 		out.Methods = append(out.Methods, MethodInfo{string(m.Kind), m.Title, scopeName(m.Lives), scopeName(m.Counts), scopeName(m.Unlock), m.Beside, hasField(m.Config, "tiers"), m.Config})

@@ -139,6 +139,60 @@ var eventInfos = []EventInfo{
 	{"webhook.test", "Test of a webhook"},
 }
 
+// ReasonInfo says in words why something came as it did: of an event, of the end of a
+// run, or of what was refused in one.
+type ReasonInfo struct {
+	Reason string `json:"reason"`
+	Title  string `json:"title"`
+}
+
+// reasonInfos are the reasons that the server gives by itself, each with its words; a
+// test holds them to the source. A journey, a back end or an operator may give others,
+// which are shown as they are; a user who was added by a method has its kind.
+var reasonInfos = []ReasonInfo{
+	{"access_rejected", "Access was not granted"},
+	{"another client", "The code came from another client"},
+	{"any", "Every lock was taken away"},
+	{"asked", "The client asked for it"},
+	{"authorization_code", "For a code"},
+	{"automatic", "Locks after failures were taken away"},
+	{"cancelled", "Cancelled"},
+	{"carried", "For the code of a page"},
+	{"ciba", "After an approval in the background"},
+	{"code refused", "The code was not for this request"},
+	{"conflict", "Somebody else was faster"},
+	{"console", "By hand in the console"},
+	{"consumed", "The approval was used before"},
+	{"denied", "Denied"},
+	{"device", "For a code that was typed in"},
+	{"expired", "It ran out"},
+	{"invalid", "It was not as it must be"},
+	{"journey", "By a journey"},
+	{"limited", "Too many requests"},
+	{"locked", "Locked after failures"},
+	{"loop", "The journey goes in circles"},
+	{"manual", "Locks set by hand were taken away"},
+	{"missing", "Nothing vouched for the key"},
+	{"no_devices", "No phone is registered"},
+	{"nobody", "Nobody goes by this name"},
+	{"not_authenticated", "The phone did not confirm its owner"},
+	{"not_found", "There is no such thing"},
+	{"not_me", "Reported: not me"},
+	{"password_breached", "The password is among leaked ones"},
+	{"password_expired", "The password ran out"},
+	{"password_temporary", "The password was a temporary one"},
+	{"permanent", "Until somebody unlocks it"},
+	{"registration_failed", "Nothing was registered"},
+	{"reuse", "It was used before"},
+	{"service_away", "The list of leaked passwords was away"},
+	{"tier", "For the time of its tier"},
+	{"unavailable", "Something that is needed was away"},
+	{"unmet_authentication_requirements", "It was not strong enough"},
+	{"user_already_exists", "Somebody already goes by that name"},
+	{"wrong", "It did not match"},
+	{"wrong_number", "The wrong number was chosen"},
+}
+
 // eventTypes are what the record and webhooks can be filtered by: families, which
 // end with a dot, and every type.
 func eventTypes() []string {

@@ -174,7 +174,7 @@ func (s *says) call(path string, n *ast.CallExpr) {
 		return
 	case ok && len(n.Args) > at:
 		s.add(s.format(n.Args[at]))
-	case what == "errors.New" && strings.HasSuffix(path, "fcm.go"):
+	case what == "errors.New" && (strings.HasSuffix(path, "fcm.go") || strings.Contains(path, "mobilekey")):
 		s.add(s.format(n.Args[0]))
 	case what == "add" && (strings.HasSuffix(path, "lint.go")):
 		for _, arg := range n.Args[2:] {

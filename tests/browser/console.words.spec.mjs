@@ -143,8 +143,14 @@ await spec(async () => {
     await dialog().getByLabel(new RegExp(`^${say('Secret')}`)).fill('');
     await field('Address', dialog()).fill('');
   });
-  await test('what happened is said in English, German and Japanese, and found by words as by name', async () => {
-    await (await visitor('ada@example.org', 'not this one')).close();
+  await test('what happened, and why, is said in English, German and Japanese, and found by words as by name', async () => {
+    const visit = await visitor('ada@example.org', 'not this one');
+    await visit.pages()[0].getByRole('button', { name: 'Try again' }).click();
+    await visit.pages()[0].getByRole('button', { name: 'Cancel', exact: true }).click();
+    await visit.pages()[0].getByText('The sign-in was cancelled.').waitFor();
+    await visit.close();
+    const run = (await api('GET', '/runs?journey=sign_in&outcome=rejected')).doc.items[0];
+    assert.equal(run.reason, 'cancelled');
     const user = (await api('GET', '/users?q=ada')).doc.items[0].id;
     const catalog = (await api('GET', '/catalog')).doc;
     const password = catalog.methods.find((m) => m.kind === 'password').title;
@@ -154,18 +160,24 @@ await spec(async () => {
       const text = (said) => (l === 'en' ? said : say(said));
       const words = text('{method}: did not match').replace('{method}', text(password));
       const failed = page.locator('.what', { hasText: words });
+      const why = (on) => on.locator('[title=cancelled]').getByText(text('Cancelled'), { exact: true });
       await look(`/ ${l}`, async () => { await at('/'); await failed.first().waitFor(); });
       assert.equal(await failed.first().locator('code').textContent(), 'auth.password.failed');
       await look(`/audit ${l}`, async () => { await at('/audit'); await failed.first().waitFor(); });
-      const unsaid = await rows.locator('td:nth-child(2)').evaluateAll((cells) => cells.filter((c) => !c.querySelector('.what')).map((c) => c.textContent));
-      assert.deepEqual(unsaid, [], 'an entry without words');
+      await page.waitForFunction(() => { const cells = [...document.querySelectorAll('table[aria-label] tbody td:nth-child(2)')]; return cells.length > 0 && cells.every((c) => c.querySelector('.what')); }); // each has words
+      await why(rows.filter({ hasText: 'journey.rejected' }).first()).waitFor();
+      await rows.filter({ hasText: 'journey.rejected' }).first().getByRole('button').click();
+      await dialog().locator('dt', { hasText: text('Why') }).locator('+ dd', { hasText: `${text('Cancelled')} cancelled` }).waitFor();
+      await accessible(`/audit entry ${l}`);
+      await at(`/journeys/sign_in/runs/${run.id}`);
+      await why(page.locator('.state', { hasText: text('Rejected') })).waitFor();
+      await why(page.locator('.events li').last()).waitFor();
+      await accessible(`/runs/${l}`);
       await look(`/users/timeline ${l}`, async () => { await at(`/users/${user}/timeline`); await failed.first().waitFor(); });
       await at('/audit');
       await settled();
       const filter = page.getByRole('combobox', { name: text('What'), exact: true });
-      const offered = page.locator('#event-types option', { hasText: /^auth\.password\.failed$/ });
-      await offered.waitFor({ state: 'attached' }); // the events come by themselves
-      assert.equal(await offered.getAttribute('value'), words);
+      await page.waitForFunction((words) => [...document.querySelectorAll('#event-types option')].some((o) => o.value === words && o.textContent === 'auth.password.failed'), words);
       for (const typed of [words, words.toLocaleUpperCase(), 'auth.password.failed', 'auth.password.']) {
         const answer = page.waitForResponse((r) => r.url().includes(`type=${typed.includes('.') && typed.startsWith('auth') ? typed : 'auth.password.failed'}`));
         await filter.fill(typed);

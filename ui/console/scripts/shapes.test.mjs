@@ -10,7 +10,7 @@ import { doubled } from './words.mjs';
 const src = new URL('../src/words/', import.meta.url);
 const load = (name) => import(`data:text/javascript;base64,${Buffer.from(ts.transpileModule(readFileSync(new URL(name, src), 'utf8'), { compilerOptions: { target: 'es2022', module: 'es2022' } }).outputText).toString('base64')}`);
 const { recognise, shapesOf, translate, translateOurs } = await load('shapes.ts');
-const { told } = await load('told.ts');
+const { told, why } = await load('told.ts');
 const read = (name) => JSON.parse(readFileSync(new URL(`catalog/${name}.json`, src), 'utf8'));
 const texts = read('texts');
 const shapes = shapesOf(texts);
@@ -60,6 +60,12 @@ test('a type of event is told by its sentence, with the method in it; an unknown
   assert.equal(told(catalog, 'push.requested'), 'Push-Anfrage gesendet');
   for (const type of ['auth.smell.failed', 'auth.failed', 'auth.', 'push.lost', '']) assert.equal(told(catalog, type), type);
   assert.equal(told(undefined, 'push.requested'), 'push.requested');
+});
+
+test('a reason is told by its words, or by the method that it is; what nobody knows is said as it is', () => {
+  const catalog = { methods: [{ kind: 'password', title: 'Passwort' }], events: [], reasons: [{ reason: 'not_me', title: 'Gemeldet: Das war ich nicht' }] };
+  assert.deepEqual(['not_me', 'password', 'lost, says Ada', ''].map((reason) => why(catalog, reason)), ['Gemeldet: Das war ich nicht', 'Passwort', 'lost, says Ada', '']);
+  assert.equal(why(undefined, 'not_me'), 'not_me');
 });
 
 test('a key that stands twice in a file of words is found', () => {

@@ -26,7 +26,7 @@ export type Step = { kind: string; title: string; category: string; doc: string;
 export type ProviderKind = { kind: string; title: string; per: 'tenant' | 'application'; several: boolean; form: Form; test: Form };
 export type Catalog = {
   methods: Method[]; steps: Step[]; providers: ProviderKind[]; client: Form; permissions: string[];
-  roles: { id: Role; title: string; may: string }[]; journey_kinds: { id: string; title: string; doc: string }[]; event_types: string[]; events: { type: string; title: string }[]; languages: string[];
+  roles: { id: Role; title: string; may: string }[]; journey_kinds: { id: string; title: string; doc: string }[]; event_types: string[]; events: { type: string; title: string }[]; reasons: { reason: string; title: string }[]; languages: string[];
 };
 
 export type Overview = {

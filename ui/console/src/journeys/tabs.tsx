@@ -17,6 +17,7 @@ import { nameOf, node } from './model/graph.ts';
 import { World } from './world.tsx';
 import { edgeId, type Graph, type Step } from './model/types.ts';
 import { useCatalog } from '../api/catalog.ts';
+import { Why } from '../pages/events.tsx';
 
 const none = new Set<string>();
 
@@ -56,7 +57,7 @@ function Events({ events, graph, steps, at, choose }: { events: Event[]; graph: 
     <ol className="events" aria-label={t('What happened')}>
       {events.map((e) => (
         <li key={e.seq} className={e.seq === at ? 'now' : ''}>
-          <span>{choose ? <button type="button" className="btn quiet" onClick={() => choose(e.seq)}>{nameOf(node(graph, e.node), steps.get(e.kind)) || e.node}</button> : <strong>{nameOf(node(graph, e.node), steps.get(e.kind)) || e.node}</strong>} {t(verbs[e.what] ?? e.what)}{e.outcome ? `: ${e.outcome}` : ''}{e.problem ? ` (${e.problem})` : ''}</span>
+          <span>{choose ? <button type="button" className="btn quiet" onClick={() => choose(e.seq)}>{nameOf(node(graph, e.node), steps.get(e.kind)) || e.node}</button> : <strong>{nameOf(node(graph, e.node), steps.get(e.kind)) || e.node}</strong>} {t(verbs[e.what] ?? e.what)}{e.outcome ? `: ${e.what === 'ended' ? ended(e.outcome) : e.outcome}` : ''}{e.problem && <> (<Why reason={e.problem} />)</>}</span>
           {e.in && <small><code>{JSON.stringify(e.in)}</code></small>}
           {e.out && Object.keys(e.out).length > 0 && <small>→ <code>{JSON.stringify(e.out)}</code></small>}
         </li>
@@ -115,7 +116,7 @@ export function TryOut({ journey }: { journey: Journey }) {
         <div>
           {!now && <Empty title={t('Not started yet')}>{t('Press Start. What people would be asked appears here, and the canvas shows the way it takes.')}</Empty>}
           {now?.prompt && <Ask key={events.length} prompt={now.prompt} problem={now.problem ? say(now.problem.message) : undefined} answer={answer} />}
-          {now?.end && <Card title={now.end.ok ? t('It ended well') : t('It ended')}><State is={now.end.ok ? 'yes' : 'no'}>{now.end.ok ? (now.end.registered ? t('Nobody was signed in: something was registered.') : t('{user} was authenticated.', { user: now.end.user })) : say(now.end.message) || now.end.reason}</State></Card>}
+          {now?.end && <Card title={now.end.ok ? t('It ended well') : t('It ended')}><State is={now.end.ok ? 'yes' : 'no'}>{now.end.ok ? (now.end.registered ? t('Nobody was signed in: something was registered.') : t('{user} was authenticated.', { user: now.end.user })) : now.end.message ? say(now.end.message) : <Why reason={now.end.reason} />}</State></Card>}
           <Events events={events} graph={journey.draft.graph} steps={steps} />
         </div>
         <Canvas graph={journey.draft.graph} outcomes={journey.outcomes} steps={steps} problems={journey.problems} selected={none} marks={marks} fixed />
@@ -147,6 +148,7 @@ function OptionForm({ label, fields, send }: { label: string; fields: FormField[
 }
 
 const outcomes: Record<string, ['yes' | 'no' | 'wait' | 'off', string]> = { completed: ['yes', 'Completed'], rejected: ['no', 'Rejected'], abandoned: ['off', 'Abandoned'], open: ['wait', 'Under way'] };
+const ended = (outcome: string) => t(outcomes[outcome]?.[1] ?? outcome);
 
 /** Leads to a run of which nothing but the id is known. */
 export function RunPage({ id }: { id: string }) {
@@ -188,14 +190,14 @@ export function Runs({ journey, chosen }: { journey: Journey; chosen: string }) 
         <div>
           {run.data ? (
             <Card title={t('Run of {at}', { at: time(run.data.started_at, 'medium') })} acts={<Button onClick={() => setChosen('')}>{t('All runs')}</Button>}>
-              <State is={outcomes[run.data.outcome]![0]}>{t(outcomes[run.data.outcome]![1])}{run.data.reason && `: ${run.data.reason}`}</State>
+              <State is={outcomes[run.data.outcome]![0]}>{ended(run.data.outcome)}{run.data.reason && <>: <Why reason={run.data.reason} /></>}</State>
               <div className="acts"><Button onClick={() => setAt(Math.max(0, (at === Infinity ? trace.length : at) - 1))}>{t('Back')}</Button><Button onClick={() => setAt(Math.min(trace.length - 1, (at === Infinity ? -1 : at) + 1))}>{t('Forward')}</Button></div>
               <Events events={trace} graph={graph} steps={steps} at={at} choose={setAt} />
             </Card>
           ) : list.pending ? <Loading /> : list.items.length === 0 ? Object.values(f).some(Boolean) ? <Empty title={t('No run fits')}>{t('Take back a part of the filter, or look at another time.')}</Empty> : <Empty title={t('No run yet')}>{t('Runs appear here as people come, with where they went and how it ended. What they typed is not kept.')}</Empty> : (
             <Table<Run> name={t('Runs')} rows={list.items} id={(r) => r.id} open={(r) => setChosen(r.id)} more={list.more} next={list.next} columns={[
               { head: t('When'), cell: (r) => <button type="button" className="btn quiet" onClick={() => setChosen(r.id)}><Ago at={r.started_at} /></button> },
-              { head: t('Outcome'), cell: (r) => <><State is={outcomes[r.outcome]?.[0] ?? 'off'}>{t(outcomes[r.outcome]?.[1] ?? r.outcome)}</State><small className="help below">{nameOf(node(graph, r.node), steps.get(node(graph, r.node)?.kind ?? '')) || r.node}</small></> },
+              { head: t('Outcome'), cell: (r) => <><State is={outcomes[r.outcome]?.[0] ?? 'off'}>{ended(r.outcome)}</State><small className="help below">{nameOf(node(graph, r.node), steps.get(node(graph, r.node)?.kind ?? '')) || r.node}</small></> },
               { head: t('Who'), wide: true, cell: (r) => (r.user_name ? mine.can('GET /users/{id}') ? <Link to={`/users/${seg(r.user)}`}>{r.user_name}</Link> : r.user_name : '—') },
             ]} />
           )}

@@ -2,7 +2,7 @@
 
 import { Fragment, useState, type ReactNode } from 'react';
 import { seg } from '../api/client.ts';
-import { useTold } from '../api/events.ts';
+import { useTold, useWhy } from '../api/events.ts';
 import { useList } from '../api/query.ts';
 import type { AuditItem } from '../api/types.ts';
 import type { Query } from '../api/client.ts';
@@ -22,12 +22,19 @@ export function What({ type }: { type: string }) {
   return words === type ? name : <span className="what"><span>{words}</span> {name}</span>;
 }
 
+/** Why it came so, in words; the code for it as a title. */
+export function Why({ reason }: { reason: string }) {
+  const words = useWhy()(reason);
+  return <span title={words === reason ? undefined : reason}>{words}</span>;
+}
+
 /** One entry, whole. */
 function Entry({ e }: { e: AuditItem }) {
   const mine = useMine();
+  const why = useWhy();
   // Administrators are users of a tenant of their own, which has no page here.
   const who = (id: string, name: string, known: boolean): ReactNode => (id.startsWith('usr_') && known && mine.can('GET /users/{id}') && name ? <><Link to={`/users/${seg(id)}`}>{name}</Link> <code>{id}</code></> : <>{name && name !== id ? `${name} ` : ''}<code>{id}</code></>);
-  const shown = (k: string, v: string): ReactNode => (k === 'actor' ? who(v, e.actor_name, !e.type.startsWith('admin.')) : k === 'target' ? who(v, e.target_name, !/^admin\.(administrator|session\.(started|confirmed|ended|moved)|passkey)/.test(e.type)) : k === 'run' && mine.can('GET /runs/{run}') ? <Link to={`/runs/${seg(v)}`}><code>{v}</code></Link> : k === 'outcome' ? <State is={v === 'failure' ? 'no' : 'yes'}>{v === 'failure' ? t('Failure') : t('Success')}</State> : v);
+  const shown = (k: string, v: string): ReactNode => (k === 'actor' ? who(v, e.actor_name, !e.type.startsWith('admin.')) : k === 'target' ? who(v, e.target_name, !/^admin\.(administrator|session\.(started|confirmed|ended|moved)|passkey)/.test(e.type)) : k === 'run' && mine.can('GET /runs/{run}') ? <Link to={`/runs/${seg(v)}`}><code>{v}</code></Link> : k === 'reason' && why(v) !== v ? <>{why(v)} <code>{v}</code></> : k === 'outcome' ? <State is={v === 'failure' ? 'no' : 'yes'}>{v === 'failure' ? t('Failure') : t('Success')}</State> : v);
   const facts = Object.keys(factNames).map((k) => [k, String((e as unknown as Record<string, unknown>)[k] ?? '')] as const).filter(([, v]) => v !== '');
   return (
     <>
@@ -49,7 +56,7 @@ export function Events({ path, query }: { path: string; query?: Query }) {
         <Table<AuditItem> name={t('Events')} rows={list.items} id={(e) => e.id} open={setOpen} more={list.more} next={list.next} fetching={list.fetching} columns={[
           { head: t('When'), cell: (e) => <button type="button" className="btn quiet" onClick={() => setOpen(e)}>{time(e.at, 'medium')}</button> },
           { head: t('What'), wide: true, cell: (e) => <span className={`of ${e.outcome}`}><What type={e.type} /></span> },
-          { head: t('Outcome'), hide: true, cell: (e) => <State is={e.outcome === 'failure' ? 'no' : 'yes'}>{e.reason || (e.outcome === 'failure' ? t('Failure') : t('Success'))}</State> },
+          { head: t('Outcome'), hide: true, cell: (e) => <State is={e.outcome === 'failure' ? 'no' : 'yes'}>{e.reason ? <Why reason={e.reason} /> : e.outcome === 'failure' ? t('Failure') : t('Success')}</State> },
           { head: t('By'), wide: true, hide: true, cell: (e) => e.actor_name || e.actor },
           { head: t('To'), wide: true, hide: true, cell: (e) => e.target_name || e.target },
           { head: t('Address'), hide: true, cell: (e) => e.address },

@@ -1,7 +1,7 @@
 // What happened, in words: the server has a sentence for each type of event, in which
-// a star of the type is a method.
+// a star of the type is a method, and for each reason that it gives by itself.
 
-export type Told = { events: { type: string; title: string }[]; methods: { kind: string; title: string }[] };
+export type Told = { events: { type: string; title: string }[]; reasons: { reason: string; title: string }[]; methods: { kind: string; title: string }[] };
 
 /** What a type of event tells; the type itself if the catalog has no words for it. */
 export function told(catalog: Told | undefined, type: string): string {
@@ -14,3 +14,7 @@ export function told(catalog: Told | undefined, type: string): string {
   }
   return type;
 }
+
+/** Why it happened; a method, where that is the reason. What the catalog has no words for are somebody's own. */
+export const why = (catalog: Told | undefined, reason: string): string =>
+  catalog?.reasons.find((r) => r.reason === reason)?.title ?? catalog?.methods.find((m) => m.kind === reason)?.title ?? reason;
