@@ -15,6 +15,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/message"
 )
 
 // runRoutes are trying drafts and watching runs.
@@ -32,7 +33,8 @@ func runRoutes() []Route {
 	}
 }
 
-type tryIn struct {
+// TryIn says what is tried and as which client. It is embedded.
+type TryIn struct {
 	JourneyAt
 	Body struct {
 		App    string         `json:"app" maxLength:"100"`
@@ -42,7 +44,7 @@ type tryIn struct {
 }
 
 // snapshot keeps the draft as it is and returns what starts it.
-func (c *Call) snapshot(ctx context.Context, tx *db.Tx, in *tryIn) (journey.StartRequest, error) {
+func (c *Call) snapshot(ctx context.Context, tx *db.Tx, in *TryIn) (journey.StartRequest, error) {
 	client, app, err := apps.FindClient(ctx, tx, apps.ClientID(in.Body.Client))
 	if err != nil || app.Tenant != c.tenant() || app.ID != apps.ID(in.Body.App) {
 		return journey.StartRequest{}, cmp.Or[error](outageOnly(err), fault.New(fault.NotFound, "no such client"))
@@ -94,18 +96,38 @@ type endOut struct {
 	Claims     map[string]any `json:"token_claims"`
 }
 
-func tryOf(id string, s journey.Stand) *body[tryOut] {
+// Spoken is a language in which what people read on the way is said, as on the pages
+// of this server. It is embedded.
+type Spoken struct {
+	Lang string `query:"lang" maxLength:"10" doc:"The language of what people read; empty: English."`
+}
+
+func (l Spoken) say(english string) string { return message.Translate(l.Lang, english) }
+
+func (l Spoken) form(f form.Form) form.Form {
+	out := form.Form{}
+	for _, x := range f {
+		x.Label, x.Help = l.say(x.Label), l.say(x.Help)
+		if len(x.Fields) > 0 {
+			x.Fields = l.form(x.Fields)
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+func (l Spoken) try(id string, s journey.Stand) *body[tryOut] {
 	out := tryOut{ID: id, Run: string(s.Run), Output: map[string]any{}, Trace: s.Trace}
 	maps.Copy(out.Output, s.Reply.Output)
 	if p := s.Reply.Problem; p != nil {
-		out.Problem = &problemSaid{string(p.Code), p.Message}
+		out.Problem = &problemSaid{string(p.Code), l.say(p.Message)}
 	}
 	if e := s.Reply.End; e != nil {
-		out.End = &endOut{e.OK, e.Registered, e.Reason, e.Message, string(e.User), map[string]any{}}
+		out.End = &endOut{e.OK, e.Registered, e.Reason, l.say(e.Message), string(e.User), map[string]any{}}
 		maps.Copy(out.End.Claims, e.Claims)
 	}
 	if p := s.Reply.Prompt; p != nil {
-		out.Prompt = promptOf(*p)
+		out.Prompt = l.prompt(*p)
 	}
 	return answer(out)
 }
@@ -131,19 +153,25 @@ type optionOut struct {
 	Fields form.Form `json:"fields"`
 }
 
-func promptOf(p journey.Prompt) *promptOut {
-	out := &promptOut{p.Kind, p.Form, p.Title, p.Text, p.Button, orEmpty(p.Fields), map[string]any{}, []optionOut{}, p.Resend, p.Poll, p.Empty}
+func (l Spoken) prompt(p journey.Prompt) *promptOut {
+	title := cmp.Or(p.Title, message.Title(p.Kind))
+	out := &promptOut{p.Kind, p.Form, l.say(title), l.say(p.Text), l.say(p.Button), l.form(p.Fields), map[string]any{}, []optionOut{}, p.Resend, p.Poll, p.Empty}
 	maps.Copy(out.Data, p.Data)
 	for _, o := range p.Options {
-		out.Options = append(out.Options, optionOut{o.ID, o.Label, orEmpty(o.Fields)})
+		out.Options = append(out.Options, optionOut{o.ID, l.say(o.Label), l.form(o.Fields)})
 	}
 	return out
 }
 
-func beginTry(ctx context.Context, c *Call, in *tryIn) (*body[tryOut], error) {
+type beginIn struct {
+	TryIn
+	Spoken
+}
+
+func beginTry(ctx context.Context, c *Call, in *beginIn) (*body[tryOut], error) {
 	var s journey.StartRequest
 	err := c.write(ctx, func(tx *db.Tx) (_ string, err error) {
-		s, err = c.snapshot(ctx, tx, in)
+		s, err = c.snapshot(ctx, tx, &in.TryIn)
 		return in.ID, err
 	})
 	if err != nil {
@@ -154,7 +182,7 @@ func beginTry(ctx context.Context, c *Call, in *tryIn) (*body[tryOut], error) {
 		return nil, err
 	}
 	at, err := c.Engine.Look(ctx, t, 0, 0)
-	return tryOf(t.ID, at), err
+	return in.try(t.ID, at), err
 }
 
 type TryAt struct {
@@ -164,6 +192,7 @@ type TryAt struct {
 
 type lookIn struct {
 	TryAt
+	Spoken
 	Wait int `query:"wait" minimum:"0" maximum:"25" default:"25" doc:"Seconds to wait for something new."`
 }
 
@@ -173,11 +202,12 @@ func lookTry(ctx context.Context, c *Call, in *lookIn) (*body[tryOut], error) {
 		return nil, err
 	}
 	at, err := c.Engine.Look(ctx, t, in.After, time.Duration(in.Wait)*time.Second)
-	return tryOf(t.ID, at), err
+	return in.try(t.ID, at), err
 }
 
 type steerIn struct {
 	TryAt
+	Spoken
 	Body struct {
 		Option string         `json:"option,omitempty" maxLength:"100"`
 		Data   map[string]any `json:"data,omitempty"`
@@ -193,7 +223,7 @@ func answerTry(ctx context.Context, c *Call, in *steerIn) (*body[tryOut], error)
 		return nil, err
 	}
 	at, err := c.Engine.Steer(ctx, t, in.Body.Option, in.Body.Data, in.After)
-	return tryOf(t.ID, at), err
+	return in.try(t.ID, at), err
 }
 
 func endTry(ctx context.Context, c *Call, in *TryAt) (*empty, error) {
@@ -224,7 +254,7 @@ const TestLinkPlace = "journey/test-link"
 
 const testLinkLife = 24 * time.Hour
 
-func testLink(ctx context.Context, c *Call, in *tryIn) (*body[testLinkOut], error) {
+func testLink(ctx context.Context, c *Call, in *TryIn) (*body[testLinkOut], error) {
 	var s journey.StartRequest
 	err := c.write(ctx, func(tx *db.Tx) (_ string, err error) {
 		s, err = c.snapshot(ctx, tx, in)

@@ -12,6 +12,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
+	"github.com/watchword-auth/watchword/internal/message"
 )
 
 //go:embed pages
@@ -117,7 +118,7 @@ func describe(l tongue, t ticket, r journey.Reply, now time.Time) view {
 	}
 	p := *r.Prompt
 	p.Data = plain(p.Data)
-	v.Kind, v.Title, v.Text = p.Kind, l.T(cmp.Or(p.Title, titles[p.Kind], "Sign in")), l.T(p.Text)
+	v.Kind, v.Title, v.Text = p.Kind, l.T(cmp.Or(p.Title, message.Title(p.Kind), "Sign in")), l.T(p.Text)
 	v.Text = unrepeated(v.Title, v.Text)
 	v.draw(&p, now)
 	v.whither(&p)
@@ -209,16 +210,6 @@ var sentTo = map[string]struct{ sure, perhaps string }{
 	"We have sent you a code.":                          {"We have sent a code to {address}.", "If there is an account for {address}, we have sent it a code."},
 	"We have sent you a link. Open it in this browser.": {"We have sent a link to {address}. Open it in this browser.", "If there is an account for {address}, we have sent it a link. Open it in this browser."},
 	"We have sent you a link. It asks for this number.": {"We have sent a link to {address}. It asks for this number.", "If there is an account for {address}, we have sent it a link. It asks for this number."},
-}
-
-// titles are for prompts whose author gave none.
-var titles = map[string]string{
-	"push.wait": "Approve on your phone", "push.device": "Which phone?", "totp.register": "Set up your authenticator app", "totp.confirm": "Enter the first code",
-	"code.email": "Check your mail", "code.sms": "Check your messages", "code.generic": "Check your messages", "magiclink.wait": "Check your mail", "password.replace": "Choose a new password", "form": "Your details",
-	"ticket.wait": "One moment", "totp.sign": "Sign this",
-	"device.register": "Remember this browser", "device.validate": "One moment",
-	"biometric.register": "Set up this browser", "biometric.authenticate": "Confirm that it is you", "biometric.sign": "Sign this", "biometric.delete": "Remove the key from this browser?",
-	"pin.register": "Choose a PIN", "pin.authenticate": "Enter your PIN", "pin.sign": "Sign this",
 }
 
 func (v view) ended(e journey.End) view {

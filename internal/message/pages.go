@@ -113,6 +113,20 @@ func Translate(language, english string, pairs ...string) string {
 	return strings.NewReplacer(fill...).Replace(counted(said, values))
 }
 
+// titles are for prompts whose author gave none.
+var titles = map[string]string{
+	"push.wait": "Approve on your phone", "push.device": "Which phone?", "totp.register": "Set up your authenticator app", "totp.confirm": "Enter the first code",
+	"code.email": "Check your mail", "code.sms": "Check your messages", "code.generic": "Check your messages", "magiclink.wait": "Check your mail", "password.replace": "Choose a new password", "form": "Your details",
+	"ticket.wait": "One moment", "totp.sign": "Sign this",
+	"device.register": "Remember this browser", "device.validate": "One moment",
+	"biometric.register": "Set up this browser", "biometric.authenticate": "Confirm that it is you", "biometric.sign": "Sign this", "biometric.delete": "Remove the key from this browser?",
+	"pin.register": "Choose a PIN", "pin.authenticate": "Enter your PIN", "pin.sign": "Sign this",
+}
+
+// Title is the English title of a prompt of a kind whose author gave it none; "" if it
+// has none.
+func Title(kind string) string { return titles[kind] }
+
 // Translated reports whether a text, or its shape, is said in every language.
 func Translated(english string) bool {
 	if e, ok := entries[english]; ok {

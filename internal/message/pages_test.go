@@ -33,6 +33,18 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestTitles: so is what a prompt is called whose author did not say.
+func TestTitles(t *testing.T) {
+	for kind, title := range titles {
+		if !Translated(title) || Title(kind) != title {
+			t.Errorf("%s: %q is not translated", kind, title)
+		}
+	}
+	if got := Title("none"); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestTranslate(t *testing.T) {
 	for _, c := range []struct{ language, english, want string }{
 		{"de", "Sign in", "Anmelden"},

@@ -157,6 +157,18 @@ func TestAdminTry(t *testing.T) {
 	if at(r.Doc, "prompt", "form") != "who" || len(r.Doc["trace"].([]any)) != 2 {
 		t.Fatalf("%s", r.Raw)
 	}
+	if got := at(r.Doc, "prompt", "title"); got != "Your details" {
+		t.Errorf("it is called %v", got)
+	}
+	for path, title := range map[string]string{"?wait=0": "Your details", "?wait=0&lang=de": "Ihre Angaben", "?wait=0&lang=ja": "情報の入力", "?wait=0&lang=xx": "Your details"} {
+		if got := at(a.must(t, "GET /tries/"+id+path, nil).Doc, "prompt", "title"); got != title {
+			t.Errorf("%s: it is called %v", path, got)
+		}
+	}
+	r = a.must(t, "POST /tries/"+id+"?lang=de", map[string]any{"data": map[string]any{}})
+	if got := at(r.Doc, "problem", "message"); got != "Name fehlt." {
+		t.Errorf("it says %v: %s", got, r.Raw)
+	}
 	r = a.must(t, "POST /tries/"+id+"?after=2", map[string]any{"data": map[string]any{"name": "Ada", "pin": "canary-4711"}})
 	if at(r.Doc, "prompt", "kind") != "information" || strings.Contains(r.Raw, "canary-4711") || !strings.Contains(r.Raw, "Ada") {
 		t.Errorf("%s", r.Raw)

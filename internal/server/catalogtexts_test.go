@@ -43,7 +43,11 @@ func TestCatalogTexts(t *testing.T) {
 	const path = "../../ui/console/src/words/catalog/texts.json"
 	w := newWorld(t)
 	a := w.owner(t)
-	texts := append(computedTexts(t), catalogTexts(map[string]any{"catalog": a.must(t, "GET /catalog", nil).Doc, "templates": a.must(t, "GET /journeys/templates", nil).Doc})...)
+	templates := a.must(t, "GET /journeys/templates", nil).Doc
+	texts := append(computedTexts(t), catalogTexts(map[string]any{"catalog": a.must(t, "GET /catalog", nil).Doc, "templates": templates})...)
+	for _, one := range templates["items"].([]any) {
+		texts = append(texts, one.(map[string]any)["name"].(string))
+	}
 	slices.Sort(texts)
 	texts = slices.Compact(texts)
 	var got bytes.Buffer

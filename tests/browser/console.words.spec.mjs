@@ -192,7 +192,7 @@ await spec(async () => {
     }
     await speak('de');
   }, 240);
-  await test('problems of a journey, notes of the linter and what support may do are said in German and Japanese', async () => {
+  await test('problems of a journey, what a try asks, notes of the linter and what support may do are said in German and Japanese', async () => {
     await api('POST', '/journeys', { id: 'broken', name: 'Broken', graph: { id: 'broken', name: 'Broken', kind: 'client', start: 'login', nodes: {
       login: { kind: 'login_form', next: { success: 'code' }, at: [0, 0] }, code: { kind: 'condition', config: { when: { expr: 'login ==' }, nonsense: 1 }, next: { yes: 'done' }, at: [320, 0] },
       done: { kind: 'complete', at: [640, 0] }, alone: { kind: 'reject', at: [640, 200] } } } });
@@ -200,6 +200,7 @@ await spec(async () => {
     assert.ok(found.length > 3, JSON.stringify(found));
     const user = (await api('GET', '/users?q=ada')).doc.items[0].id;
     const acts = (await api('GET', `/users/${user}/actions?app=demo`)).doc.items;
+    const asked = { de: { title: 'Anmelden', field: 'E-Mail-Adresse' }, ja: { title: 'ログイン', field: 'メールアドレス' } }; // as on the page that people see
     assert.ok(acts.length > 3);
     for (const [l, expected] of [['de', [/^✕ Der Ausdruck endet zu früh\.$/, /^✕ Der Ausgang „\w+“ führt nirgendwohin\.$/, /^✕ Es gibt kein Feld „nonsense“\.$/]], ['ja', [/^✕ 式が途中で終わっています。$/, /^✕ 結果「\w+」の行き先がありません。$/, /^✕ フィールド「nonsense」はありません。$/]]]) {
       await speak(l);
@@ -212,6 +213,17 @@ await spec(async () => {
       for (const pattern of expected) assert.ok(said.some((text) => pattern.test(text)), `${l}: ${said.join(' | ')} has no ${pattern}`);
       for (const p of found) assert.ok(!said.some((text) => text.endsWith(p.text)), `${l}: ${p.text}`);
       await look(`/journeys/broken problems ${l}`, async () => { await editor(); await page.getByRole('button', { name: /^⚠/ }).click(); });
+      await look(`/journeys ${l}`, async () => { await at('/journeys'); await page.locator('.sees li', { hasText: say('Is the password right?') }).first().waitFor(); });
+      await at('/journeys/web_login/try');
+      await button('Start').click();
+      await page.locator('.tryout form').getByText(asked[l].field).first().waitFor();
+      await page.getByRole('heading', { name: asked[l].title, exact: true }).waitFor();
+      await accessible(`/journeys/web_login/try ${l}`);
+      for (const [other, title] of [['English', 'Sign in'], [{ de: 'Deutsch', ja: '日本語' }[l], asked[l].title]]) { // and at once in another
+        await page.getByRole('button', { name: /^Owner/ }).click();
+        await page.getByRole('menuitem', { name: other }).click();
+        await page.getByRole('heading', { name: title, exact: true }).waitFor();
+      }
       for (const kind of ['password', 'push']) {
         const notes = (await api('GET', `/apps/demo/methods/${kind}`)).doc.lint;
         assert.ok(notes.length > 0);

@@ -7,7 +7,7 @@ import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Link, Loading
 import { Table } from '../ui/table.tsx';
 import { go, leave, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { plural, t } from '../words/words.ts';
+import { plural, said, t } from '../words/words.ts';
 import type { Item, Journey, Template } from './api.ts';
 import type { Graph } from './model/types.ts';
 
@@ -38,7 +38,7 @@ export function List() {
       {draws && <>
         <h2 className="section">{t('Templates')}</h2>
         <div className="grid">
-          {translated(templates.items).map((tpl) => (
+          {translated(templates.items).map((tpl) => ({ ...tpl, name: said(tpl.name), purpose: said(tpl.purpose), sees: tpl.sees.map(said) })).map((tpl) => (
             <Card key={tpl.id} title={tpl.name} acts={<Button onClick={() => setBegin({ template: tpl })}>{t('Use')}</Button>}>
               <p className="help">{tpl.purpose}</p>
               <ol className="sees" aria-label={t('What people see')}>{tpl.sees.map((s, i) => <li key={i}>{s}</li>)}</ol>

@@ -9,7 +9,7 @@ import { FormView, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
-import { number, plural, said as say, t, time } from '../words/words.ts';
+import { number, plural, said as say, t, time, useLanguage } from '../words/words.ts';
 import type { Event, Journey, Run, Sample, Stats, Version } from './api.ts';
 import { Canvas, type Marks } from './canvas.tsx';
 import { diff } from './model/diff.ts';
@@ -78,6 +78,7 @@ export function TryOut({ journey }: { journey: Journey }) {
   const [error, setError] = useState<unknown>(null);
   const [link, setLink] = useState('');
   const seen = useRef(0);
+  const lang = useLanguage(); // of what people read on the way
   const take = (x: Try) => {
     const fresh = x.trace.filter((e) => e.seq >= seen.current);
     setNow(x);
@@ -85,8 +86,13 @@ export function TryOut({ journey }: { journey: Journey }) {
     seen.current = Math.max(seen.current, ...x.trace.map((e) => e.seq + 1));
   };
   const run = async (fn: () => Promise<{ value: Try }>) => { setError(null); try { take((await fn()).value); } catch (e) { setError(e); } };
-  const begin = () => { setEvents([]); seen.current = 0; void run(() => call<Try>('POST', `/journeys/${seg(journey.id)}/try`, { app, client })); };
-  const answer = (option: string, data: Doc) => void run(() => call<Try>('POST', `/tries/${now!.id}`, { option, data }, { query: { after: seen.current } }));
+  const begin = () => { setEvents([]); seen.current = 0; void run(() => call<Try>('POST', `/journeys/${seg(journey.id)}/try`, { app, client }, { query: { lang } })); };
+  const answer = (option: string, data: Doc) => void run(() => call<Try>('POST', `/tries/${now!.id}`, { option, data }, { query: { after: seen.current, lang } }));
+  const begun = useRef(lang);
+  useEffect(() => {
+    if (begun.current !== lang && now) void run(() => call<Try>('GET', `/tries/${now.id}`, undefined, { query: { after: seen.current, wait: 0, lang } }));
+    begun.current = lang;
+  }, [lang]); // eslint-disable-line
   const waiting = now?.prompt?.poll && !now.end;
   useEffect(() => {
     if (!waiting) return;
@@ -94,7 +100,7 @@ export function TryOut({ journey }: { journey: Journey }) {
     void (async () => {
       while (!stop.signal.aborted) {
         try {
-          const { value } = await call<Try>('GET', `/tries/${now!.id}`, undefined, { query: { after: seen.current, wait: 20 }, signal: stop.signal });
+          const { value } = await call<Try>('GET', `/tries/${now!.id}`, undefined, { query: { after: seen.current, wait: 20, lang }, signal: stop.signal });
           if (value.trace.length > 0 || value.end) { take(value); return; }
         } catch { return; }
       }
