@@ -213,4 +213,60 @@ await spec(async () => {
     await press('Take back');
     onlyOf(/412/);
   });
+
+  await test('two administrators change one webhook, one organisation and one provider', async () => {
+    const dialog = page.getByRole('dialog');
+    const box = (label) => dialog.getByRole('textbox', { name: new RegExp(`^${label}( \\*)?$`) });
+    const save = () => dialog.getByRole('button', { name: 'Save', exact: true }).click();
+    const stands = (label, value) => page.waitForFunction(([label, value]) => [...document.querySelectorAll('[role=dialog] label')].some((l) => l.textContent.replace(' *', '') === label && l.control?.value === value), [label, value]);
+    /** Types, has somebody else be faster, keeps what was typed over what they changed, and stores it. */
+    async function both(mine, other, list, theirs) {
+      await box(mine[0]).fill(mine[1]);
+      assert.equal((await other()).status, 200);
+      await save();
+      assert.deepEqual(await listed(), list);
+      await accessible(`two change ${mine[0]}`);
+      await press('Keep what I changed');
+      await stands(...theirs);
+      await stands(...mine);
+      await page.getByRole('alert').waitFor({ state: 'detached' });
+      await save();
+      await page.getByText('Saved.', { exact: true }).waitFor();
+      await dialog.waitFor({ state: 'detached' });
+      onlyOf(/412/);
+    }
+    const org = (await api('POST', '/apps', { id: 'partners', name: 'Partners', audience: 'b2b' }), await api('POST', '/apps/partners/organisations', { name: 'ACME' })).doc.id;
+    const hook = (await api('POST', '/webhooks', { url: 'https://hooks.example/w', events: ['*'] })).doc.id;
+    const patch = async (path, body) => api('PATCH', path, body, (await api('GET', path)).etag);
+    await at(`/operate/webhooks/${hook}`);
+    await press('Change');
+    await both(['Address', 'https://mine.example/w'], () => patch(`/webhooks/${hook}`, { events: ['push.*', 'auth.*'], enabled: false }), { Events: 'push.*; auth.*', State: 'Off' }, ['Events', 'push.* auth.*']);
+    const now = (await api('GET', `/webhooks/${hook}`)).doc;
+    assert.deepEqual([now.url, now.events, now.enabled], ['https://mine.example/w', ['push.*', 'auth.*'], false]);
+    await at(`/apps/partners/organisations/${org}`);
+    await press('Change');
+    await both(['Name', 'Mine'], () => patch(`/apps/partners/organisations/${org}`, { domains: ['acme.example'] }), { Domains: 'acme.example' }, ['Domains', 'acme.example']);
+    await press('Change');
+    await box('Name').fill('Mine again');
+    assert.equal((await patch(`/apps/partners/organisations/${org}`, { name: 'Theirs' })).status, 200);
+    await save();
+    await press('Load what is there');
+    await stands('Name', 'Theirs');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' }); // nothing of mine is there to be asked about
+    onlyOf(/412/);
+    const set = async (config) => api('PUT', '/providers/twilio/default', { config }, (await twilio())?.etag);
+    const twilio = async () => (await api('GET', '/providers')).doc.items.find((p) => p.kind === 'twilio');
+    await set({ account_sid: 'AC1', auth_token: 'of somebody else', from: '+15550100' });
+    const title = (await api('GET', '/catalog')).doc.providers.find((k) => k.kind === 'twilio').title;
+    await at('/operate/providers/twilio/default');
+    await stands('Account SID', 'AC1');
+    await both(['Account SID', 'mine'], () => set({ account_sid: 'AC1', from: '+15550199' }), { From: '+15550199' }, ['From', '+15550199']);
+    await at('/operate/providers/twilio/default');
+    await stands('Account SID', 'mine');
+    await dialog.getByLabel(/^Auth token/).fill('of mine');
+    await both(['Account SID', 'mine anew'], async () => api('DELETE', '/providers/twilio/default', undefined, (await twilio()).etag).then(({ status }) => ({ status: status === 204 ? 200 : status })), { [title]: 'Not set' }, ['From', '+15550199']);
+    const { account_sid, auth_token, from } = (await twilio()).config;
+    assert.deepEqual([account_sid, auth_token, from], ['mine anew', { set: true }, '+15550199']);
+  });
 });

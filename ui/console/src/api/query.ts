@@ -66,6 +66,9 @@ export function useDoc<T>(path: string | null, editing: boolean, query?: Query) 
   return { ...held.current, renew: () => read(true), compare: () => read(false) };
 }
 
+/** A thing that a form changes, as useDoc reads it anew. */
+export type Held<T> = Pick<ReturnType<typeof useDoc<T>>, 'renew' | 'compare'>;
+
 /** Reads a list, page after page. */
 export function useList<T>(path: string | null, query?: Query, options: { every?: number } = {}) {
   const q = useInfiniteQuery({
@@ -81,6 +84,8 @@ export function useList<T>(path: string | null, query?: Query, options: { every?
     items: q.data?.pages.flatMap((p) => p.value.items) ?? [],
     pending: q.isPending && path !== null, error: q.error, more: q.hasNextPage, fetching: q.isFetching,
     next: () => { if (q.hasNextPage && !q.isFetchingNextPage) void q.fetchNextPage(); }, refetch: q.refetch,
+    /** Reads it anew; null: it cannot be read. */
+    again: async () => { const { data, isSuccess } = await q.refetch(); return isSuccess && data ? data.pages.flatMap((p) => p.value.items) : null; },
   };
 }
 

@@ -2,10 +2,11 @@
 
 import { useState } from 'react';
 import { seg } from '../api/client.ts';
-import { useList, useSend, useSettled, useThing, type List } from '../api/query.ts';
+import { useDoc, useList, useSend, useSettled, useThing, type Held, type List } from '../api/query.ts';
 import type { App, Candidate, Member, Organisation } from '../api/types.ts';
 import { Button, Card, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
+import { meanwhile, theirs } from '../ui/theirs.ts';
 import { go, leave, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { number, plural, t, time } from '../words/words.ts';
@@ -16,9 +17,9 @@ const roles = (): [Member['role'], string][] => [['member', t('Member')], ['admi
 export default function OrganisationPage({ app, id }: { app: string; id: string }) {
   const list = `/apps/${seg(app)}/organisations`;
   const path = `${list}/${seg(id)}`;
-  const { data, etag, error, pending, refetch } = useThing<Organisation>(path);
-  const of = useThing<App>(`/apps/${seg(app)}`);
   const [editing, setEditing] = useState(false);
+  const { data, etag, error, pending, refetch, ...held } = useDoc<Organisation>(path, editing);
+  const of = useThing<App>(`/apps/${seg(app)}`);
   const send = useSend(list);
   const { toast, confirm } = useVoice();
   const mine = useMine();
@@ -45,13 +46,15 @@ export default function OrganisationPage({ app, id }: { app: string; id: string 
         </dl>
       </Card>
       {mine.can('GET /apps/{app}/organisations/{org}/members') && <Members path={path} list={list} name={data.name} />}
-      <Modal title={t('Change')} open={editing} onClose={() => leave(() => setEditing(false))}>{editing && <Edit path={path} list={list} etag={etag} now={data} done={() => leave(() => setEditing(false))} />}</Modal>
+      <Modal title={t('Change')} open={editing} onClose={() => leave(() => setEditing(false))}>{editing && <Edit path={path} list={list} etag={etag} now={data} held={held} done={() => leave(() => setEditing(false))} />}</Modal>
     </>
   );
 }
 
-function Edit({ path, list, etag, now, done }: { path: string; list: string; etag: string; now: Organisation; done: () => void }) {
-  const [doc, setDoc] = useState({ name: now.name, domains: now.domains.join(' ') });
+const typed = (org: Organisation) => ({ name: org.name, domains: org.domains.join(' ') });
+
+function Edit({ path, list, etag, now, held, done }: { path: string; list: string; etag: string; now: Organisation; held: Held<Organisation>; done: () => void }) {
+  const [doc, setDoc] = useState(typed(now));
   const send = useSend(list);
   const { toast } = useVoice();
   const dirty = doc.name !== now.name || !same(split(doc.domains), now.domains);
@@ -61,7 +64,7 @@ function Edit({ path, list, etag, now, done }: { path: string; list: string; eta
     <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void save().catch(() => {}); }}>
       <TextField at="name" label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus maxLength={100} />
       <TextField at="domains" label={t('Domains')} value={doc.domains} onChange={(domains) => setDoc({ ...doc, domains })} help={t('Of their e-mail addresses, separated by spaces.')} />
-      <FormError />
+      <FormError {...meanwhile(doc, (d) => { setDoc(d); send.reset(); }, held, typed, (was, is) => theirs([{ name: 'name', type: 'text', label: t('Name') }, { name: 'domains', type: 'list', label: t('Domains') }], was, is))} />
       <div className="acts end"><Button onClick={done}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>
     </Form>
   );

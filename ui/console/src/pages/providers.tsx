@@ -7,6 +7,7 @@ import type { Provider, ProviderKind, Tested } from '../api/types.ts';
 import { Ago, Button, Card, Drawer, Empty, Failure, Form, FormError, Loading, ReadOnly, State, TextField, useVoice } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { go, same, useUnsaved } from '../ui/route.ts';
+import { meanwhile, theirs } from '../ui/theirs.ts';
 import { useMine } from '../session.ts';
 import { answered, number, t } from '../words/words.ts';
 import { useCatalog } from '../api/catalog.ts';
@@ -23,7 +24,8 @@ export function Providers({ app, at, open }: { app: string; at: string; open: st
   const kinds = (catalog.data?.providers ?? []).filter((k) => !app || k.per === 'application');
   const [kindName = '', name = ''] = open.split('/');
   const kind = kinds.find((k) => k.kind === kindName);
-  const provider = list.items.find((p) => p.kind === kindName && p.name === name);
+  const chosen = (p: Provider) => p.kind === kindName && p.name === name;
+  const provider = list.items.find(chosen);
   const show = (k: string, n: string) => go(`${at}/${seg(k)}/${seg(n)}`, { stay: true });
   const back = () => go(at, { stay: true });
   return (
@@ -50,14 +52,23 @@ export function Providers({ app, at, open }: { app: string; at: string; open: st
           );
         })}
       </div>
-      <Drawer title={kind?.title ?? ''} open={kind !== undefined} onClose={back}>{kind && <Edit key={open} app={app} kind={kind} given={name} provider={provider} done={back} />}</Drawer>
+      <Drawer title={kind?.title ?? ''} open={kind !== undefined} onClose={back}>{kind && <Edit key={open} app={app} kind={kind} given={name} provider={provider} again={async () => { const items = await list.again(); return items && [items.find(chosen)]; }} done={back} />}</Drawer>
     </>
   );
 }
 
-function Edit({ app, kind, given, provider, done }: { app: string; kind: ProviderKind; given: string; provider?: Provider; done: () => void }) {
+/** `again` reads the provider anew: none, if there is none any more; null, if that cannot be read. */
+function Edit({ app, kind, given, provider, again, done }: { app: string; kind: ProviderKind; given: string; provider?: Provider; again: () => Promise<[Provider | undefined] | null>; done: () => void }) {
+  const own = (p?: Provider) => (p && (!app || p.app === app) ? p : undefined);
   // As it was when this was opened: what somebody else stores meanwhile is not overwritten.
-  const [before] = useState(provider && (!app || provider.app === app) ? provider : undefined);
+  const [before, setBefore] = useState(own(provider));
+  const read = async (put: boolean) => {
+    const now = await again();
+    if (!now) return null;
+    const is = own(now[0]);
+    if (put) setBefore(is);
+    return { was: is && before, is }; // of one that is gone, all that stands here is kept
+  };
   const [doc, setDoc] = useState<Doc>(before?.config ?? {});
   const [name, setName] = useState(given === fresh ? '' : given);
   const send = useSend('/providers', '/overview');
@@ -79,8 +90,8 @@ function Edit({ app, kind, given, provider, done }: { app: string; kind: Provide
       {provider && !before && <p className="help">{t('What counts now is set for the tenant. What you set here counts for this application alone.')}</p>}
       <Form error={send.error} className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
         {kind.several && !before && <TextField label={t('Name')} value={name} disabled={!sets} onChange={setName} required placeholder="default" help={t('What you call it: letters, digits, - and _.')} />}
-        <FormView form={kind.form} value={doc} onChange={setDoc} root="config." disabled={!sets} />
-        <FormError reload={() => { release(); done(); }} />
+        <FormView form={kind.form} value={before ? doc : kept} onChange={setDoc} root="config." disabled={!sets} />
+        <FormError {...meanwhile(doc, (d) => { setDoc(d); send.reset(); }, { compare: () => read(false), renew: () => read(true) }, (p?: Provider): Doc => p?.config ?? {}, (was, is) => (is ? theirs(kind.form, was?.config ?? {}, is.config) : [{ label: kind.title, value: t('Not set') }]))} />
         {sets && (
           <div className="acts end foot-acts">
             {before && mine.can('DELETE /providers/{kind}/{name}') && <Button look="danger" onClick={() => void remove()}>{t('Delete')}</Button>}

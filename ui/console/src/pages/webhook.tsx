@@ -3,10 +3,11 @@
 import { useState } from 'react';
 import { call, seg } from '../api/client.ts';
 import { useTold } from '../api/events.ts';
-import { useDoc, useList, useSend, useStale, useThing, type List } from '../api/query.ts';
+import { useDoc, useList, useSend, useStale, useThing, type Held, type List } from '../api/query.ts';
 import type { Delivery, DeliveryState, Webhook } from '../api/types.ts';
 import { Ago, Button, Card, Drawer, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
+import { meanwhile, theirs } from '../ui/theirs.ts';
 import { go, leave, same, useUnsaved } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { answered, number, t, time } from '../words/words.ts';
@@ -19,7 +20,7 @@ const list = '/operate/webhooks';
 export default function WebhookPage({ id }: { id: string }) {
   const path = `/webhooks/${seg(id)}`;
   const [editing, setEditing] = useState(false);
-  const { data, etag, error, pending, refetch } = useDoc<Webhook>(path, editing);
+  const { data, etag, error, pending, refetch, ...held } = useDoc<Webhook>(path, editing);
   const [said, setSaid] = useState<Delivery | null>(null);
   const [busy, setBusy] = useState(false);
   const send = useSend('/webhooks');
@@ -58,13 +59,15 @@ export default function WebhookPage({ id }: { id: string }) {
         <p className="help">{t('What is sent is signed: Watchword-Signature is t=TIME,v1=HMAC-SHA256 of “TIME.BODY” by the secret.')}</p>
       </Card>
       <Deliveries path={path} hook={data} />
-      <Modal title={t('Change')} open={editing} onClose={() => leave(() => setEditing(false))}>{editing && <Edit path={path} etag={etag} now={data} done={() => leave(() => setEditing(false))} />}</Modal>
+      <Modal title={t('Change')} open={editing} onClose={() => leave(() => setEditing(false))}>{editing && <Edit path={path} etag={etag} now={data} held={held} done={() => leave(() => setEditing(false))} />}</Modal>
     </>
   );
 }
 
-function Edit({ path, etag, now, done }: { path: string; etag: string; now: Webhook; done: () => void }) {
-  const [doc, setDoc] = useState({ url: now.url, events: now.events.join(' ') });
+const typed = (hook: Webhook) => ({ url: hook.url, events: hook.events.join(' ') });
+
+function Edit({ path, etag, now, held, done }: { path: string; etag: string; now: Webhook; held: Held<Webhook>; done: () => void }) {
+  const [doc, setDoc] = useState(typed(now));
   const send = useSend('/webhooks');
   const { toast } = useVoice();
   const dirty = doc.url !== now.url || !same(split(doc.events), now.events);
@@ -74,7 +77,7 @@ function Edit({ path, etag, now, done }: { path: string; etag: string; now: Webh
     <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void save().catch(() => {}); }}>
       <TextField at="url" label={t('Address')} type="url" value={doc.url} onChange={(url) => setDoc({ ...doc, url })} required />
       <EventTypes value={doc.events} set={(events) => setDoc({ ...doc, events })} />
-      <FormError reload={() => { release(); done(); }} />
+      <FormError {...meanwhile(doc, (d) => { setDoc(d); send.reset(); }, held, typed, (was, is) => theirs([{ name: 'url', type: 'text', label: t('Address') }, { name: 'events', type: 'list', label: t('Events') }, { name: 'enabled', type: 'boolean', label: t('State') }], was, is))} />
       <div className="acts end"><Button onClick={done}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>
     </Form>
   );

@@ -73,7 +73,7 @@ export function FormError({ reload, keep, compare }: { reload?: () => unknown; k
     setShown(marked.map((field) => field.dataset.refused!));
     if (marked.length > 0) controlOf(marked[0]!)?.focus();
   }, [error]);
-  const late = error instanceof Problem && error.status === 412;
+  const late = error instanceof Problem && (error.status === 412 || error.status === 428); // 428: where nothing was, there is something
   const [others, setOthers] = useState<Theirs[]>([]);
   const compared = useRef(compare);
   compared.current = compare;

@@ -2,7 +2,7 @@
 
 import type { Field, Form } from '../api/types.ts';
 import { number, span, t } from '../words/words.ts';
-import { same } from './route.ts';
+import { rebased, same } from './route.ts';
 
 /** A field that is another, and what it is now. */
 export type Theirs = { label: string; value: string };
@@ -18,6 +18,19 @@ export function theirs(form: Form, was: Doc, is: Doc, within = ''): Theirs[] {
     return [{ label, value: shown(f, b) }];
   });
 }
+
+/** Reads a thing anew: what was read before and what is there now; null: it cannot be read. */
+type Read<T> = () => Promise<{ was: T; is: T } | null>;
+
+/**
+ * What a form offers when somebody else was faster: what they changed, theirs in place
+ * of `doc`, or what was typed kept over it. `of` is what the form has of a thing.
+ */
+export const meanwhile = <T, D>(doc: D, put: (doc: D) => void, held: { compare: Read<T>; renew: Read<T> }, of: (thing: T) => D, list: (was: T, is: T) => Theirs[]) => ({
+  compare: async () => { const r = await held.compare(); return r ? list(r.was, r.is) : []; },
+  reload: () => held.renew().then((r) => { if (r) put(of(r.is)); }),
+  keep: () => held.renew().then((r) => { if (r) put(rebased(of(r.was), doc, of(r.is))); }),
+});
 
 /** A value as a sentence would have it. */
 function shown(f: Pick<Field, 'type' | 'fields'>, v: unknown): string {
