@@ -125,6 +125,12 @@ func issueOf(d *huma.ErrorDetail) Issue {
 	return Issue{d.Location, d.Message}
 }
 
+// refusedAt is a refusal of what stands outside the body: path.name.
+func refusedAt(place string, err error) *Problem {
+	f := fault.Of(err)
+	return NewProblem(web.Status(f.Code), string(f.Code), f.Message, Issue{place, f.Message})
+}
+
 // problem is an error as the client sees it.
 func (c *Call) problem(ctx context.Context, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {

@@ -101,6 +101,9 @@ func putProvider(ctx context.Context, c *Call, in *providerPut) (*tagged[Provide
 	if kind.Tenant && in.App != "" {
 		return nil, fault.New(fault.Invalid, "Providers of this kind belong to the whole tenant.")
 	}
+	if err := notify.CheckName(in.App, in.Kind, in.Name); err != nil {
+		return nil, refusedAt("path.name", err)
+	}
 	doc := maps.Clone(in.Body.Config)
 	for _, f := range kind.Form {
 		if _, shown := doc[f.Name].(map[string]any); shown && f.Type == "secret" {

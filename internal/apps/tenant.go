@@ -52,8 +52,13 @@ func SetTenant(ctx context.Context, tx *db.Tx, t Tenant, s TenantSettings, known
 	if len(s.Languages) > 0 && s.Default != "" && !slices.Contains(s.Languages, s.Default) {
 		return fault.At(fault.New(fault.Invalid, "The default language must be one that is offered."), "default_language")
 	}
-	if min(s.RunDays, s.AuditDays) < 0 || max(s.RunDays, s.AuditDays) > maxDays {
-		return fault.New(fault.Invalid, "What is kept is kept for 1 to %d days, or for good.", maxDays)
+	for _, kept := range []struct {
+		place string
+		days  int
+	}{{"run_retention_days", s.RunDays}, {"audit_retention_days", s.AuditDays}} {
+		if kept.days < 0 || kept.days > maxDays {
+			return fault.At(fault.New(fault.Invalid, "What is kept is kept for 1 to %d days, or for good.", maxDays), kept.place)
+		}
 	}
 	n, err := tx.Exec(ctx, `UPDATE tenants SET name = $1, settings = $2 WHERE id = $3`, t.Name, db.Text(s), t.ID)
 	if err == nil && n == 0 {

@@ -75,6 +75,17 @@ func Differs(ctx context.Context, q db.Q, tenant, app, kind, name string, doc ma
 	return err == nil && config != string(have.config), err
 }
 
+// CheckName returns what SaveProvider says of a name that no provider of a kind may have.
+func CheckName(app, kind, name string) error {
+	if !providerName.MatchString(name) {
+		return fault.New(fault.Invalid, "A provider's name has 1 to 64 letters, digits, dots, dashes and underscores.")
+	}
+	if kind == WebPush && (app != "" || name != vapidName) {
+		return fault.New(fault.Invalid, "Web Push keys belong to the whole tenant and are named %q.", vapidName)
+	}
+	return nil
+}
+
 // prepared checks a configuration and returns it as it is stored, and what is
 // stored now.
 func prepared(ctx context.Context, q db.Q, tenant, app, kind, name string, doc map[string]any) (string, Provider, error) {
@@ -82,11 +93,8 @@ func prepared(ctx context.Context, q db.Q, tenant, app, kind, name string, doc m
 	if !ok {
 		return "", Provider{}, fault.New(fault.Invalid, "There is no provider of kind %q.", kind)
 	}
-	if !providerName.MatchString(name) {
-		return "", Provider{}, fault.New(fault.Invalid, "A provider's name has 1 to 64 letters, digits, dots, dashes and underscores.")
-	}
-	if kind == WebPush && (app != "" || name != vapidName) {
-		return "", Provider{}, fault.New(fault.Invalid, "Web Push keys belong to the whole tenant and are named %q.", vapidName)
+	if err := CheckName(app, kind, name); err != nil {
+		return "", Provider{}, err
 	}
 	have, err := FindProvider(ctx, q, tenant, app, kind, name)
 	if err != nil && !fault.Is(err, fault.NotFound) {

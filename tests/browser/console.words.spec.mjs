@@ -122,6 +122,13 @@ await spec(async () => {
     await button('Save').click();
     await marked(field('Tenant name'), 'Das hat höchstens 100 Zeichen.');
     await page.unrouteAll();
+    for (const [label, days] of [['Days to keep runs', 'run_retention_days'], ['Days to keep the audit record', 'audit_retention_days']]) {
+      await instead('/settings', (body) => { body[days] = 4000; });
+      await button('Save').click();
+      await marked(page.getByRole('spinbutton', { name: say(label), exact: true }), 'Das darf höchstens 3650 sein.');
+      await page.unrouteAll();
+    }
+    await accessible('refused settings');
     await at('/apps/demo/branding');
     await field('Colour on dark').fill('#101218');
     await button('Save').click();
@@ -135,6 +142,13 @@ await spec(async () => {
     forget();
     await page.unrouteAll();
     await field('Help').fill('');
+    await at('/operate/providers/apns/+');
+    await field('Name', dialog()).fill('-x');
+    await dialog().locator('form').first().evaluate((form) => { form.noValidate = true; });
+    await button('Save', dialog()).click();
+    await marked(field('Name', dialog()), say('A provider\'s name has 1 to 64 letters, digits, dots, dashes and underscores.'), dialog());
+    await accessible('a refused provider');
+    await field('Name', dialog()).fill('');
     await at('/operate/providers/sms_webhook');
     await field('Address', dialog()).fill('https://sms.example/');
     await dialog().getByLabel(new RegExp(`^${say('Secret')}`)).fill('short');

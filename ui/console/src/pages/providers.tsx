@@ -24,8 +24,7 @@ export function Providers({ app, at, open }: { app: string; at: string; open: st
   const kinds = (catalog.data?.providers ?? []).filter((k) => !app || k.per === 'application');
   const [kindName = '', name = ''] = open.split('/');
   const kind = kinds.find((k) => k.kind === kindName);
-  const chosen = (p: Provider) => p.kind === kindName && p.name === name;
-  const provider = list.items.find(chosen);
+  const provider = list.items.find((p) => p.kind === kindName && p.name === name);
   const show = (k: string, n: string) => go(`${at}/${seg(k)}/${seg(n)}`, { stay: true });
   const back = () => go(at, { stay: true });
   return (
@@ -52,18 +51,18 @@ export function Providers({ app, at, open }: { app: string; at: string; open: st
           );
         })}
       </div>
-      <Drawer title={kind?.title ?? ''} open={kind !== undefined} onClose={back}>{kind && <Edit key={open} app={app} kind={kind} given={name} provider={provider} again={async () => { const items = await list.again(); return items && [items.find(chosen)]; }} done={back} />}</Drawer>
+      <Drawer title={kind?.title ?? ''} open={kind !== undefined} onClose={back}>{kind && <Edit key={open} app={app} kind={kind} given={name} provider={provider} again={async (called) => { const items = await list.again(); return items && [items.find((p) => p.kind === kindName && p.name === called)]; }} done={back} />}</Drawer>
     </>
   );
 }
 
-/** `again` reads the provider anew: none, if there is none any more; null, if that cannot be read. */
-function Edit({ app, kind, given, provider, again, done }: { app: string; kind: ProviderKind; given: string; provider?: Provider; again: () => Promise<[Provider | undefined] | null>; done: () => void }) {
+/** `again` reads the provider of a name anew: none, if there is none any more; null, if that cannot be read. */
+function Edit({ app, kind, given, provider, again, done }: { app: string; kind: ProviderKind; given: string; provider?: Provider; again: (called: string) => Promise<[Provider | undefined] | null>; done: () => void }) {
   const own = (p?: Provider) => (p && (!app || p.app === app) ? p : undefined);
   // As it was when this was opened: what somebody else stores meanwhile is not overwritten.
   const [before, setBefore] = useState(own(provider));
   const read = async (put: boolean) => {
-    const now = await again();
+    const now = await again(name || 'default');
     if (!now) return null;
     const is = own(now[0]);
     if (put) setBefore(is);
@@ -89,7 +88,7 @@ function Edit({ app, kind, given, provider, again, done }: { app: string; kind: 
       {!sets && <ReadOnly />}
       {provider && !before && <p className="help">{t('What counts now is set for the tenant. What you set here counts for this application alone.')}</p>}
       <Form error={send.error} className="form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
-        {kind.several && !before && <TextField label={t('Name')} value={name} disabled={!sets} onChange={setName} required placeholder="default" help={t('What you call it: letters, digits, - and _.')} />}
+        {kind.several && !before && <TextField at="path.name" label={t('Name')} value={name} disabled={!sets} onChange={setName} required placeholder="default" help={t('What you call it: letters, digits, - and _.')} />}
         <FormView form={kind.form} value={before ? doc : kept} onChange={setDoc} root="config." disabled={!sets} />
         <FormError {...meanwhile(doc, (d) => { setDoc(d); send.reset(); }, { compare: () => read(false), renew: () => read(true) }, (p?: Provider): Doc => p?.config ?? {}, (was, is) => (is ? theirs(kind.form, was?.config ?? {}, is.config) : [{ label: kind.title, value: t('Not set') }]))} />
         {sets && (
