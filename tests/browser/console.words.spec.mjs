@@ -214,7 +214,7 @@ await spec(async () => {
     assert.ok(found.length > 3, JSON.stringify(found));
     const user = (await api('GET', '/users?q=ada')).doc.items[0].id;
     const acts = (await api('GET', `/users/${user}/actions?app=demo`)).doc.items;
-    const asked = { de: { title: 'Anmelden', field: 'E-Mail-Adresse' }, ja: { title: 'ログイン', field: 'メールアドレス' } }; // as on the page that people see
+    const asked = { de: { title: 'Anmelden', field: 'E-Mail-Adresse', cancel: 'Abbrechen' }, ja: { title: 'ログイン', field: 'メールアドレス', cancel: 'キャンセル' } }; // as on the page that people see
     assert.ok(acts.length > 3);
     for (const [l, expected] of [['de', [/^✕ Der Ausdruck endet zu früh\.$/, /^✕ Der Ausgang „\w+“ führt nirgendwohin\.$/, /^✕ Es gibt kein Feld „nonsense“\.$/]], ['ja', [/^✕ 式が途中で終わっています。$/, /^✕ 結果「\w+」の行き先がありません。$/, /^✕ フィールド「nonsense」はありません。$/]]]) {
       await speak(l);
@@ -238,6 +238,13 @@ await spec(async () => {
         await page.getByRole('menuitem', { name: other }).click();
         await page.getByRole('heading', { name: title, exact: true }).waitFor();
       }
+      await page.locator('.tryout').getByRole('button', { name: asked[l].cancel, exact: true }).click();
+      await page.getByRole('heading', { name: say('It ended'), exact: true }).waitFor();
+      await at('/audit');
+      await page.locator('table[aria-label] tbody tr', { hasText: 'journey.rejected' }).first().getByRole('button').click();
+      await dialog().locator('dt', { hasText: say('Version') }).locator('+ dd', { hasText: say('The draft, as it was tried') }).waitFor();
+      assert.ok(!/-\d{6}/.test(await dialog().textContent()), 'a version is below zero');
+      await accessible(`/audit a try ${l}`);
       for (const kind of ['password', 'push']) {
         const notes = (await api('GET', `/apps/demo/methods/${kind}`)).doc.lint;
         assert.ok(notes.length > 0);
