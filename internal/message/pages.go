@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/watchword-auth/watchword/internal/web"
 )
 
 //go:embed pages.txt
@@ -14,7 +16,7 @@ var pagesText string
 // entry is one text of pages.txt in the other languages.
 type entry struct {
 	said  map[string]string
-	holes []string       // the words in braces, in order; {n} is a number, {time} a time
+	holes []string       // the words in braces, in order; {n} is a number, {time} a time, {browser} and {system} names that web knows
 	shape *regexp.Regexp // how to recognise the text once they are filled in; nil without any
 }
 
@@ -71,6 +73,10 @@ func shaped(all map[string]entry) []string {
 				pattern += "([0-9]{1,9})"
 			case "{time}":
 				pattern += "([0-9][0-9:.]*)"
+			case "{browser}":
+				pattern += oneOf(web.Browsers)
+			case "{system}":
+				pattern += oneOf(web.Systems)
 			default:
 				pattern += "(.{1,300}?)"
 			}
@@ -87,6 +93,15 @@ func shaped(all map[string]entry) []string {
 		return strings.Compare(a, b)
 	})
 	return out
+}
+
+// oneOf is a pattern of the names in a list.
+func oneOf(names [][2]string) string {
+	var all []string
+	for _, n := range names {
+		all = append(all, regexp.QuoteMeta(n[1]))
+	}
+	return "(" + strings.Join(all, "|") + ")"
 }
 
 // Translate says an English text of ours in another language. What is filled into

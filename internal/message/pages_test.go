@@ -1,6 +1,10 @@
 package message
 
 import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -33,6 +37,55 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestOneTranslation: what stands here and in the catalog of the console, too, is said
+// alike in both. The words in their braces may be others.
+func TestOneTranslation(t *testing.T) {
+	same := map[string]string{}
+	for english := range entries {
+		same[nameless(english, english)] = english
+	}
+	both := 0
+	for _, language := range Languages() {
+		if language == "en" {
+			continue
+		}
+		b, err := os.ReadFile("../../ui/console/src/words/catalog/" + language + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		console := map[string]string{}
+		if err := json.Unmarshal(b, &console); err != nil {
+			t.Fatal(err)
+		}
+		for text, said := range console {
+			english, ok := same[nameless(text, text)]
+			if !ok {
+				continue
+			}
+			both++
+			if got, want := nameless(english, entries[english].said[language]), nameless(text, said); got != want {
+				t.Errorf("%s: %q is %q in pages.txt and %q in the console's catalog", language, text, got, want)
+			}
+		}
+	}
+	if both < 500 {
+		t.Errorf("%d texts stand in both: they are read wrongly", both)
+	}
+}
+
+// braces are those of either catalog.
+var braces = regexp.MustCompile(`\{[a-z]+[0-9]*\}`)
+
+// nameless is a translation whose braces hold the place that their word has in the
+// English text.
+func nameless(english, said string) string {
+	var fill []string
+	for i, word := range braces.FindAllString(english, -1) {
+		fill = append(fill, word, fmt.Sprintf("{%d}", i))
+	}
+	return strings.NewReplacer(fill...).Replace(said)
+}
+
 // TestTitles: so is what a prompt is called whose author did not say.
 func TestTitles(t *testing.T) {
 	for kind, title := range titles {
@@ -52,6 +105,10 @@ func TestTranslate(t *testing.T) {
 		{"xx", "Sign in", "Sign in"},
 		{"de", "Order 17 of Ada", "Order 17 of Ada"},
 		{"de", "Phone 2", "Telefon 2"},
+		{"de", "Firefox on Linux", "Firefox auf Linux"},
+		{"ja", "Node.js on macOS", "macOS の Node.js"},
+		{"de", "Approve on the phone", "Approve on the phone"}, // an operator's
+		{"de", "Log on Windows", "Log on Windows"},
 		{"fr", "The password needs at least 15 characters.", "Le mot de passe doit avoir au moins 15 caractères."},
 		{"de", "E-mail address is required.", "E-Mail-Adresse fehlt."},
 		{"es", "<b>x</b> is required.", "Falta: <b>x</b>."},

@@ -20,11 +20,17 @@ func Place(address string) string {
 	return a.Unmap().String()
 }
 
+// Browsers and Systems are what Browser knows: what stands in a User-Agent, and its name.
+var (
+	Browsers = [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"node", "Node.js"}}
+	Systems  = [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}}
+)
+
 // Browser names the browser and system that a User-Agent claims, in words that
 // people know. Whatever else it says is not shown.
 func Browser(ua string) string {
-	name := match(ua, [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"node", "Node.js"}})
-	system := match(ua, [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}})
+	name := match(ua, Browsers)
+	system := match(ua, Systems)
 	switch {
 	case name == "" && system == "":
 		return "unknown browser"

@@ -219,7 +219,7 @@ const scenarios = {
     assert.match(await page.textContent('.who'), /Ada Lovelace/);
     assert.match(await page.textContent('.lead'), /Northwind/);
     await look(page, 'passkey-page');
-    for (const [lang, words] of [['de', 'Passkey hinzufügen'], ['es', 'Añadir una llave de acceso'], ['fr', 'Ajouter une clé d\'accès'], ['pt', 'Adicionar uma chave de acesso'], ['ja', 'パスキーを追加'], ['en', 'Add a passkey']]) {
+    for (const [lang, words] of [['de', 'Passkey hinzufügen'], ['es', 'Añadir una llave de acceso'], ['fr', 'Ajouter une clé d’accès'], ['pt', 'Adicionar uma chave de acesso'], ['ja', 'パスキーを追加'], ['en', 'Add a passkey']]) {
       await page.goto(`${page.url().split('?')[0]}?lang=${lang}`);
       await title(page, words);
       await unscrolled(page, `passkey-page in ${lang}`);
