@@ -182,11 +182,11 @@ await spec(async () => {
       await why(rows.filter({ hasText: 'journey.rejected' }).first()).waitFor();
       await rows.filter({ hasText: 'journey.rejected' }).first().getByRole('button').click();
       await dialog().locator('dt', { hasText: text('Why') }).locator('+ dd', { hasText: `${text('Cancelled')} cancelled` }).waitFor();
-      await accessible(`/audit entry ${l}`);
+      if (l === 'de') await accessible('/audit entry');
       await at(`/journeys/sign_in/runs/${run.id}`);
       await why(page.locator('.state', { hasText: text('Rejected') })).waitFor();
       await why(page.locator('.events li').last()).waitFor();
-      await accessible(`/runs/${l}`);
+      if (l === 'de') await accessible('/runs');
       await look(`/users/timeline ${l}`, async () => { await at(`/users/${user}/timeline`); await failed.first().waitFor(); });
       await at('/audit');
       await settled();
@@ -227,12 +227,13 @@ await spec(async () => {
       for (const pattern of expected) assert.ok(said.some((text) => pattern.test(text)), `${l}: ${said.join(' | ')} has no ${pattern}`);
       for (const p of found) assert.ok(!said.some((text) => text.endsWith(p.text)), `${l}: ${p.text}`);
       await look(`/journeys/broken problems ${l}`, async () => { await editor(); await page.getByRole('button', { name: /^⚠/ }).click(); });
-      await look(`/journeys ${l}`, async () => { await at('/journeys'); await page.locator('.sees li', { hasText: say('Is the password right?') }).first().waitFor(); });
+      await at('/journeys');
+      await page.locator('.sees li', { hasText: say('Is the password right?') }).first().waitFor();
       await at('/journeys/web_login/try');
       await button('Start').click();
       await page.locator('.tryout form').getByText(asked[l].field).first().waitFor();
       await page.getByRole('heading', { name: asked[l].title, exact: true }).waitFor();
-      await accessible(`/journeys/web_login/try ${l}`);
+      if (l === 'de') await accessible('/journeys/web_login/try');
       for (const [other, title] of [['English', 'Sign in'], [{ de: 'Deutsch', ja: '日本語' }[l], asked[l].title]]) { // and at once in another
         await page.getByRole('button', { name: /^Owner/ }).click();
         await page.getByRole('menuitem', { name: other }).click();
@@ -244,7 +245,7 @@ await spec(async () => {
       await page.locator('table[aria-label] tbody tr', { hasText: 'journey.rejected' }).first().getByRole('button').click();
       await dialog().locator('dt', { hasText: say('Version') }).locator('+ dd', { hasText: say('The draft, as it was tried') }).waitFor();
       assert.ok(!/-\d{6}/.test(await dialog().textContent()), 'a version is below zero');
-      await accessible(`/audit a try ${l}`);
+      if (l === 'de') await accessible('/audit a try');
       for (const kind of ['password', 'push']) {
         const notes = (await api('GET', `/apps/demo/methods/${kind}`)).doc.lint;
         assert.ok(notes.length > 0);
