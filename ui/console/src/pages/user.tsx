@@ -1,6 +1,6 @@
 // One user: names, what proves them, their phones and sessions, what happened.
 
-import { useState } from 'react';
+import { useRef, useState, type ReactNode } from 'react';
 import { Problem, seg } from '../api/client.ts';
 import { useList, useSend, useThing, type List } from '../api/query.ts';
 import type { App, Authenticator, AuthenticatorStatus, Device, Identifier, Shown, SupportAction, User, UserSession } from '../api/types.ts';
@@ -17,18 +17,26 @@ export default function UserPage({ id, tab }: { id: string; tab: string }) {
   const base = `/users/${seg(id)}`;
   const { data: user, etag, error, pending, refetch } = useThing<User>(base);
   const apps = useThing<List<App>>('/apps');
+  const have = useList<Authenticator>(`${base}/authenticators`);
   const [app, setApp] = useState('');
+  const found = useRef(''); // stays what it was when something is unlocked or revoked
   const act = useDo(base, '/users');
   const mine = useMine();
   if (pending) return <Loading />;
   if (error || !user) return <><Head title={t('User')} back={['/users', t('Users')]} /><Failure error={error} again={() => void refetch()} /></>;
   const items = apps.data?.items ?? [];
-  const chosen = app || items[0]?.id || '';
+  if (!have.pending && !apps.pending) found.current ||= home(have.items) || items[0]?.id || '';
+  const chosen = app || found.current;
+  const inApp = (what: ReactNode) => (have.pending || apps.pending ? <Loading /> : (
+    <>
+      {items.length > 1 && <div className="filters"><Select label={t('Application')} value={chosen} onChange={setApp} options={items.map((a) => [a.id, a.name])} /></div>}
+      {what}
+    </>
+  ));
   const suspend = user.status === 'active';
   return (
     <>
       <Head title={user.name || user.id} back={['/users', t('Users')]}>
-        {items.length > 1 && <Select label={t('Application')} value={chosen} onChange={setApp} options={items.map((a) => [a.id, a.name])} />}
         {mine.can('PATCH /users/{id}') && <Button onClick={() => void act({ method: 'PATCH', path: base, etag, body: { status: suspend ? 'suspended' : 'active' } }, suspend ? t('Suspended. Every session has ended.') : t('Active again.'), suspend ? [t('Suspend this user?'), t('They are signed out everywhere at once and cannot sign in until somebody activates them again.'), t('Suspend')] : undefined)}>{suspend ? t('Suspend') : t('Activate')}</Button>}
         {mine.can('DELETE /users/{id}') && <Button look="danger" onClick={() => void act({ method: 'DELETE', path: base, etag }, t('Deleted.'), [t('Delete this user?'), t('Everything of this user is deleted for good: names, authenticators, devices, sessions.'), t('Delete')]).then((ok) => { if (ok) go('/users'); })}>{t('Delete')}</Button>}
       </Head>
@@ -49,14 +57,22 @@ export default function UserPage({ id, tab }: { id: string; tab: string }) {
         </Card>
       </div>
       <Tabs label={t('User')} at={tab} onChange={(to) => go(`/users/${id}/${to}`, { replace: true, stay: true })} tabs={[
-        ['authenticators', t('Authenticators'), <Authenticators key="a" base={base} app={chosen} />],
-        ['help', t('Help'), <Help key="h" base={base} app={chosen} />],
+        ['authenticators', t('Authenticators'), inApp(<Authenticators base={base} app={chosen} />)],
+        ['help', t('Help'), inApp(<Help base={base} app={chosen} />)],
         ['devices', t('Devices'), <Devices key="d" base={base} />],
         ['sessions', t('Sessions'), <Sessions key="s" base={base} />],
         ['timeline', t('Timeline'), <Events key="t" path={`${base}/timeline`} />],
       ]} />
     </>
   );
+}
+
+/** The application to begin with: where something is locked, or where most was enrolled; none where nothing was. */
+function home(have: Authenticator[]): string {
+  const weight = new Map<string, number>();
+  for (const a of have) weight.set(a.app, (weight.get(a.app) ?? 0) + (a.status === 'active' ? 0 : 100) + (a.id === a.kind ? 0 : 1));
+  const [app = '', most = 0] = [...weight].sort(([, a], [, b]) => b - a)[0] ?? [];
+  return most > 0 ? app : '';
 }
 
 const kinds = (): [Identifier['kind'], string][] => [['email', t('E-mail address')], ['phone', t('Phone number')], ['username', t('Username')], ['external', t('External id')]];
