@@ -218,8 +218,26 @@ test('steps are placed in columns from the start, none over another', () => {
   assert.equal(loose.look[0] / 300, 3, 'what nothing leads to stands behind all else');
   assert.deepEqual(Object.keys(layouts.layout(g, new Set(['push', 'nobody']))), ['push'], 'only what was chosen moves');
   assert.deepEqual(layouts.layout(graph.empty('a', 'A', 'client')), {});
+  const again = freeze({ ...g, start: 'a', nodes: {
+    a: { kind: 'x', next: { known: 'c', success: 'b' } }, b: { kind: 'x', next: { success: 'c' } }, c: { kind: 'x', next: { success: 'd', failure: 'e' } }, d: { kind: 'end' }, e: { kind: 'x', next: { success: 'b' } },
+  } });
+  const met = layouts.layout(again);
+  assert.deepEqual(['a', 'b', 'c', 'd', 'e'].map((id) => met[id][0] / 300), [0, 1, 1, 2, 2], 'what is tried again stands where it is met first');
   const circle = freeze({ ...g, start: 'a', nodes: { a: { kind: 'x', next: { success: 'b' } }, b: { kind: 'x', next: { success: 'a', failure: 'gone' } } } });
   assert.deepEqual(layouts.layout(circle), { a: [0, 0], b: [300, 0] });
+});
+
+test('no step of a template stands on another', () => {
+  const dir = fileURLToPath(new URL('../../../internal/journey/templates/', import.meta.url));
+  const files = readdirSync(dir).filter((f) => f.endsWith('.json'));
+  assert.ok(files.length > 10);
+  for (const f of files) {
+    const { nodes } = JSON.parse(readFileSync(join(dir, f), 'utf8'));
+    const tall = (n) => (n.next ? 40 + 18 + 20 * Object.keys(n.next).length : 44); // at the least: the name, the kind, the ways out
+    for (const [a, x] of Object.entries(nodes)) for (const [b, y] of Object.entries(nodes)) {
+      if (a < b && Math.abs(x.at[0] - y.at[0]) < 190) assert.ok(x.at[1] < y.at[1] ? x.at[1] + tall(x) <= y.at[1] : y.at[1] + tall(y) <= x.at[1], `${f}: ${a} and ${b}`);
+    }
+  }
 });
 
 test('an end to which several ways lead stands below what they pass', () => {

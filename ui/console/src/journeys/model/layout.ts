@@ -16,8 +16,9 @@ const plain = (g: Graph): About => ({ tall: () => 110, ways: (id) => Object.keys
 
 export function layout(g: Graph, only?: Set<string>, about: About = plain(g)): Record<string, number[]> {
   const after = (id: string) => about.ways(id).map((o) => node(g, id)?.next?.[o]).filter((to): to is string => to !== undefined && node(g, to) !== undefined);
-  const order = node(g, g.start) ? forward(g.start, after) : [];
-  const column = columnsOf(order, after);
+  const ahead = node(g, g.start) ? onward(g.start, after) : after;
+  const order = node(g, g.start) ? forward(g.start, ahead) : [];
+  const column = columnsOf(order, ahead);
   const loose = Math.max(-1, ...column.values()) + 1;
   for (const id of Object.keys(g.nodes)) if (!column.has(id)) column.set(id, loose);
   const main = mainLine(g, about);
@@ -50,7 +51,26 @@ export function layout(g: Graph, only?: Set<string>, about: About = plain(g)): R
   return out;
 }
 
-/** What can be reached, so that whatever leads on stands before what it leads to, but for ways back. */
+/**
+ * The ways that lead on. Of a circle, those lead back that go to a step which is
+ * nearer to the start: so what is tried again stands where it is met first.
+ */
+function onward(start: string, after: (id: string) => string[]): (id: string) => string[] {
+  const met = nearest(start, after);
+  const beyond = new Map<string, Map<string, number>>();
+  const reaches = (from: string, to: string) => { if (!beyond.has(from)) beyond.set(from, nearest(from, after)); return beyond.get(from)!.has(to); };
+  const back = (from: string, to: string) => met.get(to)! <= met.get(from)! && reaches(to, from);
+  return (id) => after(id).filter((to) => !back(id, to));
+}
+
+/** What can be reached, each with its turn: the fewer steps lead to it, the earlier. */
+function nearest(start: string, after: (id: string) => string[]): Map<string, number> {
+  const met = new Map([[start, 0]]);
+  for (const id of met.keys()) for (const to of after(id)) if (!met.has(to)) met.set(to, met.size);
+  return met;
+}
+
+/** What can be reached, so that whatever leads on stands before what it leads to. */
 function forward(start: string, after: (id: string) => string[]): string[] {
   const done = new Set<string>();
   const out: string[] = [];
