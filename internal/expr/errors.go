@@ -24,7 +24,7 @@ type wording struct {
 
 var (
 	syntaxWordings = []wording{
-		{regexp.MustCompile(`^(?:Syntax error: )?(?:mismatched|extraneous|no viable alternative at) input '<EOF>'.*`), "The expression ends too early."},
+		{regexp.MustCompile(`^(?:Syntax error: )?(?:mismatched|extraneous|no viable alternative at) input '<EOF>'.*`), endsEarly},
 		{regexp.MustCompile(`^(?:Syntax error: )?(?:mismatched|extraneous|no viable alternative at) input '(.*?)'(?: expecting .*)?$`), "This is not expected here: $1"},
 		{regexp.MustCompile(`^(?:Syntax error: )?token recognition error at: '(.*)'$`), "This cannot stand here: $1"},
 		{regexp.MustCompile(`^undeclared reference to '([^']*)'(?: \(in container ''\))?`), "There is no function $1."},
@@ -46,11 +46,26 @@ var (
 	typeNames = strings.NewReplacer("double", "number", "bool", "boolean", "string", "text", "dyn", "any", "map(", "object(")
 )
 
+// gaveUp is what the parser says of itself, beside what it found.
+const gaveUp = "error recovery attempt limit exceeded"
+
+const endsEarly = "The expression ends too early."
+
+// atEnd reports whether nothing of src stands at a place or behind it.
+func atEnd(src string, at common.Location) bool {
+	lines := strings.Split(src, "\n")
+	return at.Line() == len(lines) && at.Column() >= len([]rune(lines[len(lines)-1]))
+}
+
 // firstIssue is the first thing that CEL found when it read src.
 func firstIssue(src string, issues *cel.Issues) *Error {
 	at, message := common.Location(common.NoLocation), issues.Err().Error()
-	if all := issues.Errors(); len(all) > 0 {
+	all := slices.DeleteFunc(issues.Errors(), func(e *common.Error) bool { return strings.Contains(e.Message, gaveUp) })
+	if len(all) > 0 {
 		at, message = all[0].Location, all[0].Message
+	}
+	if strings.HasPrefix(message, "Syntax error: ") && atEnd(src, at) {
+		return point(src, at, endsEarly)
 	}
 	if m := overload.FindStringSubmatch(message); m != nil {
 		return point(src, at, written(m[1])+" does not take "+typeNames.Replace(m[2])+".")

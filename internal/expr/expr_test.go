@@ -254,6 +254,9 @@ func TestCompileErrors(t *testing.T) {
 	for src, want := range map[string]string{
 		``:                            "line 1, column 1: The expression ends too early.",
 		`login.email ==`:              "line 1, column 15: The expression ends too early.",
+		`size(login.`:                 "line 1, column 12: The expression ends too early.",
+		`size(login. + 1)`:            "line 1, column 13: This is not expected here: . +",
+		`(a`:                          "line 1, column 3: The expression ends too early.",
 		"1 +\n  nothing(1)":           "line 2, column 3: There is no function nothing.",
 		`@std.nothing(login)`:         "line 1, column 2: There is no function std.nothing.",
 		`@policy.userContext(1)`:      "line 1, column 2: policy.userContext does not take (number).",
