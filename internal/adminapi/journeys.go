@@ -187,7 +187,8 @@ func (c *Call) journeyUsers(ctx context.Context, all []journey.Overview) (map[st
 			return nil, err
 		}
 		for _, cl := range clients {
-			if id := cl.Settings.Journey; id != "" {
+			if id := cl.Settings.Journey; id != "" || cl.Kind == apps.Web || len(cl.Settings.RedirectURIs) > 0 {
+				id = cmp.Or(id, "sign_in")
 				out[id] = append(out[id], usedBy{string(a.ID), string(cl.ID), "sign-in"})
 			}
 			if id := cl.Settings.PhoneJourney; id != "" {

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -109,6 +110,9 @@ func TestAdminJourneys(t *testing.T) {
 	}
 	if i := slices.IndexFunc(all, func(j any) bool { return at(j, "id") == "mobile_approve" }); i < 0 || len(at(all[i], "used_by").([]any)) == 0 {
 		t.Error("nobody uses mobile_approve")
+	}
+	if i := slices.IndexFunc(all, func(j any) bool { return at(j, "id") == "sign_in" }); i < 0 || !strings.Contains(fmt.Sprint(at(all[i], "used_by")), "client:demo-web") {
+		t.Errorf("a client without a journey of its own does not use sign_in: %v", all[i])
 	}
 }
 
