@@ -277,9 +277,14 @@ await spec(async () => {
       await gone(dialog());
     };
     await rename('One');
+    const offers = (is) => page.waitForFunction((is) => !document.querySelector('.goes .primary').disabled === is, is);
     await publish(1);
+    await offers(false); // what is drawn is published
     await rename('Two');
+    await page.locator('.head .state', { hasText: 'Version 1 · changed' }).waitFor();
+    await offers(true);
     await publish(2);
+    await page.locator('.head .state', { hasText: /^✓ Version 2$/ }).waitFor();
     await page.locator('h1').focus();
     await page.keyboard.press('Control+z');
     await page.waitForFunction(() => document.querySelector('.inspector input').value === 'One');
@@ -502,15 +507,12 @@ await spec(async () => {
     await opened(`/users/${ada}`, 'menu: a name', () => page.getByRole('button', { name: /^Change: / }).first(), menu());
     await opened(`/users/${ada}`, 'dialog: add a name', named('Add a name'));
     await opened(`/users/${ada}`, 'dialog: attributes', named('Attributes'));
-    const ofDemo = async () => { await settled(); if (await page.getByLabel('Application', { exact: true }).count()) await page.getByLabel('Application', { exact: true }).selectOption('demo'); }; // asked where there are several
     await at(`/users/${ada}/help`);
-    await ofDemo();
     await page.locator('.grid .card .btn').first().waitFor();
     await accessible('/users/help of an application');
     await page.locator('.grid .card .btn').first().click();
     await accessible('dialog: help');
     await at(`/users/${ada}/authenticators`);
-    await ofDemo();
     await page.getByRole('row').filter({ hasText: 'Password' }).getByRole('button', { name: 'Change' }).click();
     await menu().waitFor();
     await accessible('menu: an authenticator');

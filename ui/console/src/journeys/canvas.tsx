@@ -9,6 +9,7 @@ import { edgeOf, type Exit } from './model/types.ts';
 import { boxesOf, facesOf, keep, pathsOf, type Face, type Marks, type Path } from './model/faces.ts';
 import { isLoose, type Line } from './model/graph.ts';
 import { corners, drawn } from './model/route.ts';
+import { Icon } from './icons.tsx';
 import { number, plural, t, useLanguage } from '../words/words.ts';
 
 export type { Marks };
@@ -45,7 +46,7 @@ const StepBox = memo(function StepBox({ id, data, selected }: NodeProps<Box>) {
   return (
     <div className={`jnode ${selected ? 'selected' : ''} ${data.mark} ${data.end ? 'end' : ''}`}>
       <Handle type="target" position={Position.Left} className="port in" />
-      <div className="jhead">{data.start && <span className="jstart" title={t('Here it starts')}>▶</span>}<Name id={id} name={data.name} />{data.problems > 0 && <span className="jbad" title={plural(data.problems, '{n} problem', '{n} problems')}>⚠ {data.problems}</span>}</div>
+      <div className="jhead">{data.start && <span className="jstart" title={t('Here it starts')}>▶</span>}<Icon category={data.category} /><Name id={id} name={data.name} />{data.problems > 0 && <span className="jbad" title={plural(data.problems, '{n} problem', '{n} problems')}>⚠ {data.problems}</span>}</div>
       {data.kind !== data.name && <div className="jkind">{data.kind}</div>}
       {data.face.map((f) => <div key={f} className="jface">{f}</div>)}
       <div className="jports">

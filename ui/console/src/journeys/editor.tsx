@@ -4,10 +4,12 @@ import { useCallback, useEffect, useMemo, useState } from 'react';
 import { seg } from '../api/client.ts';
 import { useSend } from '../api/query.ts';
 import { Button, Form, FormError, Menu, Modal, TextField, useVoice } from '../ui/parts.tsx';
+import { same } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { plural, said, t } from '../words/words.ts';
 import type { Journey } from './api.ts';
 import { Canvas } from './canvas.tsx';
+import { Turn } from './icons.tsx';
 import { Inspector } from './inspector.tsx';
 import { Outline } from './outline.tsx';
 import { Palette } from './palette.tsx';
@@ -85,6 +87,7 @@ export function Editor({ journey, etag, reload, view, setView }: { journey: Jour
     const faces = facesOf(g, d.outcomes, steps, []);
     return m.place(g, layout(g, selected.size > 1 ? selected : undefined, { tall: (id) => sizeOf(faces.get(id)!).h, ways: (id) => faces.get(id)!.outcomes.map(([o]) => o) }));
   });
+  const live = journey.state !== 'disabled' && same(d.graph, journey.published?.graph);
   const errors = d.problems.filter((p) => !p.warning).length;
   const words = { saved: t('Saved'), waiting: t('Not saved yet'), saving: t('Saving…'), failed: t('Could not be saved') };
   return (
@@ -94,19 +97,20 @@ export function Editor({ journey, etag, reload, view, setView }: { journey: Jour
         {view === 'canvas' && <Button className="roomy" aria-pressed={wide} onClick={() => setWide(!wide)}>{t('More room')}</Button>}
         {editable && <>
           <Button onClick={() => setAdding(true)}>{t('Add a step')} <kbd>N</kbd></Button>
-          <Button disabled={!d.mayUndo} onClick={d.undo} title="Ctrl Z">{t('Undo')}</Button>
-          <Button disabled={!d.mayRedo} onClick={d.redo} title="Ctrl Y">{t('Redo')}</Button>
+          <Button disabled={!d.mayUndo} onClick={d.undo} aria-label={t('Undo')} title={`${t('Undo')} (Ctrl Z)`}><Turn /></Button>
+          <Button disabled={!d.mayRedo} onClick={d.redo} aria-label={t('Redo')} title={`${t('Redo')} (Ctrl Y)`}><Turn forth /></Button>
           <Button onClick={arrange}>{t('Arrange')}</Button>
-          <Menu label={t('More')} items={[
+          <Menu label="⋯" name={t('More')} items={[
             { text: `${t('Copy')} (Ctrl C)`, run: () => void copy(), disabled: selected.size === 0 }, { text: `${t('Paste')} (Ctrl V)`, run: () => void navigator.clipboard.readText().then(paste) },
             { text: `${t('Duplicate')} (Ctrl D)`, run: () => paste(clip.copy(m.pick(d.graph, selected))), disabled: selected.size === 0 }, null,
             { text: t('Remove ways that lead nowhere'), run: () => d.change(m.cutDangling) }, { text: t('Delete'), danger: true, disabled: selected.size === 0, run: () => remove(selected) },
           ]} />
         </>}
-        <span className="grow" />
+        <div className="acts goes">
         <span className="saving" role="status">{editable ? words[d.saving] : t('You may look, not change.')}</span>
         <Button onClick={() => setListing(true)}>{errors > 0 ? `⚠ ${plural(errors, '{n} problem', '{n} problems')}` : d.problems.length > 0 ? plural(d.problems.length, '{n} note', '{n} notes') : `✓ ${t('No problems')}`}</Button>
-        {publishes && <Button look="primary" disabled={errors > 0} onClick={() => setPublishing(true)}>{t('Publish')}</Button>}
+        {publishes && <Button look="primary" disabled={errors > 0 || live} title={live ? t('What is drawn is published.') : undefined} onClick={() => setPublishing(true)}>{t('Publish')}</Button>}
+        </div>
       </div>
       <div className={`editor ${wide && view === 'canvas' ? 'wide' : ''}`} onBlur={d.pause}>
         {editable ? <Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} /> : <div />}

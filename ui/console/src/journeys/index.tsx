@@ -32,10 +32,10 @@ function One({ id, tab, item }: { id: string; tab: string; item: string }) {
   return (
     <>
       <Head title={data.name || data.id} back={['/journeys', t('Journeys')]}>
-        <code>{data.id}</code>{data.state === 'disabled' && <State is="off">{t('Disabled')}</State>}<State is={data.published ? 'yes' : 'wait'}>{data.published ? t('Version {version}', { version: data.published.version }) : t('Draft')}</State>
+        <code>{data.id}</code>{data.state === 'disabled' && <State is="off">{t('Disabled')}</State>}<State is={data.published ? 'yes' : 'wait'}>{data.published ? t('Version {version}', { version: data.published.version }) : t('Draft')}{data.published && data.dirty && ` · ${t('changed')}`}</State>
         <More journey={data} reload={reload} />
       </Head>
-      <nav className="tabs" aria-label={t('Journey')}>{tabs.map(([to, name]) => <Link key={to} to={to === 'draw' ? `/journeys/${id}` : `/journeys/${id}/${to}`} className="tab" aria-current={to === tab ? 'page' : undefined}>{name}</Link>)}</nav>
+      <nav className="tabs journey" aria-label={t('Journey')}>{tabs.map(([to, name]) => <Link key={to} to={to === 'draw' ? `/journeys/${id}` : `/journeys/${id}/${to}`} className="tab" aria-current={to === tab ? 'page' : undefined}>{name}</Link>)}</nav>
       {tab === 'draw' && <Editor key={generation} journey={data} etag={etag} reload={reload} view={view} setView={setView} />}
       {tab === 'try' && <TryOut journey={data} />}
       {tab === 'runs' && <Runs journey={data} chosen={item} />}

@@ -57,7 +57,7 @@ export function Inspector(p: InspectorProps) {
       <Widgets.Provider value={{ widget, choices }}>
         <FormView form={p.step?.form ?? []} value={(n.config ?? {}) as Doc} onChange={p.config} problems={at} disabled={!p.editable} />
       </Widgets.Provider>
-      <TextField label={t('Keep why it failed as')} value={n.error ?? ''} onChange={p.error} help={t('A variable for later steps, such as error.')} />
+      {(ways.length > 0 || n.error) && <TextField label={t('Keep why it failed as')} value={n.error ?? ''} onChange={p.error} help={t('A variable for later steps, such as error.')} />}
       {p.editable && <div className="acts"><Button onClick={p.start} disabled={p.graph.start === p.id}>{t('Begin here')}</Button><Button look="danger" onClick={p.remove}>{t('Delete')}</Button></div>}
     </section>
   );

@@ -18,6 +18,7 @@ export function List() {
   const templates = useList<Template>('/journeys/templates');
   const [begin, setBegin] = useState<{ template?: Template; graph?: Graph } | null>(null);
   const mine = useMine();
+  const close = () => leave(() => setBegin(null));
   const draws = mine.can('POST /journeys');
   return (
     <>
@@ -46,7 +47,7 @@ export function List() {
           ))}
         </div>
       </>}
-      <Modal title={begin?.template ? begin.template.name : t('New journey')} open={begin !== null} onClose={() => leave(() => setBegin(null))}>{begin && <Begin {...begin} />}</Modal>
+      <Modal title={begin?.template ? begin.template.name : t('New journey')} open={begin !== null} onClose={close}>{begin && <Begin {...begin} close={close} />}</Modal>
     </>
   );
 }
@@ -56,22 +57,23 @@ function Import({ done }: { done: (g: Graph) => void }) {
   const [text, setText] = useState('');
   const send = useSend<{ graph: Graph }>();
   const release = useUnsaved(open && text !== '');
+  const close = () => leave(() => { setOpen(false); setText(''); });
   return (
     <>
       <Button onClick={() => setOpen(true)}>{t('Import')}</Button>
-      <Modal title={t('Import a journey')} open={open} onClose={() => leave(() => { setOpen(false); setText(''); })} wide>
+      <Modal title={t('Import a journey')} open={open} onClose={close} wide>
         <Form error={send.error} onSubmit={(e) => { e.preventDefault(); send.mutateAsync({ method: 'POST', path: '/journeys/import', body: { text } }).then((r) => { release(); setOpen(false); setText(''); done(r.value.graph); }).catch(() => {}); }}>
           <div className="fieldrow"><label htmlFor="import-file">{t('A file, YAML or JSON')}</label><input id="import-file" type="file" accept=".yaml,.yml,.json" onChange={(e) => { void e.target.files?.[0]?.text().then(setText); }} /></div>
           <TextArea at="text" label={t('Or its text')} className="mono" rows={10} value={text} onChange={setText} />
           <FormError />
-          <div className="acts end"><Button type="submit" look="primary" disabled={!text}>{t('Import')}</Button></div>
+          <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={!text}>{t('Import')}</Button></div>
         </Form>
       </Modal>
     </>
   );
 }
 
-function Begin({ template, graph }: { template?: Template; graph?: Graph }) {
+function Begin({ template, graph, close }: { template?: Template; graph?: Graph; close: () => void }) {
   const [name, setName] = useState(template?.name ?? graph?.name ?? '');
   const [id, setId] = useState(template ? `my_${template.id}` : graph?.id ?? '');
   const [kind, setKind] = useState(template?.kind ?? graph?.kind ?? 'client');
@@ -85,7 +87,7 @@ function Begin({ template, graph }: { template?: Template; graph?: Graph }) {
       <TextField at="id" label={t('Id')} value={id} onChange={setId} required help={t('Letters, digits, - _ and dots. Clients start the journey by it.')} />
       {!template && !graph && <Select at="kind" label={t('Kind')} value={kind} onChange={setKind} options={kinds()} />}
       <FormError />
-      <div className="acts end"><Button type="submit" look="primary" disabled={send.isPending}>{t('Create')}</Button></div>
+      <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Create')}</Button></div>
     </Form>
   );
 }

@@ -1,10 +1,8 @@
 import { useState } from 'react';
 import { find } from './model/search.ts';
 import type { Step } from './model/types.ts';
-import { said, t } from '../words/words.ts';
-
-const order = ['Ask', 'Authenticate', 'Enrol', 'Sign', 'Flow', 'Data', 'Users', 'Devices', 'Messages', 'End'];
-const rank = (category: string) => (order.map(said).indexOf(category) + order.length + 1) % (order.length + 1);
+import { t } from '../words/words.ts';
+import { Icon, rank } from './icons.tsx';
 
 /** Every kind of step that may stand here, found by what people call it. */
 export function Palette({ steps, kind, add, focus }: { steps: Step[]; kind: string; add: (kind: string) => void; focus?: boolean }) {
@@ -18,7 +16,7 @@ export function Palette({ steps, kind, add, focus }: { steps: Step[]; kind: stri
       {hits.length === 0 && <p className="help">{t('No step is called that.')}</p>}
       {groups.map((g) => (
         <div key={g}>
-          <h3>{g}</h3>
+          <h3><Icon category={g} /> {g}</h3>
           <ul>{hits.filter((s) => s.category === g).map((s) => (
             <li key={s.kind}><button type="button" className="pal" draggable title={s.doc} onDragStart={(e) => e.dataTransfer.setData('application/x-step', s.kind)} onClick={() => add(s.kind)}>{s.title}<small>{s.doc}</small></button></li>
           ))}</ul>

@@ -40,7 +40,7 @@ export function useDraft(journey: Journey, etag: string, editable: boolean) {
 
   // What other tabs of the journey show is what was drawn, with its tag.
   const remember = useCallback((etag: string, graph: Graph, checked?: Checked) => queries.setQueryData<Answer<Journey>>([`/journeys/${seg(journey.id)}`, {}], (read) => read && {
-    etag, value: { ...read.value, ...checked, name: graph.name, dirty: true, draft: { ...read.value.draft, graph } },
+    etag, value: { ...read.value, ...checked, name: graph.name, dirty: !same(graph, read.value.published?.graph), draft: { ...read.value.draft, graph } },
   }), [queries, journey.id]);
   useEffect(() => { if (same(journey.draft.graph, stored.current)) tag.current = etag; }, [etag]); // eslint-disable-line
 

@@ -7,7 +7,7 @@ import { lineOf, nameOf, node, outcomesOf, type Line } from './graph.ts';
 import { detour, lane, type Box } from './route.ts';
 
 export type Marks = { nodes?: Record<string, string>; edges?: Record<string, string>; numbers?: Record<string, string> };
-export type Face = { name: string; kind: string; face: string[]; outcomes: [string, Line][]; problems: number; start: boolean; mark: string; end: boolean };
+export type Face = { name: string; kind: string; category: string; face: string[]; outcomes: [string, Line][]; problems: number; start: boolean; mark: string; end: boolean };
 export type Path = { id: string; from: string; outcome: string; to: string; line: Line; mark: string; number: string; out: number; via?: number };
 
 /** Returns each value of `next`, or the one that `was` has by its key if it says the same. */
@@ -27,7 +27,7 @@ export function facesOf(g: Graph, outcomes: Outcomes, steps: Map<string, Step>, 
     const step = steps.get(n.kind);
     const ways = outcomesOf(g, id, outcomes, step);
     return [id, {
-      name: nameOf(n, step), kind: step?.title ?? n.kind, face: (step?.face ?? []).map((name) => shown(n.config?.[name])).filter(Boolean).slice(0, 2),
+      name: nameOf(n, step), kind: step?.title ?? n.kind, category: step?.category ?? '', face: (step?.face ?? []).map((name) => shown(n.config?.[name])).filter(Boolean).slice(0, 2),
       outcomes: ways.map((o) => [o, lineOf(o, step)]), problems: bad.get(id) ?? 0, start: g.start === id, mark: marks?.nodes?.[id] ?? '', end: ways.length === 0,
     }];
   }));
@@ -35,7 +35,7 @@ export function facesOf(g: Graph, outcomes: Outcomes, steps: Map<string, Step>, 
 
 /** How large a step is drawn, about: journeys.css says it exactly. */
 export function sizeOf(f: Face): { w: number; h: number } {
-  const wide = Math.max(20 + 7.6 * (f.name.length + (f.start ? 2 : 0)), 20 + 6.6 * Math.max(f.kind.length, ...f.face.map((s) => s.length)));
+  const wide = Math.max((f.category ? 40 : 20) + 7.6 * (f.name.length + (f.start ? 2 : 0)), 20 + 6.6 * Math.max(f.kind.length, ...f.face.map((s) => s.length)));
   return { w: Math.min(240, Math.max(190, wide)), h: (f.end ? 44 : 40) + (f.kind === f.name ? 0 : 18) + 18 * f.face.length + 20 * f.outcomes.length };
 }
 
