@@ -33,7 +33,7 @@ type Sessions struct {
 // moment ago, as high as they can (authn.StepUp).
 //
 //	GET  /account/{client}         what there is
-//	GET  /account/{client}/{act}   asks for an act
+//	GET  /account/{client}/{act}   asks for an act; ?beside=N answers a script, whether there are other than N devices
 //	POST /account/{client}/{act}   does it
 func accountRoutes(mux *http.ServeMux, d Door, guard *http.CrossOriginProtection) {
 	mux.HandleFunc("GET /account/{client}", d.page(d.own(d.overview)))

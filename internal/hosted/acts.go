@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/authn"
@@ -28,7 +29,7 @@ type deed struct {
 }
 
 // doneSaid is what the account page says after an act.
-var doneSaid = map[string]string{"passkey": "The passkey was added.", "totp": "The authenticator app was added.", "rename": "It has a new name.", "remove": "It was removed.", "forget": "The device was removed.",
+var doneSaid = map[string]string{"passkey": "The passkey was added.", "totp": "The authenticator app was added.", "rename": "It has a new name.", "remove": "It was removed.", "forget": "The device was removed.", "phone": "The phone was added.",
 	"end": "That session was ended.", "others": "All other sessions were ended.", "withdraw": "That app may do nothing for you any more.", "password": "The password was changed.", "language": "The language was changed."}
 
 var deeds map[string]deed
@@ -106,6 +107,9 @@ func (d Door) deed(w http.ResponseWriter, r *http.Request, o owner) (deed, view,
 
 // asks draws the page of a deed.
 func (d Door) asks(w http.ResponseWriter, r *http.Request, o owner) error {
+	if r.URL.Query().Has("beside") {
+		return d.joined(w, r, o)
+	}
 	what, v, ok, err := d.deed(w, r, o)
 	if !ok {
 		return err
@@ -115,6 +119,20 @@ func (d Door) asks(w http.ResponseWriter, r *http.Request, o owner) error {
 		return nil
 	}
 	d.render(w, r, http.StatusOK, v)
+	return nil
+}
+
+// joined tells the script of a page that adds a phone whether the user has others
+// than the number that it names.
+func (d Door) joined(w http.ResponseWriter, r *http.Request, o owner) error {
+	list, err := directory.AllDevices(r.Context(), d.Kit.DB, o.app.ID, o.session.User)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(map[string]bool{"new": strconv.Itoa(len(list)) != r.URL.Query().Get("beside")}) // whoever left does not read it
 	return nil
 }
 
@@ -206,12 +224,17 @@ func doTOTP(ctx context.Context, _ Door, o owner, _ string, _ url.Values) (*view
 }
 
 func doPhone(ctx context.Context, d Door, o owner, _ string, _ url.Values) (*view, error) {
+	list, err := directory.AllDevices(ctx, d.Kit.DB, o.app.ID, o.session.User)
+	if err != nil {
+		return nil, err
+	}
 	body, err := o.do(ctx, "POST /v1/users/me/phones/invitations", nil, map[string]any{})
 	if err != nil {
 		return nil, err
 	}
 	v := o.page("phone", deed{title: "Add a phone", text: "Scan this with the phone's camera, or open the link on the phone."})
 	v.Enrol = enrolment("", text(body, "link"), text(body, "qr"))
+	v.Enrol.Watch = "?beside=" + strconv.Itoa(len(list))
 	if until, ok := body["expires_at"].(time.Time); ok {
 		v.Until = o.l.when(until)
 	}

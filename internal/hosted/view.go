@@ -92,6 +92,7 @@ type enrolView struct {
 	QR     template.HTML // an SVG that the server drew
 	Secret string
 	URI    template.URL
+	Watch  string // where a script asks whether the phone has come; empty: it comes by what is typed
 }
 
 // keyView is a ceremony of a passkey, which a script performs.

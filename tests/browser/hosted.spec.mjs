@@ -345,6 +345,14 @@ const scenarios = {
     await page.click('.answer .primary');
     await page.waitForSelector('.qr svg');
     await look(page, 'phone');
+    const phone = await visit(browser, { viewport: NARROW });
+    await phone.goto(await page.getAttribute('a:has-text("Open it on this phone")', 'href'));
+    await phone.getByRole('button', { name: 'Set up this phone' }).click();
+    for (const label of ['PIN', 'The same PIN again']) await phone.getByLabel(label, { exact: true }).fill('271828');
+    await phone.getByRole('button', { name: 'Set the PIN' }).click();
+    await title(page, 'Your account'); // by itself
+    await page.getByText('The phone was added.').waitFor();
+    await leave(phone);
     for (const [act, state] of [['password', 'account-password'], ['delete', 'account-delete'], ['data', 'account-data'], ['others', 'account-others'], ['totp', 'account-totp']]) {
       await page.goto(`${w.base}/account/demo-web/${act}`);
       await page.waitForSelector('.answer');

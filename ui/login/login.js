@@ -54,13 +54,29 @@ if ('waiting' in sheet.dataset) {
   wait();
 }
 
+/**
+ * Looks whether the phone that a page adds has come; then the account says so.
+ * @param {string} question
+ */
+async function watch(question) {
+  for (const end = Date.now() + 600_000; Date.now() < end;) {
+    await new Promise((again) => { setTimeout(again, 2000); });
+    try {
+      const r = await fetch(location.pathname + question, { headers: { accept: 'application/json' } });
+      if (!r.ok) return;
+      if ((await r.json()).new) return location.replace(location.pathname.replace(/\/(\w+)$/, '?done=$1'));
+    } catch { /* away: it is asked again */ }
+  }
+}
+each('[data-watch]', (e) => { void watch(e.dataset.watch ?? ''); });
+
 // Times in the reader's own zone and way.
 const how = /** @type {const} */ ({ dateStyle: 'medium', timeStyle: 'short' });
 each('time[datetime]', (e) => {
   e.textContent = new Date(e.getAttribute('datetime') ?? '').toLocaleString(document.documentElement.lang, how);
 });
 each('[data-later]', (e) => {
-  const at = new Date(e.dataset.at ?? '').toLocaleTimeString(document.documentElement.lang, { hour: '2-digit', minute: '2-digit' });
+  const at = new Date(e.dataset.at ?? '').toLocaleTimeString(document.documentElement.lang, { hour: 'numeric', minute: '2-digit' });
   e.textContent = (e.dataset.later ?? '').replace('{time}', at);
 });
 
