@@ -85,5 +85,5 @@ export function when(ms) {
   const at = new Date(ms);
   const today = at.toDateString() === new Date().toDateString();
   const place = navigator.languages.find((l) => l.slice(0, 2) === language) ?? language; // whether it is 8 PM or 20:00
-  return at.toLocaleString(place, { hour: '2-digit', minute: '2-digit', second: today ? '2-digit' : undefined, ...(!today && { day: 'numeric', month: 'short', year: 'numeric' }) });
+  return at.toLocaleString(place, { hour: 'numeric', minute: '2-digit', second: today ? '2-digit' : undefined, ...(!today && { day: 'numeric', month: 'short', year: 'numeric' }) });
 }
