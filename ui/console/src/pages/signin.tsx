@@ -92,6 +92,7 @@ export function SignIn({ session, done }: { session: Session; done: () => void }
           {problem}
           {session.first_run && <p>{t('Nobody administrates this server yet. Open the link that it printed when it started, or make one with: watchword admin invite')}</p>}
           <Button look="primary" disabled={busy} onClick={() => void signIn()}>{t('Sign in with a passkey')}</Button>
+          {!session.first_run && <p className="help">{t('No passkey here? An owner can invite you anew; so can whoever runs the server: watchword admin invite')}</p>}
         </>
       )}
     </main>
