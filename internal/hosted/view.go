@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -137,6 +138,17 @@ func unrepeated(title, text string) string {
 		}
 	}
 	return text
+}
+
+// Initial is the letter on the mark of an application that has no logo: never a
+// digit, which could be taken for a number to match.
+func (v view) Initial() string {
+	for _, r := range v.App {
+		if unicode.IsLetter(r) {
+			return string(unicode.ToUpper(r))
+		}
+	}
+	return ""
 }
 
 // refuse says why the same is asked again, and of which field it is said.
