@@ -53,7 +53,7 @@ await spec(async () => {
     await cdp.send('WebAuthn.addVirtualAuthenticator', { options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true } });
     await at('/operate/passkeys');
     await page.getByRole('button', { name: 'Add a passkey' }).first().click();
-    await page.getByRole('cell', { name: 'Passkey' }).first().waitFor();
+    await page.getByRole('cell', { name: 'Passkey · Chrome, Linux', exact: true }).first().waitFor();
     await api('DELETE', '/admin/v1/session');
     await at('/');
     await press('Sign in with a passkey');

@@ -20,6 +20,14 @@ export async function get(options: unknown, signal?: AbortSignal): Promise<unkno
   return (c as unknown as { toJSON(): unknown }).toJSON();
 }
 
+const names = (all: [RegExp, string][]) => all.find(([sign]) => sign.test(navigator.userAgent))?.[1];
+
+/** Where a passkey that nobody named was made, so that it can be told from others: "Chrome, Linux". */
+export const here = () => [
+  names([[/Firefox\//, 'Firefox'], [/Edg\//, 'Edge'], [/Chrome\//, 'Chrome'], [/Safari\//, 'Safari']]),
+  names([[/Android/, 'Android'], [/iPhone/, 'iPhone'], [/iPad/, 'iPad'], [/Mac OS X/, 'macOS'], [/Windows/, 'Windows'], [/Linux/, 'Linux']]),
+].filter(Boolean).join(', ');
+
 /** Browsers make passkeys for a name only: none for 127.0.0.1, none for another site than the server says it is. */
 export const misplaced = (e: unknown) => e instanceof DOMException && e.name === 'SecurityError';
 

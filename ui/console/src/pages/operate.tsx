@@ -90,7 +90,7 @@ function Passkeys() {
   const add = async () => {
     try {
       const { value } = await call<Ceremony>('POST', '/me/passkeys/start', {});
-      await call('POST', '/me/passkeys', { ticket: value.ticket, credential: await passkey.create(value.options), label: t('Passkey') });
+      await call('POST', '/me/passkeys', { ticket: value.ticket, credential: await passkey.create(value.options), label: `${t('Passkey')} · ${passkey.here()}` });
       await stale('/me/passkeys', '/session', '/overview');
       toast(t('Added. You can sign in with it from now on.'));
     } catch (e) { if (!passkey.refused(e)) toast(wordsOf(e), true); }

@@ -57,7 +57,7 @@ export function SignIn({ session, done }: { session: Session; done: () => void }
   const signIn = () => run(byPasskey);
   const enrol = () => run(async () => {
     const { value } = await call<Ceremony>('POST', '/me/passkeys/start', {});
-    await call('POST', '/me/passkeys', { ticket: value.ticket, credential: await passkey.create(value.options), label: label || t('Passkey') });
+    await call('POST', '/me/passkeys', { ticket: value.ticket, credential: await passkey.create(value.options), label: label || `${t('Passkey')} · ${passkey.here()}` });
     const again = await call<Ceremony>('POST', '/session/step-up/start', {});
     await call('POST', '/session/step-up', { ticket: again.value.ticket, credential: await passkey.get(again.value.options) });
   });
