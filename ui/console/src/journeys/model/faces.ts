@@ -36,7 +36,7 @@ export function facesOf(g: Graph, outcomes: Outcomes, steps: Map<string, Step>, 
 /** How large a step is drawn, about: journeys.css says it exactly. */
 export function sizeOf(f: Face): { w: number; h: number } {
   const wide = Math.max((f.category ? 40 : 20) + 7.6 * (f.name.length + (f.start ? 2 : 0)), 20 + 6.6 * Math.max(f.kind.length, ...f.face.map((s) => s.length)));
-  return { w: Math.min(240, Math.max(190, wide)), h: (f.end ? 44 : 40) + (f.kind === f.name ? 0 : 18) + 18 * f.face.length + 20 * f.outcomes.length };
+  return { w: Math.min(264, Math.max(190, wide)), h: (f.end ? 44 : 40) + (f.kind === f.name ? 0 : 18) + 18 * f.face.length + 20 * f.outcomes.length };
 }
 
 /** Where each step stands and how large it is: as it was measured, or as it will be, about. */
