@@ -26,6 +26,19 @@ class Visitor {
   async begin() {
     const { page } = this;
     page.on('dialog', (d) => void d.accept());
+    await page.addInitScript(() => {
+      // What a page asks once somebody has stopped typing or pressing, it asks at once,
+      const later = window.setTimeout;
+      window.setTimeout = (f, ms, ...rest) => later(f, ms <= 300 ? 0 : ms, ...rest);
+      // and it is known how many changes it is asking for.
+      const ask = window.fetch;
+      window.asking = 0;
+      window.fetch = (url, options) => {
+        if ((options?.method ?? 'GET') === 'GET') return ask(url, options);
+        window.asking++;
+        return ask(url, options).finally(() => { window.asking--; });
+      };
+    });
     page.on('response', (r) => { if (r.status() === 403 && r.url().includes('/admin/v1/')) this.denied.push(`${r.request().method()} ${new URL(r.url()).pathname} at ${page.url()}`); });
     await page.route('**/admin/v1/**', async (route) => {
       const r = route.request();
@@ -40,7 +53,10 @@ class Visitor {
   }
 
   /** Waits until nothing is under way. */
-  async idle() { await this.page.waitForFunction(() => !document.querySelector('.loading, [aria-busy=true]')); await this.page.evaluate(() => new Promise((r) => { requestAnimationFrame(() => setTimeout(r, 15)); })); }
+  async idle() {
+    await this.page.evaluate(() => new Promise((r) => { requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(r))); }));
+    await this.page.waitForFunction(() => !window.asking && !document.querySelector('.loading, [aria-busy=true]'));
+  }
 
   async open(path) {
     await this.page.goto(`${w.base}/console${path}`);
@@ -127,7 +143,7 @@ await spec(async () => {
     const hook = (await api('POST', '/webhooks', { url: 'https://127.0.0.1:9/hook', events: ['admin.app.*'] })).doc.id;
     assert.equal((await api('POST', `/webhooks/${hook}/test`)).status, 200);
     await api('PUT', '/providers/smtp/main', { config: { host: 'mail.example.org', from: 'x@example.org' } });
-    places.Applications.push(...['clients', 'clients/demo-backend', 'methods', 'methods/email', 'channels', 'branding'].map((t) => `/apps/demo/${t}`), '/apps/partners/organisations', `/apps/partners/organisations/${org}`);
+    places.Applications.push(...['clients', 'clients/demo-backend', 'methods', 'methods/password', 'channels', 'branding'].map((t) => `/apps/demo/${t}`), '/apps/partners/organisations', `/apps/partners/organisations/${org}`);
     places.Users.push(...['authenticators', 'help', 'devices', 'sessions', 'timeline'].map((t) => `/users/${owner}/${t}`));
     places.Operate.push(...['administrators', 'passkeys', 'providers', 'webhooks', 'keys', 'settings'].map((t) => `/operate/${t}`), `/operate/webhooks/${hook}`);
   });
