@@ -19,6 +19,12 @@ need() { # COMMAND-OR-FILE PACKAGE
 	exit 1
 }
 
+# roomy reports whether 4 GB may be kept in memory, and as much is left.
+roomy() {
+	[ -w /dev/shm ] && [ "$(df -Pk /dev/shm | awk 'NR == 2 { print $4 }')" -gt 4000000 ] &&
+		[ "$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)" -gt 8000000 ]
+}
+
 step "what the tests need"
 need node nodejs
 need npm npm
@@ -34,8 +40,16 @@ need /usr/share/zoneinfo/Europe/Berlin tzdata
 need /etc/ssl/certs/ca-certificates.crt ca-certificates
 need rsvg-convert librsvg2-bin
 (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
-TEST_POSTGRES=$(POSTGRES_FSYNC=off POSTGRES_PORT=${POSTGRES_PORT:-7431} scripts/postgres.sh start)
-trap 'POSTGRES_PORT=${POSTGRES_PORT:-7431} scripts/postgres.sh stop >/dev/null 2>&1 || true' EXIT
+POSTGRES_PORT=${POSTGRES_PORT:-7431}
+export POSTGRES_PORT
+# Each test has a database of its own, which is some 300 files: where there is room
+# they are made in memory, several times faster than on a disk.
+if [ -z "${POSTGRES_DIR:-}" ] && roomy; then
+	POSTGRES_DIR=/dev/shm/watchword-postgres-$POSTGRES_PORT
+	export POSTGRES_DIR
+fi
+TEST_POSTGRES=$(POSTGRES_FSYNC=off scripts/postgres.sh start)
+trap 'scripts/postgres.sh stop >/dev/null 2>&1 || true' EXIT
 
 step "the console"
 node ui/console/scripts/words.mjs
