@@ -85,6 +85,7 @@ node tests/qr/qr.spec.mjs
 node tests/browser/scan.spec.mjs
 
 step "every page, in Chromium, Firefox and WebKit"
-cd tests/browser
-node ../specs.mjs console.roles.spec.mjs seeds.spec.mjs console.pages.spec.mjs engines.spec.mjs authenticator.spec.mjs hosted.spec.mjs hosted_proof.spec.mjs \
-	console.words.spec.mjs console.away.spec.mjs webpush.spec.mjs playground.spec.mjs lib.spec.mjs types.spec.mjs
+(
+	cd tests/browser && exec node ../specs.mjs console.roles.spec.mjs seeds.spec.mjs console.pages.spec.mjs engines.spec.mjs authenticator.spec.mjs hosted.spec.mjs hosted_proof.spec.mjs \
+		console.words.spec.mjs console.away.spec.mjs webpush.spec.mjs playground.spec.mjs lib.spec.mjs types.spec.mjs
+)
