@@ -77,12 +77,20 @@ type CheckedOut struct {
 	Outcomes map[string][]journey.Outcome `json:"outcomes"`
 }
 
+// mendedSteps is how many steps all the graphs that are offered have together: each
+// is the whole journey, so that a large one with much wrong would be answered with a
+// multiple of itself. What is left out is offered when something else is mended.
+const mendedSteps = 2000
+
 func (c *Call) checked(ctx context.Context, q db.Q, g journey.Graph) CheckedOut {
 	out := CheckedOut{Problems: []problemOut{}, Outcomes: g.Outcomes()}
+	left := mendedSteps
 	for _, p := range journey.Problems(ctx, q, c.tenant(), g) {
 		o := problemOut{p.Node, p.Path, p.Line, p.Column, p.Text, p.Warning, nil}
-		if mended, how := g.Mend(p); how != "" {
-			o.Fix = &fix{how, mended}
+		if left >= len(g.Nodes) {
+			if mended, how := g.Mend(p); how != "" {
+				o.Fix, left = &fix{how, mended}, left-len(g.Nodes)
+			}
 		}
 		out.Problems = append(out.Problems, o)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/db"
 )
 
 // at reads a member of a JSON document by its path.
@@ -29,6 +31,29 @@ func greeting(text string) map[string]any {
 		"say":   map[string]any{"kind": "information", "config": map[string]any{"text": text}, "next": map[string]any{"success": "done"}},
 		"done":  map[string]any{"kind": "complete"},
 		"never": map[string]any{"kind": "reject"}}}
+}
+
+// TestManyProblems: a large journey in which much is wrong is answered with all that
+// is wrong, and with no more than a few journeys of its size.
+func TestManyProblems(t *testing.T) {
+	w := newWorld(t)
+	a := w.owner(t)
+	nodes := map[string]any{}
+	for n := range 300 {
+		nodes[fmt.Sprint("n", n)] = map[string]any{"kind": "complete", "config": map[string]any{"one": 1, "two": 2}, "next": map[string]any{"three": "n0"}}
+	}
+	graph := map[string]any{"id": "large", "name": "Large", "kind": "client", "start": "n0", "nodes": nodes}
+	size := len(db.Text(graph))
+	r := a.must(t, "POST /journeys/check", map[string]any{"graph": graph})
+	problems, offered := r.Doc["problems"].([]any), 0
+	for _, p := range problems {
+		if at(p, "fix") != nil {
+			offered++
+		}
+	}
+	if len(problems) < 900 || offered < 3 || len(r.Raw) > 15*size {
+		t.Errorf("%d problems, %d mended, %d bytes for a journey of %d", len(problems), offered, len(r.Raw), size)
+	}
 }
 
 // TestAdminJourneys: draw, check, publish, look back, roll back.
