@@ -29,8 +29,8 @@ type APNs struct {
 	dead   map[string]string // device token → reason
 }
 
-// NewAPNs starts a peer that knows the time by now.
-func NewAPNs(t testing.TB, now func() time.Time) *APNs {
+// P8 is a new key file, as Apple hands them out, and the public half of its key.
+func P8(t testing.TB) (string, *ecdsa.PublicKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -40,8 +40,14 @@ func NewAPNs(t testing.TB, now func() time.Time) *APNs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &APNs{Bundle: "org.example.app", TeamID: "TEAM123456", KeyID: "KEY1234567", key: &key.PublicKey,
-		P8:     string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), &key.PublicKey
+}
+
+// NewAPNs starts a peer that knows the time by now.
+func NewAPNs(t testing.TB, now func() time.Time) *APNs {
+	t.Helper()
+	file, key := P8(t)
+	a := &APNs{Bundle: "org.example.app", TeamID: "TEAM123456", KeyID: "KEY1234567", P8: file, key: key,
 		minted: map[string]time.Time{}, dead: map[string]string{}}
 	a.start(t, now, a.serve)
 	return a
