@@ -6,8 +6,7 @@
 //                     narrow, light and dark; without it, drawers and dialogs are
 //                     held against the rules wide and light only
 //   ONLY=REGEXP       runs the tests alone whose name fits
-//   LATE=MS           every answer of the admin API is late by up to that, at random:
-//                     finds checks that read once what they should wait for
+//   LATE=MS           what pages fetch comes late (late.mjs)
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -15,9 +14,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import { slow } from './late.mjs';
 import { still } from './still.mjs';
 import { freePort } from '../sdk/port.mjs';
 
@@ -26,7 +25,6 @@ const { chromium } = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const shots = process.env.SHOTS;
-const late = Number(process.env.LATE ?? 0);
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const data = mkdtempSync(join(tmpdir(), 'watchword-console-'));
 
@@ -54,7 +52,7 @@ export const browser = await chromium.launch({ executablePath: process.env.CHROM
 export async function person() {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
   await context.addInitScript(() => { document.addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sample}`)); });
-  if (late) await context.route('**/admin/v1/**', async (route) => { await pause(Math.random() * late); await route.continue().catch(() => {}); });
+  await slow(context);
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);
   return { context, page };

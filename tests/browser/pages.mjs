@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { slow } from './late.mjs';
 import { still } from './still.mjs';
 import { freePort } from '../sdk/port.mjs';
 
@@ -53,6 +54,7 @@ export async function server() {
 /** A fresh browser profile whose page may not complain about anything. */
 export async function visit(browser, options = {}) {
   const context = await browser.newContext({ viewport: WIDE, ...options });
+  await slow(context);
   await context.addInitScript(() => {
     document.addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
   });

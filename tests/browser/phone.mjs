@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { Journey } from '../../ui/lib/mosaic.js';
+import { slow } from './late.mjs';
 import { still } from './still.mjs';
 import { freePort } from '../sdk/port.mjs';
 
@@ -79,6 +80,7 @@ export async function invitation(w, user, base = w.local) {
 /** A fresh phone, whose system knows its owner if `finger` says so. It may not complain about anything. */
 export async function phone(browser, w, { finger = true, viewport = PHONE, colorScheme = 'light', locale = 'en-GB', base = w.local, reducedMotion = 'no-preference', userAgent = undefined } = {}) {
   const context = await browser.newContext({ viewport, colorScheme, locale, reducedMotion, userAgent });
+  await slow(context);
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   page.complaints = [];
@@ -144,6 +146,7 @@ export async function ends({ j }) {
 
 /** Holds a screen against WCAG 2.2 AA, as far as a machine can. Where pictures are kept, it does so on both sizes of phone in light and dark. */
 export async function good(page, name) {
+  await page.waitForSelector('h1'); // the app speaks when its words have come
   await page.waitForTimeout(150); // what moves has moved: pictures show where it ends
   if (!process.env.SHOTS) return held(page, name);
   const own = page.viewportSize();

@@ -15,6 +15,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { slow } from './late.mjs';
 import { freePort } from '../sdk/port.mjs';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
@@ -55,6 +56,7 @@ const somebody = () => `p${++people}.${Date.now()}@example.org`;
 /** A fresh browser profile on the playground, which may not complain about anything. */
 async function visit(browser, base, { viewport = WIDE, colorScheme = 'light' } = {}) {
   const context = await browser.newContext({ viewport, colorScheme });
+  await slow(context);
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   page.complaints = [];

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { decode, verify } from '../../ui/lib/jwt.js';
+import { slow } from './late.mjs';
 import { launch } from '../sdk/chromium.mjs';
 import { freePort } from '../sdk/port.mjs';
 
@@ -75,6 +76,7 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? 
 /** A browser of its own, whose system knows its owner if `finger` says so. It may not complain about anything. */
 async function person({ finger = false, ...options } = {}) {
   const context = await browser.newContext({ acceptDownloads: true, locale: 'en-GB', ...options });
+  await slow(context);
   await context.addInitScript(() => { document.addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sample}`)); });
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);

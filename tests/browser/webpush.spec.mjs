@@ -37,7 +37,9 @@ async function pushPhone(browser, w, { notices = true, ...how } = {}) {
 /** Turns notifications on in the settings, and finds what is needed to deliver some. */
 async function turnOn(page) {
   await page.click('nav >> text=Settings');
-  if (await page.isVisible('text=Turn on notifications')) await page.click('text=Turn on notifications');
+  const button = page.locator('button >> text=Turn on notifications');
+  await page.locator('button:enabled:has-text("Turn on notifications"), p:text("Notifications are on.")').waitFor(); // it may be turning itself on
+  if (await button.isVisible()) await button.click();
   await page.waitForSelector('text=Notifications are on.');
   await deliverable(page);
 }

@@ -37,6 +37,7 @@ export class App {
   note = ''; // what became of something, for the screen that is drawn next
   busy = false; // its owner is answering: nothing moves under their finger
   silent = false; // its owner wants no notifications
+  telling = 0; // how many times over the servers are being told where this phone is reached
 
   /** @type {Name} */
   #at = 'home';
@@ -161,10 +162,12 @@ export class App {
   /** The server learns where this phone is reached, if its owner allowed that. */
   #reached() {
     if (!able || this.silent || Notification.permission !== 'granted') return;
-    navigator.serviceWorker.ready.then((w) => reach(w.pushManager)).then(async (news) => {
+    this.telling++;
+    navigator.serviceWorker.ready.then((w) => reach(w.pushManager)).catch(() => {}).then(async () => {
       this.accounts = await store.accounts();
-      if (news && this.#at === 'settings') this.refresh(); // which say whether it is on
-    }).catch(() => {});
+      this.telling--;
+      if (this.#at === 'settings') this.refresh(); // which say whether it is on
+    });
   }
 
   /** @param {Kept} a */

@@ -42,8 +42,9 @@ export function notices(app, always) {
   if (!always && (Notification.permission !== 'default' || app.silent)) return null;
   const denied = Notification.permission === 'denied';
   const on = !denied && !app.silent && Notification.permission === 'granted' && app.accounts.some((a) => a.told);
-  const words = h('p', { role: 'status' }, denied ? t('notice.denied') : on ? t('notice.on') : t('notice.text'));
-  const button = h('button', { type: 'button', class: 'button wide', onclick: async () => {
+  const wait = !denied && !on && app.telling > 0; // a button may not become its opposite under a finger
+  const words = h('p', { role: 'status' }, denied ? t('notice.denied') : on ? t('notice.on') : wait ? t('wait') : t('notice.text'));
+  const button = h('button', { type: 'button', class: 'button wide', disabled: wait, onclick: async () => {
     button.disabled = true;
     await (on ? turnOff(app) : turnOn(app)).then(() => app.refresh(), () => {
       words.textContent = t(Notification.permission === 'denied' ? 'notice.denied' : 'notice.failed');
