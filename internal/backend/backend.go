@@ -133,6 +133,7 @@ const (
 type Page struct {
 	AppID            apps.ID // whose page it is: it looks like that application's
 	App, Title, Text string
+	More             string      // a second paragraph
 	Locales          string      // languages that a relying party asked for
 	Button           string      // posts Fields back to where the page is, or leads to Next
 	Post             string      // where it posts instead

@@ -159,7 +159,7 @@ func (d Door) acts(w http.ResponseWriter, r *http.Request, o owner) error {
 		}
 	}
 	if f := fault.Of(err); err != nil && f.Code != fault.Internal && f.Code != fault.Unavailable {
-		v.refuse(f, d.Kit.DB.Now())
+		v.refuse(f, "", d.Kit.DB.Now())
 		v.typed = r.PostForm
 		d.render(w, r, http.StatusUnprocessableEntity, v)
 		return nil

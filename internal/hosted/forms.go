@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/journey"
 )
@@ -188,13 +189,14 @@ func (i *input) hint(login, passkeys bool) {
 	}
 }
 
-// blame marks the fields that a refusal begins with, as form.Check names them, and
-// puts the cursor there.
-func (f *formView) blame(said string) {
+// blame marks the fields that a refusal begins with, as form.Check names them, or the
+// only one if what was typed was wrong, and puts the cursor there.
+func (f *formView) blame(why *fault.Error) {
 	at := -1
 	for n := range f.Inputs {
 		i := &f.Inputs[n]
-		if i.Bad = strings.HasPrefix(said, i.english+" "); i.Bad && at < 0 {
+		i.Bad = strings.HasPrefix(why.Message, i.english+" ") || why.Code == fault.Wrong && len(f.Inputs) == 1
+		if i.Bad && at < 0 {
 			at = n
 		}
 	}

@@ -242,7 +242,7 @@ const linkCode = "magic_link_code"
 // Page draws a page of a method's own, or of the provider's.
 func (d Door) Page(w http.ResponseWriter, r *http.Request, status int, p backend.Page) {
 	l := d.offered(r, p.AppID).spoken(r, p.Locales)
-	v := view{Lang: l, AppID: p.AppID, App: p.App, Title: l.T(p.Title), Text: l.T(p.Text), Problem: l.T(p.Problem), Ended: p.Verdict, Next: p.Next, Button: l.T(p.Button), Post: p.Post, Leads: p.Leads}
+	v := view{Lang: l, AppID: p.AppID, App: p.App, Title: l.T(p.Title), Text: l.T(p.Text), More: l.T(p.More), Problem: l.T(p.Problem), Ended: p.Verdict, Next: p.Next, Button: l.T(p.Button), Post: p.Post, Leads: p.Leads}
 	for _, each := range p.Rows {
 		v.Rows = append(v.Rows, row{each[0], each[1]})
 	}
@@ -252,7 +252,7 @@ func (d Door) Page(w http.ResponseWriter, r *http.Request, status int, p backend
 			v.Forms[0].Inputs[0].Focus = true
 		}
 		if p.Problem != "" {
-			v.Forms[0].blame(p.Problem)
+			v.Forms[0].blame(fault.New(fault.Invalid, "%s", p.Problem))
 		}
 	}
 	if p.Refuse != "" {
@@ -321,7 +321,7 @@ func (d Door) draw(w http.ResponseWriter, r *http.Request, t ticket, reply journ
 		v.Token = jwt
 	}
 	status := http.StatusOK
-	if reply.Problem != nil {
+	if reply.Problem != nil && r.Method == http.MethodPost {
 		status = http.StatusUnprocessableEntity
 		v.typed = r.PostForm
 	}

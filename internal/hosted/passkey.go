@@ -130,7 +130,7 @@ func (d Door) makePasskey(w http.ResponseWriter, r *http.Request) error {
 		return d.noPasskey(w, r, shown, errors.Join(gone, err))
 	}
 	v := d.passkeyView(r, shown)
-	v.refuse(f, d.Kit.DB.Now())
+	v.refuse(f, "", d.Kit.DB.Now())
 	d.render(w, r, http.StatusUnprocessableEntity, v)
 	return nil
 }

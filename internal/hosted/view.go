@@ -32,7 +32,8 @@ type view struct {
 	Client   apps.ClientID
 	Title    string
 	Text     string
-	Welcome  bool // says the application's own words under the title
+	Welcome  bool   // says the application's own words under the title
+	More     string // a second paragraph
 	Problem  string
 	Later    *moment // when whoever was locked out may try again
 	Visit    string
@@ -70,6 +71,7 @@ type row struct{ Name, Value string }
 type formView struct {
 	Option, Legend, Button string
 	Primary, Danger        bool // Danger: what it does cannot be taken back
+	Open                   bool // although it stands below others
 	Inputs                 []input
 }
 
@@ -126,7 +128,7 @@ func describe(l tongue, t ticket, r journey.Reply, now time.Time) view {
 	v.whither(&p)
 	v.Rows = approvals(p.Data)
 	v.answers(&p)
-	v.refuse(r.Problem, now)
+	v.refuse(r.Problem, p.Refused, now)
 	return v
 }
 
@@ -151,8 +153,9 @@ func (v view) Initial() string {
 	return ""
 }
 
-// refuse says why the same is asked again, and of which field it is said.
-func (v *view) refuse(f *fault.Error, now time.Time) {
+// refuse says why the same is asked again, and of which field it is said: one of the
+// option that was answered.
+func (v *view) refuse(f *fault.Error, option string, now time.Time) {
 	if f == nil {
 		return
 	}
@@ -160,9 +163,15 @@ func (v *view) refuse(f *fault.Error, now time.Time) {
 	if f.Code == fault.Locked && f.RetryAfter > 0 {
 		v.Later = v.Lang.when(now.Add(f.RetryAfter))
 	}
-	if len(v.Forms) > 0 {
-		v.Forms[0].blame(f.Message)
+	at := slices.IndexFunc(v.Forms, func(f formView) bool { return option == "" || f.Option == option })
+	if at < 0 || len(v.Forms[at].Inputs) == 0 {
+		return
 	}
+	for n := range v.Forms[0].Inputs {
+		v.Forms[0].Inputs[n].Focus = v.Forms[0].Inputs[n].Focus && at == 0
+	}
+	v.Forms[at].Open = true
+	v.Forms[at].blame(f)
 }
 
 // draw is what a kind of prompt shows beside its fields.

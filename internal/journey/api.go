@@ -127,6 +127,7 @@ type Prompt struct {
 	Values  map[string]any `json:"values,omitempty"`  // what fields hold before somebody types
 	Data    map[string]any `json:"data,omitempty"`    // flat: what the client is told
 	Options []Option       `json:"options,omitempty"` // escapes, in order
+	Refused string         `json:"refused,omitempty"` // the option whose answer the reply's Problem is about; empty: the fields
 	Resend  bool           `json:"resend,omitempty"`
 	Poll    bool           `json:"poll,omitempty"`  // an empty answer waits
 	Empty   bool           `json:"empty,omitempty"` // an empty answer is the answer (information; never a step that verifies)

@@ -73,19 +73,33 @@ func (x *Exec) Set(name string, v any) {
 	}
 }
 
-// Fail makes a refusal known: to later nodes under the node's error variable,
-// and to the client if the next prompt does not say something else.
+// Get is what a variable of the journey holds, or nil.
+func (x *Exec) Get(name string) any { return x.run.frame().Vars[name] }
+
+// Fail makes a refusal known: to later nodes under the node's error variable, and to
+// the step that asks next, until the client answers (see Failed).
 func (x *Exec) Fail(err error) {
 	f := fault.Of(err)
 	if f.Code == "" {
 		return
 	}
+	x.run.failed = f
 	x.Set(x.node.Error, map[string]any{"code": string(f.Code), "ts_error_code": string(f.Code), "message": f.Message})
 }
 
 // FailAs is Fail with a word of its own instead of the fault's code.
 func (x *Exec) FailAs(code, message string) {
+	x.run.failed = fault.New(fault.Denied, "%s", message)
 	x.Set(x.node.Error, map[string]any{"code": code, "ts_error_code": code, "message": message})
+}
+
+// Failed is what failed since the client's last answer: what somebody is told who is
+// asked once more. Nil: nothing did.
+func (x *Exec) Failed() error {
+	if x.run.failed == nil {
+		return nil
+	}
+	return x.run.failed
 }
 
 // Prove adds a proof: the only way a run gains a user. A proof of another user

@@ -67,10 +67,11 @@ type run struct {
 	Trace        []Event            `json:"trace,omitempty"` // what happened so far
 	Seq          int                `json:"seq,omitempty"`   // of the next event
 
-	fresh int    // proofs of this move: nothing can have changed since
-	key   string // hash of the session: the row
-	rev   int64  // 0: not stored yet
-	saved []byte // as it was read
+	fresh  int          // proofs of this move: nothing can have changed since
+	failed *fault.Error // in this move: of the last node that made a refusal known
+	key    string       // hash of the session: the row
+	rev    int64        // 0: not stored yet
+	saved  []byte       // as it was read
 }
 
 // frame is one journey on the stack of a run.

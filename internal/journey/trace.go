@@ -72,7 +72,7 @@ func (r *run) called(x *Exec, a *Answer) {
 // decided notes what the step decided. before are the variables as they were.
 func (r *run) decided(x *Exec, next Next, before map[string]any) {
 	switch {
-	case next.prompt != nil && next.problem != nil:
+	case next.prompt != nil && next.problem != nil && x.Answer != nil:
 		r.noted(x, Repeated, next.prompt.Kind, string(next.problem.Code))
 	case next.prompt != nil:
 		r.noted(x, Asked, next.prompt.Kind, "")

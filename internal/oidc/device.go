@@ -205,6 +205,11 @@ func (p *Provider) collect(ctx context.Context, r *record, c apps.Client, app ap
 		if err := g.put(ctx, tx, activeState, RefreshLife); err != nil {
 			return err
 		}
+		if r.Kind == kindDevice && c.Settings.ThirdParty { // which the page said that the device is signed in by
+			if err := agree(ctx, tx, s.User, Ask{Client: c, App: app, Params: r.Body.Params}); err != nil {
+				return err
+			}
+		}
 		return g.issued(ctx, tx, r.Kind)
 	})
 	if err != nil {

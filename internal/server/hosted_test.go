@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -100,6 +101,37 @@ func TestHostedSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.open(p.at.String()).sees("You are signed in")
+}
+
+// TestAskedAgain: who typed something wrong is asked again where they typed it, and is
+// told so there until they answer. Somebody unknown is asked again alike.
+func TestAskedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.authenticator(t)
+	alert := regexp.MustCompile(`<p class="problem".*</p>`)
+	p := w.person(t).open(w.URL+"/login/demo-web/sign_in").post("", url.Values{"username": {"ada@example.org"}})
+	p.sees("How do you want to sign in?").lacks(`role="alert"`).post("totp", url.Values{"totp_code": {"000000"}}).sees("How do you want to sign in?")
+	p.sees(`<details class="way" open><summary>Authenticator app`).sees(`maxlength="16" required autofocus aria-invalid="true" aria-describedby="problem"`)
+	if n := strings.Count(p.page, " autofocus"); n != 1 || p.status != http.StatusOK {
+		t.Errorf("%d fields have the cursor, status %d", n, p.status)
+	}
+	known := alert.FindString(p.page)
+	if p.open(p.at.String()); alert.FindString(p.page) != known { // where the run stands
+		t.Errorf("looked at once more: %q, was %q", alert.FindString(p.page), known)
+	}
+	p.post("back", nil).sees(`name="username"`).lacks(`role="alert"`)
+	p.post("", url.Values{"username": {"ada@example.org"}}).sees("How do you want to sign in?").lacks(`role="alert"`)
+
+	q := w.person(t)
+	for n := 0; n == 0 || n < 50 && !strings.Contains(q.page, `name="password"`); n++ { // somebody unknown is offered what they might have
+		q.open(w.URL+"/login/demo-web/sign_in").post("", url.Values{"username": {fmt.Sprintf("nobody%d@example.org", n)}})
+	}
+	for _, p := range []*person{p, q} {
+		p.post("password", url.Values{"password": {"not this one"}}).sees(`required autofocus aria-invalid="true" aria-describedby="problem"`)
+		if got := alert.FindString(p.page); got != known || known == "" {
+			t.Errorf("a wrong password: %q, a wrong code %q", got, known)
+		}
+	}
 }
 
 // TestHostedRefusals: a page belongs to the browser that opened it, wrong

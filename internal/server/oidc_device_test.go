@@ -84,6 +84,26 @@ func TestDeviceGrant(t *testing.T) {
 	w.Pass(time.Minute)
 	poll(tv, d, "access_denied")
 
+	// A third party says what it wants to know, and can be turned away later.
+	w.client(t, apps.Client{ID: "radio", Name: "Radio", Kind: apps.Native, Settings: apps.ClientSettings{ThirdParty: true, Scopes: []string{"openid", "email", "offline_access"}, Grants: []string{apps.GrantDevice, apps.GrantRefresh}}}, "")
+	w.do(t, func(tx *db.Tx) error {
+		return directory.SetStatus(t.Context(), tx, "default", w.ada(t).ID, directory.Active)
+	})
+	_, d = other.post(t, "/oidc/device_authorization", url.Values{"scope": {"openid email offline_access"}})
+	w.person(t).open(d["verification_uri_complete"].(string)).sees("Radio wants to know that it is you, your e-mail address, this also when you are away.").post("", nil).passes(w)
+	at := "/v1/users/" + string(w.ada(t).ID) + "/consents"
+	if list := w.rest(t).list(t, "GET "+at); len(list) != 1 || list[0]["client_id"] != "tv" {
+		t.Errorf("before the device came for it: %v", list)
+	}
+	tokens = poll(other, d, "")
+	if list := w.rest(t).list(t, "GET "+at); len(list) != 2 || list[0]["client_id"] != "radio" || list[0]["given_at"] == nil {
+		t.Errorf("what was allowed: %v", list)
+	}
+	w.rest(t).want(t, 204, "DELETE "+at+"/radio", nil)
+	if status, out := other.token(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens["refresh_token"].(string)}}); status != 400 {
+		t.Errorf("turned away, it refreshes: %d %v", status, out)
+	}
+
 	// Codes are not guessed: twenty tries in ten minutes, whatever the browser.
 	for range 20 {
 		q = w.person(t).open(w.URL + "/device?user_code=BBBB-BBBB")

@@ -190,7 +190,7 @@ export async function visitor(name, password) {
   await visit.keyboard.press('Enter');
   await visit.getByLabel('Password', { exact: true }).fill(password);
   await visit.keyboard.press('Enter');
-  await visit.getByRole('heading', { name: 'That did not match' }).waitFor();
+  await visit.getByRole('alert').getByText('That did not match').waitFor();
   return context;
 }
 

@@ -322,6 +322,7 @@ export async function webkit() {
         read = text.length;
         return fresh.split('\n').filter((l) => /CONSOLE (\w+ )?(ERROR|WARN)/.test(l) 
           && !/directive 'manifest-src'/.test(l) // GTK's build installs no apps
+          && !/Fetch API cannot load http:\/\/localhost:\S+ due to access control checks/.test(l) // so it calls what was under way when a page was left; all of ours is of one origin
           && !/preloaded using link preload but not used within a few seconds/.test(l)); // nor is a busy machine the page's fault
       },
       resize: async (on, width, height) => {

@@ -169,11 +169,11 @@ const tests = {
     await page.click('.reveal');
     assert.equal(await page.run(() => document.querySelector('input[name=password]').type), 'text');
     await page.type('input[name=password]', `not this one${ENTER}`);
-    await page.title('That did not match');
+    await page.find('#problem', 'That did not match.');
+    await page.until(() => document.activeElement.name === 'password');
     await look(page, 'wrong');
     await page.back();
-    await page.title('That did not match'); // where the run stands
-    await page.click('.primary');
+    await page.find('#problem', 'That did not match.'); // where the run stands
     await page.title('How do you want to sign in?');
     await page.type('input[name=password]', w.user.password + ENTER);
     await page.title('You are signed in');

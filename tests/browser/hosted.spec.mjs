@@ -76,12 +76,13 @@ const scenarios = {
     assert.equal(await page.getAttribute('input[name=password]', 'type'), 'text');
     await page.fill('input[name=password]', 'not this one');
     await page.press('input[name=password]', 'Enter');
-    await title(page, 'That did not match');
+    await page.waitForSelector('#problem >> text=That did not match.');
+    await page.waitForFunction(() => document.activeElement.name === 'password', null, { timeout: 5000 });
+    assert.equal(await page.inputValue('input[name=password]'), '', 'a password is typed anew');
+    await title(page, 'How do you want to sign in?');
     await look(page, 'wrong');
     await page.goBack();
-    await title(page, 'That did not match'); // where the run stands
-    await page.click('.primary');
-    await title(page, 'How do you want to sign in?');
+    await page.waitForSelector('#problem >> text=That did not match.'); // where the run stands
     await page.fill('input[name=password]', w.facts.user.password);
     await page.press('input[name=password]', 'Enter');
     await title(page, 'You are signed in');
@@ -274,6 +275,13 @@ const scenarios = {
     await says('does not support passkeys. Use another way, or begin again in');
     await old.waitForSelector('details.way input[name=recovery_code]:visible'); // the other way is unfolded
     await look(old, 'passkey-first-unknown');
+    await old.addInitScript(() => { Object.defineProperty(window, 'isSecureContext', { value: localStorage.getItem('plain') === null }); });
+    await old.evaluate(() => localStorage.setItem('plain', ''));
+    await old.reload();
+    await says('only where the address begins with https.'); // the browser is not to blame
+    await old.evaluate(() => localStorage.removeItem('plain'));
+    await old.reload();
+    await says('does not support passkeys.');
     await old.click('button:has-text("Create an account")');
     await old.fill('input[name=email]', somebody());
     await old.click('.answer .primary');

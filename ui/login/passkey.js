@@ -131,7 +131,7 @@ export async function begin({ client = '', visit = '' }) {
   if (!globalThis.PublicKeyCredential) {
     if ('beside' in form.dataset) return; // of what stands before it, nothing is missing
     problem.setAttribute('role', 'alert');
-    problem.textContent = form.dataset.unknown ?? '';
+    problem.textContent = (globalThis.isSecureContext ? form.dataset.unknown : form.dataset.insecure) ?? '';
     form.dataset.unable = '';
     const other = document.querySelector('.key ~ .way');
     if (other instanceof HTMLDetailsElement) other.open = true;

@@ -91,7 +91,7 @@ func runChooseMethod(ctx context.Context, x *journey.Exec, c chooseMethod) (jour
 		}
 		options = append(options, journey.Option{ID: "cancel", Label: "Cancel"})
 		shown, err := c.shown(ctx, x)
-		return journey.Ask(journey.Prompt{Kind: "login_form", Form: "choose_method", Title: c.Title, Text: shown, Options: options, Data: map[string]any{"username": shown}}, nil), err
+		return asked(x, journey.Prompt{Kind: "login_form", Form: "choose_method", Title: c.Title, Text: shown, Options: options, Data: map[string]any{"username": shown}}, c.Output), err
 	}
 	x.Set(c.Output, said(x.Answer))
 	return journey.Go(journey.Outcome(x.Answer.Option)), nil

@@ -43,10 +43,10 @@ type getInformation struct {
 
 func runGetInformation(_ context.Context, x *journey.Exec, c getInformation) (journey.Next, error) {
 	if x.Answer == nil {
-		return journey.Ask(journey.Prompt{
+		return asked(x, journey.Prompt{
 			Kind: "form", Form: c.FormID, Title: c.Title, Text: c.Text, Fields: fields(c.Fields), Values: c.Prefill, Options: options(c.Escapes, c.Cancel),
 			Data: map[string]any{"app_data": c.AppData},
-		}, nil), nil
+		}, c.Output), nil
 	}
 	x.Set(c.Output, said(x.Answer))
 	if x.Answer.Option != "" {

@@ -87,10 +87,10 @@ func chosen(list any, id string) bool {
 
 func runLoginForm(_ context.Context, x *journey.Exec, c loginForm) (journey.Next, error) {
 	if x.Answer == nil {
-		return journey.Ask(journey.Prompt{
+		return asked(x, journey.Prompt{
 			Kind: "login_form", Form: c.FormID, Title: c.Title, Text: c.Description, Options: c.options(), Values: c.Prefill,
 			Data: map[string]any{"app_data": c.AppData, "form_title": c.Title, "form_description": c.Description},
-		}, nil), nil
+		}, c.Output), nil
 	}
 	x.Set(c.Output, said(x.Answer))
 	return journey.Go(journey.Outcome(x.Answer.Option)), nil

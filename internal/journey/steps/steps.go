@@ -124,6 +124,18 @@ func drawn(doc map[string]any) []journey.Outcome {
 	return out
 }
 
+// asked is a prompt of a step that keeps its answer as output. Whoever is led back to
+// it because something failed is told what, beside the option they had chosen.
+func asked(x *journey.Exec, p journey.Prompt, output string) journey.Next {
+	failed := x.Failed()
+	if failed == nil {
+		return journey.Ask(p, nil)
+	}
+	last, _ := x.Get(output).(map[string]any)
+	p.Refused, _ = last["option"].(string)
+	return journey.Ask(p, nil).Because(failed)
+}
+
 // said is what an answer leaves in a variable: its fields, and by which option
 // it came.
 func said(a *journey.Answer) map[string]any {

@@ -291,7 +291,11 @@ func (d Door) device(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return d.codeAgain(w, r, err)
 	}
-	d.Page(w, r, http.StatusOK, backend.Page{AppID: pair.App.ID, App: pair.App.Name, Title: "Sign in on another device?",
+	more := ""
+	if pair.Client.Settings.ThirdParty {
+		more = wants(pair.Ask)
+	}
+	d.Page(w, r, http.StatusOK, backend.Page{AppID: pair.App.ID, App: pair.App.Name, Title: "Sign in on another device?", More: more,
 		Text: pair.Client.Name + " shows the code " + pair.Code + " and wants to be signed in as you. Go on only if that device is in front of you.", Button: "Continue", Refuse: "That is not my device"})
 	return nil
 }
