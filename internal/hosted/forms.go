@@ -93,7 +93,11 @@ func (v *view) answers(p *journey.Prompt) {
 		v.Forms[0].Primary = !v.KeyFirst()
 		v.prefill(p.Values)
 		if len(v.Forms[0].Inputs) > 0 && v.Wait == nil && !v.KeyFirst() {
-			v.Forms[0].Inputs[0].Focus = true
+			i := &v.Forms[0].Inputs[0]
+			i.Focus = true
+			if v.Text != "" { // whoever hears the field hears why it is there
+				i.Tied = strings.TrimSpace("lead " + i.Tied)
+			}
 		}
 	}
 }

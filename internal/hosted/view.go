@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"embed"
 	"html/template"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -126,7 +127,7 @@ func describe(l tongue, t ticket, r journey.Reply, now time.Time) view {
 	v.Text = unrepeated(v.Title, v.Text)
 	v.draw(&p, now)
 	v.whither(&p)
-	v.Rows = approvals(p.Data)
+	v.Rows = v.approvals(p.Data)
 	v.answers(&p)
 	v.refuse(r.Problem, p.Refused, now)
 	return v
@@ -285,15 +286,39 @@ func enrolment(secret, uri, svg string) *enrolView {
 }
 
 // approvals are what is about to be signed, in a steady order.
-func approvals(data map[string]any) []row {
+// approvals is everything that is approved, what counts most first. A currency stands
+// behind its amount; the values are what is signed, and are not written anew.
+func (v *view) approvals(data map[string]any) []row {
 	m, _ := data["approval_data"].(map[string]any)
+	names := slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		return cmp.Or(cmp.Compare(weight(a), weight(b)), strings.Compare(a, b))
+	})
 	var out []row
-	for name := range m {
-		out = append(out, row{strings.ReplaceAll(name, "_", " "), text(m, name)})
+	for _, name := range names {
+		value := text(m, name)
+		if unit := text(m, "currency"); name == "amount" && unit != "" {
+			value += " " + unit
+		} else if name == "currency" && text(m, "amount") != "" {
+			continue
+		}
+		name = strings.ReplaceAll(name, "_", " ")
+		out = append(out, row{v.Lang.T(strings.ToUpper(name[:1]) + name[1:]), value})
 	}
-	slices.SortFunc(out, func(a, b row) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
+
+// first is what counts most of what is approved, in order.
+var first = []string{"amount", "sum", "total", "payee", "recipient", "beneficiary", "to", "iban"}
+
+func weight(name string) int {
+	if n := slices.Index(first, strings.ToLower(name)); n >= 0 {
+		return n
+	}
+	return len(first)
+}
+
+// Spoken is the number digit by digit, as it is to be compared.
+func (w waitView) Spoken() string { return strings.Join(strings.Split(w.Number, ""), " ") }
 
 // KeyFirst reports whether a passkey is what people begin with, and what else they
 // may type stands folded below.

@@ -94,6 +94,7 @@ func TestHostedSignIn(t *testing.T) {
 	if m == nil {
 		t.Fatalf("no number on the page:\n%s", p.page)
 	}
+	p.sees("The number is " + strings.Join(strings.Split(m[1], ""), " ") + ".")
 	if p.open(p.at.String()); number.FindStringSubmatch(p.page)[1] != m[1] {
 		t.Error("a look at the waiting page changed the number")
 	}

@@ -70,7 +70,7 @@ func TestSentToNobodyKnows(t *testing.T) {
 		"code": {"kind": "code.email", "config": {"user": {"expr": "who.name + '@shop.example'"}}, "next": {"success": "done", "failure": "no", "cancel": "no"}},
 		"done": {"kind": "complete"}, "no": {"kind": "reject"}}}`)
 	for _, journey := range []string{"by_name", "elsewhere"} {
-		known := w.person(t).open(w.URL+"/login/demo-web/"+journey).post("", url.Values{"name": {"ana"}}).sees("We have sent you a code.").lacks("•••").lacks("shop.example")
+		known := w.person(t).open(w.URL+"/login/demo-web/"+journey).post("", url.Values{"name": {"ana"}}).sees("We have sent you a code.").sees(`aria-describedby="lead"`).lacks("•••").lacks("shop.example")
 		stranger := w.person(t).open(w.URL+"/login/demo-web/"+journey).post("", url.Values{"name": {"eve"}})
 		if anyPage(known) != anyPage(stranger) {
 			t.Errorf("%s: ana sees\n%s\nand eve\n%s", journey, known.page, stranger.page)

@@ -119,7 +119,7 @@ const scenarios = {
     const web = await asks(w, user.email, 'transaction_push', { payee, amount: '1234567.89', currency: 'EUR' });
     await page.waitForSelector('.request');
     const deal = await page.$$eval('.deal dd', (all) => all.map((e) => [e.textContent, parseFloat(getComputedStyle(e).fontSize), e.scrollWidth <= e.clientWidth && getComputedStyle(e).textOverflow !== 'ellipsis']));
-    assert.deepEqual(deal.map((d) => d[0]), ['1234567.89', payee, 'EUR'], 'what counts comes first');
+    assert.deepEqual(deal.map((d) => d[0]), ['1234567.89 EUR', payee], 'what counts comes first, and as it is signed');
     assert.ok(deal.every((d) => d[2]), 'nothing is cut');
     const largest = await page.$$eval('.request *', (all) => Math.max(...all.filter((e) => !e.matches('.deal *, input')).map((e) => parseFloat(getComputedStyle(e).fontSize))));
     assert.ok(deal[0][1] > largest && deal[1][1] > largest, 'amount and payee are the largest');

@@ -88,11 +88,22 @@ const fact = (name, value) => h('div', {}, h('dt', {}, name), h('dd', {}, value)
 /** What counts most is said first and largest. */
 const FIRST = ['amount', 'sum', 'total', 'payee', 'recipient', 'beneficiary', 'to', 'iban'];
 
-/** Everything that is approved, in full. @param {Record<string, string>} data */
-export function deal(data) {
+/** Names that have a word in every language. */
+const NAMED = ['amount', 'currency', 'payee'];
+
+/**
+ * Everything that is approved, in full: the values as they are signed. A currency
+ * stands behind its amount.
+ * @param {Record<string, string>} data
+ */
+export function deal({ ...data }) {
+  if (data.amount && data.currency) {
+    data.amount += ` ${data.currency}`;
+    delete data.currency;
+  }
   const rank = (/** @type {string} */ name) => (FIRST.indexOf(name.toLowerCase()) + 1) || 99;
   const rows = Object.entries(data).sort(([a], [b]) => rank(a) - rank(b));
-  return h('dl', { class: 'deal' }, rows.map(([name, value]) => h('div', { class: rank(name) < 99 ? 'big' : '' }, h('dt', {}, name), h('dd', {}, String(value)))));
+  return h('dl', { class: 'deal' }, rows.map(([name, value]) => h('div', { class: rank(name) < 99 ? 'big' : '' }, h('dt', {}, NAMED.includes(name) ? t(`deal.${name}`) : name.replaceAll('_', ' ')), h('dd', {}, String(value)))));
 }
 
 /**
