@@ -51,8 +51,8 @@ func Weigh(ctx context.Context, d *db.DB, s Subject, judge func() (CredentialID,
 	return Verdict{subject: s, err: errors.Join(err, back)}
 }
 
-// patience is how long an attempt waits for others of its subject that are being
-// judged, glance how often it looks whether another node is done.
+// patience is how long an attempt waits for one of the others of its subject that
+// are being judged, glance how often it looks whether another node is done.
 const (
 	patience = 5 * time.Second
 	glance   = 200 * time.Millisecond
@@ -90,7 +90,8 @@ func reserve(ctx context.Context, d *db.DB, s Subject) (policy lockout.Policy, a
 			return policy, at, out, err
 		}
 		select {
-		case <-w.C:
+		case <-w.C: // one was judged: those that are left take their time, too
+			enough.Reset(patience)
 		case <-time.After(glance):
 		case <-enough.C:
 			return policy, at, out, err

@@ -297,13 +297,18 @@ func TestRunWakesAtOnce(t *testing.T) {
 	ran := make(chan struct{})
 	jobs.Handle(w.Jobs, "k", func(context.Context, int) error { ran <- struct{}{}; return nil })
 	defer run(t, w.Jobs)()
-	for range 5 { // by polling alone this would take some five seconds
-		enqueue(t, w, "k", 0, time.Hour)
-		select {
-		case <-ran:
-		case <-time.After(900 * time.Millisecond):
-			t.Fatal("a job waited for the next poll")
+	least := time.Hour
+	for range 5 { // by polling alone each would take a second
+		for backlog(t, w).Ready > 0 { // else the worker could meet the job when it has written down the one before
+			<-time.After(time.Millisecond)
 		}
+		begun := time.Now()
+		enqueue(t, w, "k", 0, time.Hour)
+		<-ran
+		least = min(least, time.Since(begun))
+	}
+	if least > 500*time.Millisecond {
+		t.Errorf("no job of five ran before %s: they wait for the next poll", least)
 	}
 }
 
@@ -318,7 +323,7 @@ func TestRunSeesJobsOfOtherNodes(t *testing.T) {
 	}
 	select {
 	case <-ran:
-	case <-time.After(3 * time.Second):
+	case <-time.After(time.Minute): // whatever else the machine does
 		t.Error("a job of another node was not seen")
 	}
 }

@@ -102,7 +102,7 @@ func TestJ9OneHousehold(t *testing.T) {
 	}
 	held := func(want int) {
 		t.Helper()
-		for end := time.Now().Add(time.Second); h.engine.Held() != want && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); h.engine.Held() != want && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		}
 		if got := h.engine.Held(); got != want {
 			t.Errorf("%d requests are held, want %d", got, want)

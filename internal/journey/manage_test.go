@@ -3,9 +3,11 @@ package journey_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/authn"
@@ -355,4 +357,31 @@ func TestWeigh(t *testing.T) {
 	if p, err := settle(authn.Weigh(t.Context(), h.Kit.DB, s, right)); err != nil || p.User() != s.User {
 		t.Errorf("a right answer: %v", err)
 	}
+}
+
+// TestWeighWaitsForMany: whoever is right waits for as long as others of the same
+// subject are found right, however slow the machine is: here each takes two seconds,
+// and three are judged at a time.
+func TestWeighWaitsForMany(t *testing.T) {
+	if os.Getenv("TEST_POSTGRES") != "" {
+		t.Skip("time that passes by itself needs a database within the process")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		s := authn.Subject{Kind: testKind, Tenant: "t1", App: "shop"}
+		h.Do(t, func(tx *db.Tx) (err error) {
+			s.User, err = directory.Create(t.Context(), tx, "t1", directory.NewUser{Username: "eve"})
+			return err
+		})
+		var all sync.WaitGroup
+		for range 40 {
+			all.Go(func() {
+				v := authn.Weigh(t.Context(), h.Kit.DB, s, func() (authn.CredentialID, error) { time.Sleep(2 * time.Second); return "", nil })
+				if err := h.Kit.DB.Tx(t.Context(), func(tx *db.Tx) error { _, err := v.Settle(t.Context(), tx); return err }); err != nil {
+					t.Errorf("a right answer: %v", err)
+				}
+			})
+		}
+		all.Wait()
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/kit/kittest"
 	"github.com/watchword-auth/watchword/internal/notify"
 	"github.com/watchword-auth/watchword/internal/notify/notifytest"
 )
@@ -201,33 +202,42 @@ func TestRetriesUntilExpiry(t *testing.T) {
 func TestTroubleIsToldInTime(t *testing.T) {
 	for name, reply := range map[string]*notifytest.Reply{"silent": {Hang: true}, "failing": {Status: 500}, "refusing": nil} {
 		t.Run(name, func(t *testing.T) {
-			d, peer := apnsDesk(t)
-			if reply == nil {
-				peer.Close()
-			} else {
-				peer.Fail(*reply)
-			}
-			const waiting = 16
-			for i := range waiting {
-				d.queue(t, d.message(fmt.Sprint("req-", i), apnsTarget()))
-			}
-			ctx, stop := context.WithCancel(t.Context())
-			var running sync.WaitGroup
-			running.Go(func() { d.jobs.Run(ctx) })
-			late := time.After(3 * time.Second)
-			told := map[string]bool{}
-			for len(told) < waiting {
-				select {
-				case id := <-d.told:
-					told[id] = true
-				case <-late:
-					t.Fatalf("%d of %d requests were told of in 3 s", len(told), waiting)
+			kittest.Prompt(t, 3*time.Second, "until 16 requests were told of", func() time.Duration {
+				d, peer := apnsDesk(t)
+				if reply == nil {
+					peer.Close()
+				} else {
+					peer.Fail(*reply)
 				}
-			}
-			stop()
-			running.Wait()
+				return d.allTold(t, 16)
+			})
 		})
 	}
+}
+
+// allTold runs so many messages and returns how long it takes until whoever waits
+// for each is told of its trouble.
+func (d *desk) allTold(t *testing.T, waiting int) time.Duration {
+	t.Helper()
+	for i := range waiting {
+		d.queue(t, d.message(fmt.Sprint("req-", i), apnsTarget()))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop()
+	begun := time.Now()
+	running.Go(func() { d.jobs.Run(ctx) })
+	told := map[string]bool{}
+	for never := time.After(time.Minute); len(told) < waiting; {
+		select {
+		case id := <-d.told:
+			told[id] = true
+		case <-never:
+			t.Fatalf("%d of %d requests were told of within a minute", len(told), waiting)
+		}
+	}
+	return time.Since(begun)
 }
 
 // Ten minutes of outage, shortened: a dead provider is left alone, and not

@@ -179,13 +179,23 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	b := newBrowser(t, s)
 	must(t, "login")(b.Start(t.Context(), "web_login", nil))
 	must(t, "transmit_platform_mobile_approve_authentication")(b.Submit(t.Context(), "web_to_mobile", map[string]any{"email": "ada@example.org"}))
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if _, err := b.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	begun, ended := time.Now(), make(chan error, 1)
+	go func() { _, err := b.Wait(ctx); ended <- err }()
+	for tick := time.Tick(time.Millisecond); s.Polls() < 4; {
+		select {
+		case <-tick:
+		case err := <-ended:
+			t.Fatalf("waiting ended by itself with %v", err)
+		}
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting ended with %v", err)
 	}
-	if n := s.Polls(); n < 2 || n > 8 { // every 20 ms
-		t.Errorf("%d polls in 100 ms at an interval of 20 ms", n)
+	if n, took := s.Polls(), time.Since(begun); took < time.Duration(n-1)*20*time.Millisecond {
+		t.Errorf("%d polls in %s at an interval of 20 ms", n, took)
 	}
 	must(t, "action:rejection")(b.Submit(t.Context(), simulator.Cancel, nil))
 }

@@ -272,11 +272,12 @@ func signIn(t *testing.T, p place, ph *simulator.Phone, email string, via *http.
 	return <-ends
 }
 
-// serve starts `watchword serve` as production does.
+// serve starts `watchword serve` as production does. It lingers for longer than a
+// balancer's round of checks takes, which was seen to be 1.1 s on a busy machine.
 func serve(t testing.TB, p place, front string) *node {
 	t.Helper()
 	n, err := launchArgs("serve", "--listen", p.Listen, "--data", p.Data, "--database", p.Database, "--url", "http://"+front, "--rate-per-address=-1",
-		"--log-format", "json", "--linger", "1s")
+		"--log-format", "json", "--linger", "3s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,15 +348,20 @@ func TestSlowClients(t *testing.T) {
 	p := place{Listen: address(t), Data: t.TempDir()}
 	start(t, p)
 	var slows []net.Conn
-	for range 200 {
-		c := slow(t, p, "GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ")
-		defer c.Close()
-		slows = append(slows, c)
-	}
-	begun := time.Now()
-	if code, _ := status(t, "GET", p.URL()+"/healthz", ""); code != 200 || time.Since(begun) > time.Second {
-		t.Errorf("beside slow clients: %d after %s", code, time.Since(begun))
-	}
+	var begun time.Time
+	kittest.Prompt(t, time.Second, "an answer beside slow clients", func() time.Duration {
+		slows = nil
+		for range 200 {
+			c := slow(t, p, "GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ")
+			t.Cleanup(func() { c.Close() })
+			slows = append(slows, c)
+		}
+		begun = time.Now()
+		if code, _ := status(t, "GET", p.URL()+"/healthz", ""); code != 200 {
+			t.Errorf("beside slow clients: %d", code)
+		}
+		return time.Since(begun)
+	})
 	for _, c := range slows {
 		c.SetReadDeadline(begun.Add(10 * time.Second))
 		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {

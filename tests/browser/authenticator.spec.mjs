@@ -39,7 +39,7 @@ const scenarios = {
     await desk.click('form.answer button');
     const number = (await desk.waitForSelector('[data-number]')).getAttribute('data-number');
     await page.waitForSelector('.request');
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'number', 'the number has focus');
+    await page.waitForFunction(() => document.activeElement.id === 'number'); // the number has focus
     const text = await page.textContent('.request');
     for (const word of ['Northwind Coffee', 'this computer', 'Chrome on Linux', user.email]) assert.ok(text.includes(word), `the phone does not say ${word}`);
     const [no, yes] = await page.$$eval('.pair .button', (all) => all.map((e) => e.getBoundingClientRect()).map((r) => [r.width, r.height]));
@@ -365,7 +365,7 @@ const scenarios = {
       await said(page, words['done.paid']);
       for (const tab of ['codes', 'past', 'settings']) {
         await page.click(`nav >> text=${words[`tab.${tab}`]}`);
-        await page.waitForTimeout(100); // lists are read from the browser's storage
+        if (tab !== 'codes') await page.waitForSelector('.list .card'); // read from the browser's storage
         await good(page, `${tab}-${kind}`);
       }
       await page.click('.list .card');
@@ -409,6 +409,7 @@ const scenarios = {
     await setUp(page, w, user);
     const web = await asks(w, user.email);
     await page.waitForSelector('.request');
+    await page.waitForFunction(() => document.activeElement.id === 'number');
     await page.keyboard.type(web.number);
     await page.keyboard.press('Enter');
     await said(page, 'Approved.');

@@ -6,7 +6,7 @@
 //                     narrow, light and dark; without it, drawers and dialogs are
 //                     held against the rules wide and light only
 //   ONLY=REGEXP       runs the tests alone whose name fits
-//   LATE=MS           what pages fetch comes late (late.mjs)
+//   LATE=MS, SLOW=N   what pages fetch comes late, and so does what they draw (late.mjs)
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

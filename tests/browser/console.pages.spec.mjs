@@ -182,7 +182,7 @@ await spec(async () => {
       await question().waitFor();
       await answer('Stay');
       await gone(question());
-      assert.equal(here(), path, 'still here after going back');
+      await page.waitForFunction((path) => location.pathname === `/console${path}`, path); // still here after going back
       askedToClose();
       await page.evaluate(() => { window.kept = true; });
       await page.reload();
@@ -367,8 +367,12 @@ await spec(async () => {
     await at('/methods/totp');
     await settled();
     const ladder = dialog().getByRole('list', { name: 'Locks' });
-    const rungs = () => ladder.getByRole('listitem').allInnerTexts().then((l) => l.map((s) => s.replace(/\s+/g, ' ')));
-    assert.deepEqual(await rungs(), ['1 min after 5 failures', '15 min after 8 failures', '1 hr after 10 failures', 'for good after 11 failures']);
+    const rungs = async (want) => {
+      await ladder.getByRole('listitem').nth(want.length - 1).waitFor();
+      await ladder.getByRole('listitem').nth(want.length).waitFor({ state: 'detached' });
+      assert.deepEqual((await ladder.getByRole('listitem').allInnerTexts()).map((s) => s.replace(/\s+/g, ' ')), want);
+    };
+    await rungs(['1 min after 5 failures', '15 min after 8 failures', '1 hr after 10 failures', 'for good after 11 failures']);
     for (let i = 0; i < 5; i++) await dialog().getByRole('button', { name: 'Fail again' }).click();
     await dialog().getByText('Locked for', { exact: false }).waitFor();
     assert.match(await ladder.locator('[aria-current]').innerText(), /^1 min/);
@@ -381,7 +385,7 @@ await spec(async () => {
     await dialog().getByText('Locked for good', { exact: false }).waitFor();
     assert.match(await ladder.locator('[aria-current]').innerText(), /^for good/);
     await dialog().getByLabel('One lockout only').click();
-    assert.deepEqual(await rungs(), ['1 min after 5 failures', 'for good after 100 failures']);
+    await rungs(['1 min after 5 failures', 'for good after 100 failures']);
     await page.keyboard.press('Escape');
     await answer('Leave');
     await gone(dialog());

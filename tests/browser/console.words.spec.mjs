@@ -21,13 +21,14 @@ async function marked(control, text, on = page) {
   const about = (await control.getAttribute('aria-describedby')).split(' ');
   const said = (await Promise.all(about.map((id) => page.locator(`[id="${id}"]`).textContent()))).join('\n');
   assert.ok(said.includes(text), `${said} does not say: ${text}`);
-  assert.ok(await control.evaluate((e) => e === document.activeElement), `${text}: the focus is elsewhere`);
+  await page.waitForFunction((e) => e === document.activeElement, await control.elementHandle());
   await on.getByRole('alert').getByText(say('This was refused. Look at what is marked.')).waitFor();
   forget(); // the refusal that was asked for
 }
 
 /** Whoever listens to the canvas hears it in their language: its steps, ways and buttons, and how it is moved about in. */
 async function heard(l) {
+  await page.locator('.react-flow__edge').first().waitFor({ state: 'attached' }); // ways are drawn when steps are measured
   const all = await page.locator('.canvas').evaluate((canvas) => [...canvas.querySelectorAll('*')].flatMap((e) => ['aria-label', 'aria-roledescription', 'title'].map((a) => e.getAttribute(a)).concat(e.id.includes('-desc-') ? [e.textContent] : [])).filter(Boolean));
   const way = { de: /^success: von .+ zu .+$/, ja: /^success:.+ から .+ へ$/ }[l];
   assert.ok(all.some((text) => way.test(text)), all.join(' | '));
@@ -222,6 +223,7 @@ await spec(async () => {
       await editor();
       await heard(l);
       await page.getByRole('button', { name: /^⚠/ }).click();
+      await dialog().locator('.problems > li > span').nth(found.length - 1).waitFor();
       const said = await dialog().locator('.problems > li > span').allTextContents();
       for (const pattern of expected) assert.ok(said.some((text) => pattern.test(text)), `${l}: ${said.join(' | ')} has no ${pattern}`);
       for (const p of found) assert.ok(!said.some((text) => text.endsWith(p.text)), `${l}: ${p.text}`);

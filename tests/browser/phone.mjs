@@ -147,7 +147,8 @@ export async function ends({ j }) {
 /** Holds a screen against WCAG 2.2 AA, as far as a machine can. Where pictures are kept, it does so on both sizes of phone in light and dark. */
 export async function good(page, name) {
   await page.waitForSelector('h1'); // the app speaks when its words have come
-  await page.waitForTimeout(150); // what moves has moved: pictures show where it ends
+  await page.waitForTimeout(150); // what is read from the browser's storage has come,
+  await still(page); // and what moves has moved: pictures show where it ends
   if (!process.env.SHOTS) return held(page, name);
   const own = page.viewportSize();
   mkdirSync(process.env.SHOTS, { recursive: true });

@@ -7,13 +7,16 @@
 // The phone is Lighthouse's: 150 ms away, 1.6 Mbit/s, its processor slowed down.
 // Its budgets are the ones under which Web Vitals are called good. The slowing is
 // half of Lighthouse's four times, because the machines that run this are slow and
-// shared; nothing here is decided by a few milliseconds.
+// shared; nothing here is decided by a few milliseconds. What takes too long is
+// loaded anew, three times at most: a machine that is busy is slow now and then, a
+// page that is slow is so each time.
 
 import assert from 'node:assert/strict';
 import { chromium, FLAGS, NARROW, server } from './pages.mjs';
 
 const PHONE = { latency: 150, downloadThroughput: 1.6e6 / 8, uploadThroughput: 0.75e6 / 8, offline: false };
 const GOOD = { fcp: 1800, lcp: 2500, cls: 0.1, blocked: 200 };
+const TIMES = ['fcp', 'lcp', 'blocked']; // those that others on the machine add to
 
 const w = await server();
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
@@ -101,7 +104,13 @@ async function served(answers) {
 let failed = 0;
 async function test(name, path, ready) {
   try {
-    const { context, page, answers, vitals: v } = await load(path, ready);
+    let loaded = await load(path, ready);
+    for (let again = 2; again > 0 && TIMES.some((name) => loaded.vitals[name] > GOOD[name]); again--) {
+      console.log(`     ${name}: ${TIMES.map((t) => `${t} ${Math.round(loaded.vitals[t])}`).join(', ')}: once more`);
+      await loaded.context.close();
+      loaded = await load(path, ready);
+    }
+    const { context, page, answers, vitals: v } = loaded;
     const bad = [...await page.evaluate(virtues), ...await served(answers)];
     for (const [name, limit] of Object.entries(GOOD)) if (v[name] > limit) bad.push(`${name} ${v[name].toFixed(2)}, more than ${limit}${name === 'cls' ? `: ${v.moved.join(', ')}` : ''}`);
     if (!v.fcp || !v.lcp) bad.push('nothing was painted');

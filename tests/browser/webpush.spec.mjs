@@ -50,12 +50,13 @@ async function deliverable(page) {
   [page.worker] = context.serviceWorkers();
   const beside = await context.newPage(); // stays open when the app is closed
   const cdp = await context.newCDPSession(beside);
-  let registrationId;
-  cdp.on('ServiceWorker.workerRegistrationUpdated', ({ registrations }) => { for (const r of registrations) if (r.scopeURL === `${page.base}/authenticator/`) registrationId = r.registrationId; });
+  const registered = new Promise((resolve) => {
+    cdp.on('ServiceWorker.workerRegistrationUpdated', ({ registrations }) => { for (const r of registrations) if (r.scopeURL === `${page.base}/authenticator/`) resolve(r.registrationId); });
+  });
   await cdp.send('ServiceWorker.enable');
+  const registrationId = await registered;
   await page.bringToFront(); // the system asks its owner nothing in a tab behind
   page.push = async (message) => {
-    assert.ok(registrationId, 'the worker is registered');
     await cdp.send('ServiceWorker.deliverPushMessage', { origin: page.base, registrationId, data: message.text });
   };
 }
@@ -67,7 +68,7 @@ const shown = (page) => page.worker.evaluate(async () => (await self.registratio
 
 /** Waits until it shows so many, and such. */
 async function shows(page, n, such = (_) => true) {
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 300; i++) { // as long as a page may take for anything
     const all = await shown(page);
     if (all.length === n && all.every(such)) return all;
     await new Promise((resolve) => { setTimeout(resolve, 50); });
@@ -122,7 +123,8 @@ const scenarios = {
     const message = await service.nth(before + 1);
     const payload = JSON.parse(message.text);
     assert.deepEqual(Object.keys(payload).sort(), ['auth_req_id', 'body', 'payload', 'requestId', 'slot', 'title']);
-    for (const secret of [web.number, user.email, user.id, 'ACME', '1250', 'Northwind', 'Chrome', '127.0.0.1']) assert.ok(!`"${payload.title} ${payload.body}"`.includes(secret) && (secret === web.number || !message.text.includes(secret)), `the message says ${secret}`);
+    const told = [payload.requestId, payload.slot].reduce((text, id) => text.replaceAll(id, ''), message.text); // ids have any digits
+    for (const secret of [web.number, user.email, user.id, 'ACME', '1250', 'Northwind', 'Chrome', '127.0.0.1']) assert.ok(!told.includes(secret), `the message says ${secret}`);
     assert.ok(Number(message.headers.ttl) > 0 && Number(message.headers.ttl) <= 120, `TTL ${message.headers.ttl}`);
     assert.equal(message.headers.urgency, 'high');
     assert.ok(message.size <= 4096);
@@ -234,12 +236,13 @@ const scenarios = {
     await turnOn(page);
     await page.goto('about:blank');
     const before = service.received.length;
+    const since = Date.now(); // a message may be late, and the life of what it tells of does not wait
     await asks(w, user.email);
     const request = await service.nth(before + 1);
     await page.push(request);
     const [{ data: { id } }] = await shows(page, 1);
     const end = await service.nth(before + 2, 45);
-    assert.ok(end.at - request.at >= 29_000, `it ended after ${end.at - request.at} ms`);
+    assert.ok(end.at - since >= 30_000, `it ended after ${end.at - since} ms`);
     assert.equal(end.headers.topic, request.headers.topic, 'what was not delivered yet is replaced at the service');
     assert.ok(Number(end.headers.ttl) > 600, 'a phone that is out of reach for a while hears it, too');
     await page.push(end);
@@ -340,8 +343,7 @@ const scenarios = {
     await setUp(page, w, one);
     await turnOn(page);
     await setUp(page, w, two);
-    const told = () => page.evaluate(async () => (await (await import('/authenticator/store.js')).accounts()).filter((a) => a.told).length);
-    for (let i = 0; i < 100 && await told() < 2; i++) await page.waitForTimeout(20);
+    await page.waitForFunction(async () => (await (await import('/authenticator/store.js')).accounts()).filter((a) => a.told).length === 2);
     const before = service.received.length;
     let web = await asks(w, two.email);
     await service.nth(before + 1);

@@ -50,6 +50,12 @@ function rejected(r, reason) {
   assert.equal(r.data.rejectionReason, reason);
 }
 
+/** How many requests the server holds. */
+async function holds(w) {
+  const said = await (await fetch(`${w.base}/metrics`)).text();
+  return Number(/^watchword_held_requests (\d+)$/m.exec(said)[1]);
+}
+
 function resolvers() {
   const r = {};
   r.promise = new Promise((resolve) => { r.resolve = resolve; });
@@ -74,17 +80,21 @@ export const flows = {
   },
 
   async 'the waiting page hears of the approval at once'(sdk, w) {
-    const p = await person(w);
-    const wait = await asked(sdk, p.email);
-    assert.ok((await p.phone('pending', '--wait', '5')).ok);
-    let heard;
-    const held = sdk.submitClientResponse('client_input').then((r) => { heard = performance.now(); return r; });
-    const ok = await p.phone('approve', '--number', wait.data.number);
-    const done = performance.now();
-    assert.ok(ok.ok, ok.said);
-    assert.equal((await held).type, 'journey_success', 'the one request that was held was answered before the approval');
-    assert.ok(heard - done < 500, `${heard - done} ms after the phone`);
-    return heard < done ? 'before the phone had said so' : `${Math.round(heard - done)} ms after the phone had said so`;
+    const late = [];
+    do { // a machine that is busy is late now and then, what waits for something is late each time
+      const p = await person(w);
+      const wait = await asked(sdk, p.email);
+      assert.ok((await p.phone('pending', '--wait', '5')).ok);
+      let heard;
+      const held = sdk.submitClientResponse('client_input').then((r) => { heard = performance.now(); return r; });
+      const ok = await p.phone('approve', '--number', wait.data.number);
+      const done = performance.now();
+      assert.ok(ok.ok, ok.said);
+      assert.equal((await held).type, 'journey_success', 'the one request that was held was answered before the approval');
+      late.push(Math.round(heard - done));
+    } while (late.at(-1) >= 500 && late.length < 3);
+    assert.ok(late.at(-1) < 500, `${late} ms after the phone`);
+    return late.at(-1) < 0 ? 'before the phone had said so' : `${late.at(-1)} ms after the phone had said so`;
   },
 
   async 'the other ways to match the number'(_, w, another) {
@@ -201,8 +211,9 @@ export const flows = {
   async 'cancel while a request is held'(sdk, w) {
     const p = await person(w);
     const wait = await asked(sdk, p.email);
+    const before = await holds(w);
     const held = sdk.submitClientResponse('client_input');
-    assert.ok((await p.phone('pending', '--wait', '5')).ok); // by then the request has long arrived
+    for (let i = 0; i < 100 && await holds(w) <= before; i++) assert.ok((await p.phone('pending', '--wait', '5')).ok); // until it has arrived; one that ran beside may end meanwhile
     assert.equal((await sdk.submitClientResponse('cancel')).type, 'journey_rejection');
     // Only one answer may say that it is over: the SDK throws for a second one.
     assert.equal((await held).type, 'client_input_required');
@@ -442,7 +453,9 @@ export async function origins(open, { listed, other }) {
   for (const [client, from] of [['shop-web', other], ['demo-backend', listed], ['nobody', listed]]) {
     const sdk = await open(client, { from });
     await assert.rejects(sdk.startJourney('tour'), (e) => e.errorCode === 'network_error', `${client} was served at ${from}`);
-    assert.match(sdk.consoleText(), /blocked by CORS policy/);
+    const why = /blocked by CORS policy/;
+    for (let i = 0; i < 100 && !why.test(sdk.consoleText()); i++) await new Promise((again) => { setTimeout(again, 50); }); // the browser says so beside what the SDK throws
+    assert.match(sdk.consoleText(), why);
   }
 }
 

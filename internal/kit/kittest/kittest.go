@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -219,6 +220,50 @@ func (w *World) Now() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now
 
 // Pass lets time pass.
 func (w *World) Pass(d time.Duration) { w.mu.Lock(); defer w.mu.Unlock(); w.now = w.now.Add(d) }
+
+// Prompt runs try, which says how long something took, until that is no more than
+// limit, three times at most: a machine that is busy is late now and then, what is
+// wrong is late each time.
+func Prompt(t testing.TB, limit time.Duration, what string, try func() time.Duration) {
+	t.Helper()
+	var took []time.Duration
+	for range 3 {
+		took = append(took, try())
+		if took[len(took)-1] <= limit {
+			return
+		}
+	}
+	t.Errorf("%s: %s, want no more than %s", what, took, limit)
+}
+
+// Alike runs batch, which says how long the two sides of some pairs took, until all
+// that it said so far tells the one side from the other by less than limit, eight
+// times at most. It compares lower quartiles: what else a machine does makes some of
+// the times longer, and none shorter; a side that does more is slower in all of them,
+// however many there are.
+func Alike(t testing.TB, limit float64, what string, batch func() [2][]time.Duration) {
+	t.Helper()
+	var all [2][]time.Duration
+	var ratios []float64
+	for range 8 {
+		for side, took := range batch() {
+			all[side] = append(all[side], took...)
+		}
+		r := float64(quartile(all[0])) / float64(quartile(all[1]))
+		ratios = append(ratios, r)
+		if r < limit && r > 1/limit {
+			t.Logf("%s: %d pairs, ratio %.3f", what, len(all[0]), ratios)
+			return
+		}
+	}
+	t.Errorf("%s: the one takes %.3f times as long as the other, by %d pairs", what, ratios, len(all[0]))
+}
+
+// quartile is what a quarter of the times is below.
+func quartile(list []time.Duration) time.Duration {
+	slices.Sort(list)
+	return list[len(list)/4]
+}
 
 // Do runs fn in a transaction, which must succeed.
 func (w *World) Do(t testing.TB, fn func(tx *db.Tx) error) {

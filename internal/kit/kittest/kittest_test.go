@@ -40,3 +40,50 @@ func TestWorld(t *testing.T) {
 		t.Fatal("a job that succeeded came back")
 	}
 }
+
+// verdict is what a test would have been told.
+type verdict struct {
+	testing.TB
+	failed bool
+}
+
+func (v *verdict) Errorf(string, ...any) { v.failed = true }
+
+// TestPrompt: what is late twice is forgiven, what is late each time is not.
+func TestPrompt(t *testing.T) {
+	for late, want := range []bool{false, false, false, true} {
+		v, tries := &verdict{TB: t}, 0
+		kittest.Prompt(v, time.Second, "an answer", func() time.Duration {
+			if tries++; tries <= late {
+				return time.Minute
+			}
+			return time.Second
+		})
+		if v.failed != want || tries != min(late+1, 3) {
+			t.Errorf("late %d times: failed %v after %d tries", late, v.failed, tries)
+		}
+	}
+}
+
+// TestAlike: that a machine is busy on one side is no difference, that one side does
+// half as much again is one, however busy the machine.
+func TestAlike(t *testing.T) {
+	for name, c := range map[string]struct {
+		more   time.Duration
+		failed bool
+	}{"the same": {0, false}, "half as much again": {5 * time.Millisecond, true}} {
+		v, batches := &verdict{TB: t}, 0
+		kittest.Alike(v, 1.2, name, func() (took [2][]time.Duration) {
+			batches++
+			for n := range time.Duration(20) {
+				busy := n % 3 * 20 * time.Millisecond
+				took[0] = append(took[0], 10*time.Millisecond+c.more+busy)
+				took[1] = append(took[1], 10*time.Millisecond+busy*time.Duration(batches%2))
+			}
+			return took
+		})
+		if v.failed != c.failed {
+			t.Errorf("%s: failed %v after %d batches", name, v.failed, batches)
+		}
+	}
+}
