@@ -44,8 +44,8 @@ func (c *Call) inApps(ctx context.Context, q db.Q, app string) ([]apps.App, erro
 	return []apps.App{a}, err
 }
 
-// authenticators are those of a user, each once, with the application in which it
-// was found.
+// authenticators are those of a user and what they are asked by, each once, with the
+// application in which it was found.
 func (c *Call) authenticators(ctx context.Context, q db.Q, user directory.UserID, app string) ([]authn.Authenticator, error) {
 	in, err := c.inApps(ctx, q, app)
 	if err != nil {
@@ -58,6 +58,11 @@ func (c *Call) authenticators(ctx context.Context, q db.Q, user directory.UserID
 		if err != nil {
 			return nil, err
 		}
+		asked, err := authn.Asked(ctx, q, c.tenant(), a.ID, user)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, asked...) // of each application its own
 		for _, x := range have {
 			if !seen[x.ID] {
 				seen[x.ID] = true
