@@ -225,6 +225,7 @@ type ActionShown struct {
 	Label  string `json:"label"`
 	Value  string `json:"value"`
 	Secret bool   `json:"secret"`
+	QR     string `json:"qr,omitempty" doc:"The value as a QR code, SVG."`
 }
 
 // oneApp is the application in which an action happens: the one that was named,
@@ -318,7 +319,7 @@ func act(ctx context.Context, c *Call, in *actionIn) (*body[ActionDone], error) 
 	}
 	out := ActionDone{Text: done.Text, Shown: []ActionShown{}}
 	for _, s := range done.Shown {
-		out.Shown = append(out.Shown, ActionShown{s.Label, s.Value, s.Secret})
+		out.Shown = append(out.Shown, ActionShown{s.Label, s.Value, s.Secret, s.QR})
 	}
 	return answer(out), nil
 }

@@ -55,7 +55,8 @@ function Entry({ e }: { e: AuditItem }) {
   );
 }
 
-export function Events({ path, query }: { path: string; query?: Query }) {
+/** The entries of a list. In one that is about one person it is said from where, and who did it only if it was somebody else. */
+export function Events({ path, query, about }: { path: string; query?: Query; about?: string }) {
   const list = useList<AuditItem>(path, query);
   const [open, setOpen] = useState<AuditItem | null>(null);
   const told = useTold();
@@ -68,9 +69,11 @@ export function Events({ path, query }: { path: string; query?: Query }) {
           { head: t('When'), cell: (e) => <button type="button" className="btn quiet" onClick={() => setOpen(e)}>{time(e.at, 'medium')}</button> },
           { head: t('What'), wide: true, cell: (e) => <span className={`of ${e.outcome}`}><What type={e.type} /></span> },
           { head: t('Outcome'), hide: true, cell: (e) => <State is={e.outcome === 'failure' ? 'no' : 'yes'}>{e.reason ? <Why reason={e.reason} /> : e.outcome === 'failure' ? t('Failure') : t('Success')}</State> },
-          { head: t('By'), wide: true, hide: true, cell: (e) => e.actor_name || e.actor },
-          { head: t('To'), wide: true, hide: true, cell: (e) => e.target_name || e.target },
-          { head: t('Address'), hide: true, cell: (e) => e.address },
+          { head: t('By'), wide: true, hide: true, cell: (e) => (e.actor === about ? '' : e.actor_name || e.actor) },
+          ...(about ? [{ head: t('Where from'), wide: true, cell: (e: AuditItem) => <>{e.address} {e.browser && <small className="help">{e.browser}</small>}</> }] : [
+            { head: t('To'), wide: true, hide: true, cell: (e: AuditItem) => e.target_name || e.target },
+            { head: t('Address'), hide: true, cell: (e: AuditItem) => e.address },
+          ]),
         ]} />
       )}
       <Drawer title={open ? told(open.type) : ''} open={open !== null} onClose={() => setOpen(null)}>
