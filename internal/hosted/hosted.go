@@ -261,7 +261,7 @@ func (d Door) Page(w http.ResponseWriter, r *http.Request, status int, p backend
 	if p.Button != "" && p.Next == "" {
 		v.Forms = []formView{{Button: v.Button, Primary: true, Inputs: v.inputs(nil, "", p.Fields)}}
 		if len(v.Forms[0].Inputs) > 0 {
-			v.Forms[0].Inputs[0].Focus = true
+			v.begin(&v.Forms[0].Inputs[0])
 		}
 		if p.Problem != "" {
 			v.Forms[0].blame(p.Problem)

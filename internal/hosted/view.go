@@ -88,6 +88,9 @@ type waitView struct {
 	Status  string
 }
 
+// Digits is the number as whoever listens has to hear it: 4 2, and not forty-two.
+func (w waitView) Digits() string { return strings.Join(strings.Split(w.Number, ""), " ") }
+
 // enrolView is a secret for an authenticator app.
 type enrolView struct {
 	QR     template.HTML // an SVG that the server drew
