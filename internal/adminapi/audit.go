@@ -16,6 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/web"
 )
 
 // AuditItem is one thing that happened.
@@ -35,6 +36,7 @@ type AuditItem struct {
 	Device     string         `json:"device"`
 	Address    string         `json:"address"`
 	UserAgent  string         `json:"user_agent"`
+	Browser    string         `json:"browser" doc:"The browser and system that the user agent claims to be, in words; empty if there is none."`
 	Data       map[string]any `json:"data"`
 }
 
@@ -43,7 +45,15 @@ func auditItem(e audit.Entry) AuditItem {
 	if e.Data == nil {
 		e.Data = map[string]any{}
 	}
-	return AuditItem{e.ID, Stamp(e.At), e.Type, e.Outcome, e.Reason, e.Actor, "", e.Target, "", e.App, e.Client, e.Run, e.Device, e.IP, e.UserAgent, e.Data}
+	return AuditItem{e.ID, Stamp(e.At), e.Type, e.Outcome, e.Reason, e.Actor, "", e.Target, "", e.App, e.Client, e.Run, e.Device, e.IP, e.UserAgent, browser(e.UserAgent), e.Data}
+}
+
+// browser is what a user agent claims to be, in words.
+func browser(agent string) string {
+	if agent == "" {
+		return ""
+	}
+	return web.Browser(agent)
 }
 
 // auditItems names who each is about.
@@ -171,6 +181,10 @@ func (c *Call) auditPage(ctx context.Context, f audit.Filter, p Page) (*list[Aud
 type timelineIn struct {
 	Page
 	InUser
+	Type    string    `query:"type" maxLength:"100" doc:"Exactly, or everything below it when it ends with a dot."`
+	Outcome string    `query:"outcome" enum:"success,failure"`
+	From    time.Time `query:"from"`
+	To      time.Time `query:"to"`
 }
 
 func timeline(ctx context.Context, c *Call, in *timelineIn) (*list[AuditItem], error) {
@@ -178,7 +192,7 @@ func timeline(ctx context.Context, c *Call, in *timelineIn) (*list[AuditItem], e
 	if err != nil {
 		return nil, err
 	}
-	return c.auditPage(ctx, audit.Filter{Tenant: string(c.tenant()), Target: string(u.ID)}, in.Page)
+	return c.auditPage(ctx, audit.Filter{Tenant: string(c.tenant()), Target: string(u.ID), Type: in.Type, Outcome: in.Outcome, From: in.From, Until: in.To}, in.Page)
 }
 
 type auditExportIn struct {

@@ -44,8 +44,8 @@ func (c *Call) inApps(ctx context.Context, q db.Q, app string) ([]apps.App, erro
 	return []apps.App{a}, err
 }
 
-// authenticators are those of a user, each once, with the application in which it
-// was found.
+// authenticators are those of a user and what they are asked by, each once, with the
+// application in which it was found.
 func (c *Call) authenticators(ctx context.Context, q db.Q, user directory.UserID, app string) ([]authn.Authenticator, error) {
 	in, err := c.inApps(ctx, q, app)
 	if err != nil {
@@ -58,6 +58,11 @@ func (c *Call) authenticators(ctx context.Context, q db.Q, user directory.UserID
 		if err != nil {
 			return nil, err
 		}
+		asked, err := authn.Asked(ctx, q, c.tenant(), a.ID, user)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, asked...) // of each application its own
 		for _, x := range have {
 			if !seen[x.ID] {
 				seen[x.ID] = true
@@ -220,6 +225,7 @@ type ActionShown struct {
 	Label  string `json:"label"`
 	Value  string `json:"value"`
 	Secret bool   `json:"secret"`
+	QR     string `json:"qr,omitempty" doc:"The value as a QR code, SVG."`
 }
 
 // oneApp is the application in which an action happens: the one that was named,
@@ -313,7 +319,7 @@ func act(ctx context.Context, c *Call, in *actionIn) (*body[ActionDone], error) 
 	}
 	out := ActionDone{Text: done.Text, Shown: []ActionShown{}}
 	for _, s := range done.Shown {
-		out.Shown = append(out.Shown, ActionShown{s.Label, s.Value, s.Secret})
+		out.Shown = append(out.Shown, ActionShown{s.Label, s.Value, s.Secret, s.QR})
 	}
 	return answer(out), nil
 }

@@ -3,10 +3,12 @@ package adminapi
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/authn"
 	"github.com/watchword-auth/watchword/internal/db"
+	"github.com/watchword-auth/watchword/internal/form"
 	"github.com/watchword-auth/watchword/internal/lockout"
 )
 
@@ -156,8 +158,11 @@ func (c *Call) setMethod(ctx context.Context, app, kind string, m IfMatch, own m
 		if err != nil {
 			return "", nil, err
 		}
-		out, err = methodAt(ctx, tx, p, authn.Kind(kind))
-		return kind, map[string]any{"settings": changed(now.Settings, out.Settings)}, err
+		if out, err = methodAt(ctx, tx, p, authn.Kind(kind)); err != nil {
+			return "", nil, err
+		}
+		method, err := authn.Find(authn.Kind(kind))
+		return kind, map[string]any{"settings": changed(method.Config, now.Settings, out.Settings)}, err
 	})
 	return &tagged[Method]{out.ETag, out}, err
 }
@@ -173,15 +178,33 @@ func setOwn(ctx context.Context, tx *db.Tx, p authn.Place, kind authn.Kind, own 
 	return authn.Set(ctx, tx, p, kind, own)
 }
 
-// changed names what differs, for the record: names, no values.
-func changed(before, after map[string]any) []any {
+// changed is what differs, for the record: each setting with what it was and what it is,
+// as JSON. Of what holds a secret the name alone.
+func changed(f form.Form, before, after map[string]any) []any {
 	out := []any{}
-	for name, v := range after {
-		if db.Text(v) != db.Text(before[name]) {
-			out = append(out, name)
+	for _, field := range f {
+		was, is := db.Text(before[field.Name]), db.Text(after[field.Name])
+		switch {
+		case was == is:
+		case secret(field):
+			out = append(out, map[string]any{"setting": field.Name})
+		default:
+			out = append(out, map[string]any{"setting": field.Name, "was": brief(was), "is": brief(is)})
 		}
 	}
 	return out
+}
+
+// secret reports whether a field, or anything in it, is a secret.
+func secret(f form.Field) bool { return f.Type == "secret" || slices.ContainsFunc(f.Fields, secret) }
+
+// brief is a value as far as it is read in a list; what is longer, such as the words of a
+// message, is cut.
+func brief(s string) string {
+	if runes := []rune(s); len(runes) > 200 {
+		return string(runes[:200]) + "…"
+	}
+	return s
 }
 
 func putTenantMethod(ctx context.Context, c *Call, in *tenantMethodPut) (*tagged[Method], error) {

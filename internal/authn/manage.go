@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/apps"
@@ -69,6 +70,30 @@ func Authenticators(ctx context.Context, q db.Q, tenant apps.TenantID, app apps.
 		}
 	}
 	return out, judged(ctx, q, tenant, app, user, out)
+}
+
+// Asked lists what a user is asked by through something else than what they enrolled
+// for it: an approval, through their phones. It stands there while a phone of theirs in
+// the application can be reached, and as long as it is locked, so that whoever helps
+// them sees the lock. The id is the kind.
+func Asked(ctx context.Context, q db.Q, tenant apps.TenantID, app apps.ID, user directory.UserID) ([]Authenticator, error) {
+	phones, err := directory.Devices(ctx, q, app, user)
+	if err != nil {
+		return nil, err
+	}
+	reached, err := directory.TargetKinds(ctx, q, user)
+	if err != nil {
+		return nil, err
+	}
+	rings := slices.ContainsFunc(phones, func(d directory.Device) bool { return len(reached[d.ID]) > 0 })
+	var out []Authenticator
+	for _, m := range Methods() {
+		if m.Pairs {
+			out = append(out, Authenticator{ID: string(m.Kind), Kind: m.Kind, App: app, Scope: m.Lives, Status: Usable})
+		}
+	}
+	err = judged(ctx, q, tenant, app, user, out)
+	return slices.DeleteFunc(out, func(a Authenticator) bool { return !rings && (a.Status == Usable || a.Status == SwitchedOff) }), err
 }
 
 func enrolled(ctx context.Context, q db.Q, user directory.UserID, app apps.ID) ([]Authenticator, error) {

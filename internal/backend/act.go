@@ -35,6 +35,7 @@ type Done struct {
 type Shown struct {
 	Label, Value string
 	Secret       bool
+	QR           string // Value as a picture, SVG; empty: it is to be read
 }
 
 var acts = map[string]Act{}

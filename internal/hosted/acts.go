@@ -80,7 +80,7 @@ func (o owner) page(name string, what deed) view {
 		v.Forms = []formView{{Button: o.l.T(what.button), Primary: true, Danger: what.danger}}
 		v.Forms[0].Inputs = v.inputs(nil, "", what.fields)
 		if len(v.Forms[0].Inputs) > 0 {
-			v.Forms[0].Inputs[0].Focus = true
+			v.begin(&v.Forms[0].Inputs[0])
 		}
 	}
 	return v

@@ -93,12 +93,17 @@ func (v *view) answers(p *journey.Prompt) {
 		v.Forms[0].Primary = !v.KeyFirst()
 		v.prefill(p.Values)
 		if len(v.Forms[0].Inputs) > 0 && v.Wait == nil && !v.KeyFirst() {
-			i := &v.Forms[0].Inputs[0]
-			i.Focus = true
-			if v.Text != "" { // whoever hears the field hears why it is there
-				i.Tied = strings.TrimSpace("lead " + i.Tied)
-			}
+			v.begin(&v.Forms[0].Inputs[0])
 		}
+	}
+}
+
+// begin has the page open in a field. Whoever listens hears it with what stands above it,
+// such as where a code went.
+func (v *view) begin(i *input) {
+	i.Focus = true
+	if v.Text != "" {
+		i.Tied = strings.TrimSpace("lead " + i.Tied)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/refusal"
 	"github.com/watchword-auth/watchword/internal/web"
 )
 
@@ -36,6 +37,7 @@ type Door struct {
 	// (Return.Handle). It answers with an address of the client's, or a page.
 	Back    func(w http.ResponseWriter, r *http.Request, handle string) error
 	Account Sessions
+	Refused *refusal.Book // keeps what clients did wrong
 }
 
 // Return is what a browser came for before it was to sign in.
@@ -95,11 +97,21 @@ func (d Door) start(w http.ResponseWriter, r *http.Request) error {
 		err = fault.New(fault.NotFound, "no such client")
 	}
 	if err != nil {
+		d.missed(r, err)
 		return notHere(err)
 	}
 	s := journey.StartRequest{App: app, Client: client, Journey: r.PathValue("journey"), Kind: journey.KindClient}
 	s.Caller.Locale = r.URL.Query().Get("ui_locales")
-	return d.Begin(w, r, s, Return{})
+	err = d.Begin(w, r, s, Return{})
+	d.missed(r, err)
+	return err
+}
+
+// missed has an address that leads to no sign-in page stand in the record.
+func (d Door) missed(r *http.Request, err error) {
+	if fault.Is(err, fault.NotFound) {
+		d.Refused.Keep(r.Context(), refusal.Call{Client: r.PathValue("client"), Reason: refusal.Journey, Asked: r.PathValue("journey"), Said: fault.Of(err).Message, Address: web.Address(r, d.Trusted).String(), Agent: r.UserAgent()})
+	}
 }
 
 // Begin starts a run on these pages and sends the browser to them. When it has
@@ -249,7 +261,7 @@ func (d Door) Page(w http.ResponseWriter, r *http.Request, status int, p backend
 	if p.Button != "" && p.Next == "" {
 		v.Forms = []formView{{Button: v.Button, Primary: true, Inputs: v.inputs(nil, "", p.Fields)}}
 		if len(v.Forms[0].Inputs) > 0 {
-			v.Forms[0].Inputs[0].Focus = true
+			v.begin(&v.Forms[0].Inputs[0])
 		}
 		if p.Problem != "" {
 			v.Forms[0].blame(fault.New(fault.Invalid, "%s", p.Problem))

@@ -104,6 +104,20 @@ func TestRefusedField(t *testing.T) {
 	}
 }
 
+// TestHeard: whoever listens hears the field in which a page opens with where the code
+// went, and the number to match digit by digit.
+func TestHeard(t *testing.T) {
+	p := &journey.Prompt{Kind: "code.email", Text: "We have sent you a code.", Sent: &journey.Sent{To: "a•••@example.org"}, Fields: form.New(form.Text("passcode", "Code", form.Required, form.Help("Six digits.")))}
+	page := draw(t, describe("en", ticket{App: "Shop"}, journey.Reply{Prompt: p}, now))
+	if !strings.Contains(page, `<p class="lead" id="lead">If there is an account for a•••@example.org`) || !strings.Contains(page, `autofocus aria-describedby="lead passcode-help"`) {
+		t.Errorf("the field is not tied to what stands above it:\n%s", page)
+	}
+	page = draw(t, describe("en", ticket{App: "Shop"}, journey.Reply{Prompt: &journey.Prompt{Kind: "push.wait", Data: map[string]any{"number": "482913"}}}, now))
+	if !strings.Contains(page, ">The number is 4 8 2 9 1 3.</p>") || !strings.Contains(page, `data-number="482913"`) {
+		t.Errorf("the number is not said in digits:\n%s", page)
+	}
+}
+
 // TestTyped: codes may be pasted as they are shown; what is no code stays.
 func TestTyped(t *testing.T) {
 	fs := form.New(form.Text("passcode", "Code"), form.Text("name", "Name"), form.Boolean("yes", "Yes"), form.Number("age", "Age"), form.Choices("many", "Many", []string{"a", "b"}))

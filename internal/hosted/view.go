@@ -91,6 +91,9 @@ type waitView struct {
 	Status  string
 }
 
+// Digits is the number as whoever listens has to hear it: 4 2, and not forty-two.
+func (w waitView) Digits() string { return strings.Join(strings.Split(w.Number, ""), " ") }
+
 // enrolView is a secret for an authenticator app.
 type enrolView struct {
 	QR     template.HTML // an SVG that the server drew
@@ -316,9 +319,6 @@ func weight(name string) int {
 	}
 	return len(first)
 }
-
-// Spoken is the number digit by digit, as it is to be compared.
-func (w waitView) Spoken() string { return strings.Join(strings.Split(w.Number, ""), " ") }
 
 // KeyFirst reports whether a passkey is what people begin with, and what else they
 // may type stands folded below.

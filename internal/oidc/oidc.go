@@ -78,6 +78,9 @@ func Refusal(err error) *Error {
 	}
 }
 
+// BadReturn refuses an address to return to that the client does not name.
+var BadReturn = refuse("invalid_request", "The address to return to is not one of this client's.")
+
 // The refusals that must not say more.
 var (
 	errClient = refuse("invalid_client", "The client is unknown, or did not show that it is who it says.")

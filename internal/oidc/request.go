@@ -115,7 +115,7 @@ func (p *Provider) read(ctx context.Context, q url.Values, how How, jkt string) 
 		a.Params.RedirectURI = a.Client.Settings.RedirectURIs[0]
 	}
 	if !a.Client.Redirects(a.Params.RedirectURI) {
-		return a, refuse("invalid_request", "The address to return to is not one of this client's.")
+		return a, BadReturn
 	}
 	a.Returnable = true
 	if err := p.fill(ctx, &a, q); err != nil {

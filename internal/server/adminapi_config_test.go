@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -124,6 +125,10 @@ func TestConsoleMethods(t *testing.T) {
 	}
 	if v, from := value(r, "hard_cap"); v != 50.0 || from != "tenant" {
 		t.Errorf("beside it: %v from %v", v, from)
+	}
+	last := a.must(t, "GET /audit?type=admin.method.changed&limit=1", nil).Doc["items"].([]any)[0].(map[string]any)
+	if got, want := fmt.Sprint(last["data"]), `map[settings:[map[is:5 setting:window_minutes was:30]]]`; got != want {
+		t.Errorf("the record says %s, want %s", got, want)
 	}
 	tag, _ := r.Doc["etag"].(string)
 	if r := a.do(t, "PUT "+app, map[string]any{"settings": map[string]any{"tiers": []any{map[string]any{"failures": 3, "minutes": 0}}}}, "If-Match", tag); r.Status != 400 || !strings.Contains(r.Raw, "body.settings.tiers.0.minutes") {

@@ -138,3 +138,58 @@ func TestConsoleRecord(t *testing.T) {
 		t.Errorf("rotated: %s", r.Raw)
 	}
 }
+
+// TestConsoleUnlocksApprovals: somebody who said "not me" is asked on no phone for an
+// hour; who helps them sees that and ends it, and may stop the requests as well.
+func TestConsoleUnlocksApprovals(t *testing.T) {
+	w := newWorld(t)
+	a := w.owner(t)
+	p := w.registered(t, "grace@example.org", 0)
+	at := "/users/" + a.must(t, "GET /users?q=grace@", nil).Doc["items"].([]any)[0].(map[string]any)["id"].(string)
+	status := func() any {
+		t.Helper()
+		for _, x := range a.must(t, "GET "+at+"/authenticators?app=demo", nil).Doc["items"].([]any) {
+			if m := x.(map[string]any); m["kind"] == "push" {
+				return m["status"]
+			}
+		}
+		return nil
+	}
+	rings := func(want int) {
+		t.Helper()
+		w.asked(t, "grace@example.org")
+		if list, err := p.Pending(t.Context(), 0); err != nil || len(list) != want {
+			t.Errorf("pending %v, %v, want %d", list, err, want)
+		}
+	}
+	if got := status(); got != "active" {
+		t.Fatalf("with a phone: %v", got)
+	}
+	w.asked(t, "grace@example.org")
+	if err := p.Deny(t.Context(), pending(t, p).ID, true); err != nil {
+		t.Fatal(err)
+	}
+	if got := status(); got != "locked" {
+		t.Errorf("after \"not me\": %v", got)
+	}
+	rings(0)
+	a.must(t, "POST "+at+"/unlock", map[string]any{"kind": "push", "type": "any", "app": "demo"})
+	if got := status(); got != "active" {
+		t.Errorf("unlocked: %v", got)
+	}
+	rings(1)
+	a.must(t, "POST "+at+"/authenticators/push/lock?app=demo", map[string]any{"reason": "asked for"})
+	if got := status(); got != "deactivated" {
+		t.Errorf("locked by hand: %v", got)
+	}
+	for _, x := range a.must(t, "GET "+at+"/devices", nil).Doc["items"].([]any) {
+		a.must(t, "DELETE "+at+"/devices/"+x.(map[string]any)["id"].(string), nil)
+	}
+	if got := status(); got != "deactivated" {
+		t.Errorf("locked, without a phone: %v", got)
+	}
+	a.must(t, "POST "+at+"/authenticators/push/unlock?app=demo", nil)
+	if got := status(); got != nil {
+		t.Errorf("unlocked, without a phone: %v", got)
+	}
+}

@@ -28,9 +28,13 @@ var unreadableReasons = map[string][]string{
 	"adminapi: in.Body.Reason":    {"console"}, // what the console says when somebody locks; anybody else says their own
 	"authn: string()":             {"any", "manual", "automatic"},
 	"cidaas: clip()":              nil, // the words of an app
-	"identity: in.Reason":         nil, // a back end's own words
-	"journey: string()":           nil, // a fault's code
-	"mobilekey: v.why.Error()":    nil, // sentences, which TestCatalogTexts reads
+	"hosted: refusal.Journey":     {"no_journey"},
+	"mosaic: refusal.Journey":     {"no_journey"},
+	"mosaic: refusal.Origin":      {"origin"},
+	"identity: in.Reason":         nil,                                                                                                                                                                                                                  // a back end's own words
+	"journey: string()":           nil,                                                                                                                                                                                                                  // a fault's code
+	"mobilekey: v.why.Error()":    nil,                                                                                                                                                                                                                  // sentences, which TestCatalogTexts reads
+	"oauth: e.Word":               {"redirect_uri", "invalid_client", "unauthorized_client", "invalid_request", "invalid_scope", "invalid_target", "invalid_grant", "unsupported_grant_type", "unsupported_response_type", "request_uri_not_supported"}, // the mistakes
 	"oidc: r.Kind":                {"device"},
 	"password: password_string()": {"password_temporary", "password_expired", "password_breached"},
 	"push: ch.Data.Reason":        nil, // read where it is set
@@ -394,7 +398,7 @@ func TestEventWords(t *testing.T) {
 // TestReasonWords does so for reasons: of events, of the ends of runs, and the errors
 // that journeys make reasons of.
 func TestReasonWords(t *testing.T) {
-	r := readRecorders(t, &recorders{member: "Reason", of: []string{"audit.Event", "journey.End"}, found: map[string]recorder{"FailAs": {}, "Reject": {}}})
+	r := readRecorders(t, &recorders{member: "Reason", of: []string{"audit.Event", "journey.End", "refusal.Call"}, found: map[string]recorder{"FailAs": {}, "Reject": {}}})
 	r.told(t, unreadableReasons)
 	for id, code := range r.consts["fault"] {
 		if id != "Internal" { // no client, and no run, is told this

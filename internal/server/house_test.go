@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"internal/db", "internal/form"},
 	{"internal/jobs", "internal/limit", "internal/token"},
 	{"internal/apps", "internal/audit", "internal/web"},
-	{"internal/directory", "internal/lockout", "internal/notify", "internal/kit"},
+	{"internal/directory", "internal/lockout", "internal/notify", "internal/kit", "internal/refusal"},
 	{"internal/authn", "internal/message"},
 	{"internal/session", "internal/notice", "internal/webhook"},
 	{"internal/journey", "internal/backend", "internal/administrator"},

@@ -36,6 +36,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/notice"
 	"github.com/watchword-auth/watchword/internal/notify"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/refusal"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/token"
@@ -363,7 +364,8 @@ func receipts(as []journey.Approval) []session.Receipt {
 // routes lists every door, in one place.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	door := mosaic.Door{Kit: s.Kit, Engine: s.Engine, Keys: s.Keys, Token: s.journeyToken, Code: s.OIDC.JourneyCode, Trusted: s.config.Trusted, Onward: s.OIDC.Onward,
+	refused := refusal.New(s.Kit.DB, s.Kit.Log)
+	door := mosaic.Door{Kit: s.Kit, Refused: refused, Engine: s.Engine, Keys: s.Keys, Token: s.journeyToken, Code: s.OIDC.JourneyCode, Trusted: s.config.Trusted, Onward: s.OIDC.Onward,
 		Interaction: func(ctx context.Context, c apps.Client, app apps.App, id string) (journey.StartRequest, error) {
 			start, err := s.OIDC.Interaction(ctx, c, app, id)
 			if e := oidc.Refusal(err); e != nil {
@@ -372,8 +374,8 @@ func (s *Server) routes() http.Handler {
 			return start, err
 		}}
 	mosaic.Routes(mux, door)
-	people := hosted.Door{Kit: s.Kit, Engine: s.Engine, Trusted: s.config.Trusted, Token: s.journeyToken}
-	parties := oauth.Door{Kit: s.Kit, Provider: s.OIDC, Trusted: s.config.Trusted, Page: people.Page,
+	people := hosted.Door{Kit: s.Kit, Refused: refused, Engine: s.Engine, Trusted: s.config.Trusted, Token: s.journeyToken}
+	parties := oauth.Door{Kit: s.Kit, Refused: refused, Provider: s.OIDC, Trusted: s.config.Trusted, Page: people.Page,
 		SignIn: func(w http.ResponseWriter, r *http.Request, start journey.StartRequest, back oauth.Return) error {
 			return people.Begin(w, r, start, hosted.Return{Handle: back.Handle, Leads: back.Leads, Done: back.Done})
 		}}

@@ -17,7 +17,7 @@ import { gzipSync } from 'node:zlib';
 import { decode, verify } from '../../ui/lib/jwt.js';
 import { Journey } from '../../ui/lib/mosaic.js';
 import { N, point } from '../../ui/lib/p256.js';
-import { PHONE, PIN, SMALL, asks, choosePIN, ends, enterPIN, good, invitation, launch, leave, phone, root, run, said, server, setUp, somebody } from './phone.mjs';
+import { PHONE, PIN, SMALL, asks, choosePIN, ends, enterPIN, good, holding, invitation, launch, leave, phone, root, run, said, server, setUp, somebody } from './phone.mjs';
 
 const other = (n) => String(10 + ((Number(n) - 10 + 7) % 90));
 
@@ -62,13 +62,21 @@ const scenarios = {
   async 'deny, not me, a wrong number'(browser, w) {
     const page = await phone(browser, w);
     const user = await somebody(w);
+    const hold = await holding(page);
     await setUp(page, w, user);
     let web = await asks(w, user.email);
     await page.waitForSelector('.request');
+    await page.waitForFunction(() => /^Northwind Coffee asks/.test(document.querySelector('#say').textContent));
     await page.click('.request button.no');
     await good(page, 'no');
+    const go = hold();
     await page.click('text=It was me, deny it');
     await said(page, 'Denied. Nobody was signed in.');
+    await page.evaluate(() => { document.querySelector('h1').dataset.old = ''; });
+    go(); // and the page is drawn anew
+    await page.waitForSelector('h1:not([data-old])');
+    assert.equal(await page.evaluate(() => document.activeElement.tagName), 'H1', 'the focus stays');
+    assert.equal(await page.textContent('#say'), 'Denied. Nobody was signed in.');
     assert.equal((await ends(web)).reason, 'denied');
 
     web = await asks(w, user.email);

@@ -128,6 +128,8 @@ async function held(where, width, colorScheme) {
   await still(page);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert.ok(wide <= 0, `${where} scrolls sideways by ${wide} at ${width}`);
+  const away = await page.evaluate(() => [...document.querySelectorAll('.tablebox td .btn:not(.quiet), .tab[data-state=active]')].filter((e) => e.checkVisibility() && (e.getBoundingClientRect().right > innerWidth || e.getBoundingClientRect().left < 0)).map((e) => e.getAttribute('aria-label') ?? e.textContent));
+  assert.deepEqual(away, [], `${where} at ${width}: out of sight`);
   await axed(`${where} ${width} ${colorScheme}`);
   await shot(`${where.replace(/(usr|org|whk)_\w+/, '$1')}_${width}_${colorScheme}`);
 }

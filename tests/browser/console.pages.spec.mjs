@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { accessible, api, askedToClose, at, complained, context, enter, evil, forget, here, look, page, press, quiet, saved, settled, shots, spec, test, visitor, w } from './console.mjs';
+import { accessible, api, askedToClose, at, complained, context, enter, evil, forget, here, look, page, person, press, quiet, saved, settled, shots, spec, test, visitor, w } from './console.mjs';
 
 const dialog = () => page.getByRole('dialog');
 const question = () => page.getByRole('alertdialog');
@@ -483,6 +483,47 @@ await spec(async () => {
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { level: 1, name: heading }).waitFor();
     }
+  });
+
+  await test('support helps somebody from a phone: found by Enter, unlocked, given a phone, asked what happened', async () => {
+    const { doc: { items: [ada] } } = await api('GET', '/users?q=ada@example.org');
+    const { doc: { items } } = await api('GET', `/users/${ada.id}/authenticators?app=demo`);
+    const password = items.find((a) => a.kind === 'password');
+    assert.equal((await api('POST', `/users/${ada.id}/authenticators/${password.id}/lock?app=demo`, { reason: 'asked for' })).status, 204);
+    const { doc: { link } } = await api('POST', '/administrators', { name: 'Hanna', email: 'hanna@example.org', role: 'helpdesk' });
+    const { context, page: agent } = await person();
+    await agent.setViewportSize({ width: 390, height: 844 });
+    await agent.goto(link);
+    await agent.getByRole('link', { name: 'Users', exact: true }).click();
+    await agent.getByLabel('Search').fill('ada@');
+    await agent.keyboard.press('Enter');
+    await agent.waitForURL(`**/users/${ada.id}`);
+    const row = agent.getByRole('row').filter({ hasText: 'Password' });
+    await row.getByText('Locked by a person').waitFor();
+    const button = row.getByRole('button', { name: /^Change: Password/ });
+    const { x, width } = await button.boundingBox();
+    assert.ok(x >= 0 && x + width <= 390, `what can be done is in sight: ${x} to ${x + width}`);
+    await button.click();
+    await agent.getByRole('menuitem', { name: 'Unlock' }).click();
+    await row.getByText('Active').waitFor();
+
+    await agent.getByRole('tab', { name: 'Help' }).click();
+    await agent.getByRole('heading', { name: 'Delete this user' }).waitFor(); // which this role may not: it says who may
+    await agent.getByRole('button', { name: 'Add a phone', exact: true }).click();
+    const asked = agent.getByRole('dialog');
+    await asked.getByText('Whoever opens it first has that phone.').waitFor();
+    await asked.getByRole('button', { name: 'Add a phone', exact: true }).click();
+    const picture = asked.getByRole('img', { name: 'The same as a QR code' });
+    await picture.waitFor();
+    await agent.waitForFunction((e) => e.complete && e.naturalWidth > 0, await picture.elementHandle());
+    await asked.getByRole('button', { name: 'Done', exact: true }).click();
+
+    await agent.getByRole('tab', { name: 'Timeline' }).click();
+    assert.ok((await agent.locator('.tab[data-state=active]').boundingBox()).x < 390, 'the tab that is open is in sight');
+    await agent.getByLabel('What', { exact: true }).selectOption('admin.');
+    await agent.waitForFunction(() => { const rows = [...document.querySelectorAll('tbody tr')].map((e) => e.textContent); return rows.length > 1 && rows.every((text) => text.includes('admin.')); });
+    assert.match(await agent.locator('tbody tr').first().textContent(), /127\.0\.0\.1 Chrome on Linux/);
+    await context.close();
   });
 
   // What is drawn only to be looked at: each was opened by a test that asserts something of it.

@@ -123,8 +123,22 @@ export async function enterPIN(page, pin = PIN) {
   await page.click('dialog button.primary');
 }
 
-/** Waits until the app says what became of something. */
-export const said = (page, words) => page.waitForSelector(`.note >> text=${words}`);
+/** Waits until the app says what became of something, to those who see and to those who listen. */
+export async function said(page, words) {
+  await page.waitForSelector(`.note >> text=${words}`);
+  await page.waitForFunction((words) => document.querySelector('#say').textContent.includes(words), words);
+}
+
+/** Lets what the app is told of requests come late: the function that is returned holds it back, what that returns lets it go. */
+export async function holding(page) {
+  let gate;
+  await page.route('**/device/v1/requests', async (route) => {
+    const response = await route.fetch().catch(() => null);
+    await gate;
+    await (response ? route.fulfill({ response }) : route.abort()).catch(() => {}); // the page may have gone
+  });
+  return () => { let open; gate = new Promise((r) => { open = r; }); return open; };
+}
 
 /** A browser elsewhere that signs in, as the demo shop does. */
 export async function asks(w, email, journey = 'web_login', more = {}) {

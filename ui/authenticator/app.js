@@ -117,12 +117,20 @@ export class App {
     document.body.dataset.at = name;
     const screens = { home, request, codes, past, settings, account, add };
     const view = screens[name](this, about);
+    const held = quiet && document.activeElement?.closest('#screen > *') && document.activeElement;
     this.#screen.replaceChildren(...view);
     this.#drawTabs();
-    if (!quiet) {
-      this.#screen.scrollTop = 0;
-      /** @type {HTMLElement | null} */ (this.#screen.querySelector('[autofocus]') ?? this.#screen.querySelector('h1'))?.focus({ preventScroll: true });
-    }
+    if (held) this.#hold(held);
+    if (quiet) return;
+    this.#screen.scrollTop = 0;
+    /** @type {HTMLElement | null} */ (this.#screen.querySelector('[autofocus]') ?? this.#screen.querySelector('h1'))?.focus({ preventScroll: true });
+    this.say(name === 'home' ? about ?? '' : ''); // what became of something, and no longer what was being done
+  }
+
+  /** Gives what was drawn anew the focus that what it replaces had. @param {Element} was */
+  #hold(was) {
+    const same = [...this.#screen.querySelectorAll(was.tagName)].find((e) => e.textContent === was.textContent && e.getAttribute('name') === was.getAttribute('name'));
+    /** @type {HTMLElement | null} */ (same ?? this.#screen.querySelector('h1'))?.focus({ preventScroll: true });
   }
 
   #drawTabs() {
@@ -285,8 +293,8 @@ export class App {
     if (this.#follow(a, list) || same || this.busy) return;
     if (this.#at === 'request' && !list.some((r) => r.id === this.#about?.shown.id) && this.#about?.account.id === a.id) return this.go('home', t('request.over'), true);
     if (fresh && (this.#at === 'home' || this.#at === 'past')) {
-      this.say(t('request.said', { app: fresh.app_name, browser: fresh.browser, place: place(fresh.place) }));
-      return this.go('request', { account: a, shown: fresh });
+      this.go('request', { account: a, shown: fresh });
+      return this.say(t('request.said', { app: fresh.app_name, browser: fresh.browser, place: place(fresh.place) }));
     }
     if (this.#at === 'home') this.refresh();
     else this.#drawTabs();

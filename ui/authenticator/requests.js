@@ -22,7 +22,7 @@ export function home(app, said) {
     h('span', { class: 'grow' }, h('b', {}, w.shown.app_name), h('small', {}, t(words(w.shown).kind), ' · ', when(w.shown.at))), icon('next'))));
   return [
     h('header', { class: 'top' }, tile(''), h('h1', { tabindex: '-1', class: 'wordmark' }, 'watchword')),
-    said && h('p', { class: 'note', role: 'status' }, said),
+    said && h('p', { class: 'note' }, said),
     list.length ? h('section', {}, h('h2', {}, t('home.waiting')), h('ul', { class: 'list' }, cards))
       : app.accounts.length ? h('section', { class: 'calm' }, tile('–'), h('h2', {}, t('home.none')), h('p', {}, t('home.nonetext')))
         : h('section', { class: 'calm' }, tile('42'), h('h2', {}, t('home.first')), h('p', {}, t('home.firsttext'))),
@@ -39,9 +39,14 @@ export function request(app, w) {
   if (!w) return home(app, null);
   const { shown } = w;
   const left = h('span', { class: 'tabular' });
+  let near = false;
   const draw = () => {
     const ms = shown.expires_at - app.now();
     left.textContent = t('request.left', { time: clock(ms / 1000) });
+    if (ms > 0 && ms < 20_000 && !near && left.isConnected) {
+      near = true;
+      app.say(left.textContent);
+    }
     if (!left.isConnected && ms > 0) return;
     if (ms <= 0) return void (app.at === 'request' && !app.busy && app.go('home', t('request.over'), true));
     setTimeout(draw, 1000);
@@ -167,6 +172,7 @@ async function decide(app, { account, shown }, word, number) {
     app.busy = false;
     if (err instanceof Refused) return failed(app, account, shown, err);
     for (const b of buttons) /** @type {HTMLButtonElement} */ (b).disabled = false;
+    app.say('');
     const problem = document.getElementById('answer-problem');
     if (problem) problem.textContent = err instanceof NetworkError ? t('trouble.lost') : err instanceof NotOwner ? t('owner.not') : '';
     if (!(err instanceof NetworkError || err instanceof NotOwner || err instanceof Cancelled)) throw err;

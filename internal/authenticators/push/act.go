@@ -18,5 +18,5 @@ func givePhone(ctx context.Context, x *backend.Exec, u directory.User, _ map[str
 		made, err = Invite(ctx, tx, x.Subject(Kind, u.ID), x.Kit.URL)
 		return err
 	})
-	return backend.Done{Text: "Good once, for ten minutes.", Shown: []backend.Shown{{Label: "Link", Value: made.Link, Secret: true}}}, err
+	return backend.Done{Text: "Good once, for ten minutes.", Shown: []backend.Shown{{Label: "Link", Value: made.Link, Secret: true, QR: made.QR}}}, err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/db"
 	"github.com/watchword-auth/watchword/internal/directory"
 	"github.com/watchword-auth/watchword/internal/form"
+	"github.com/watchword-auth/watchword/internal/qr"
 )
 
 func init() {
@@ -21,5 +22,9 @@ func giveApp(ctx context.Context, x *backend.Exec, u directory.User, in map[stri
 		made, err = Enrol(ctx, tx, x.Subject(Kind, u.ID), x.App.Name, label, false)
 		return err
 	})
-	return backend.Done{Text: "It counts after its first right code.", Shown: []backend.Shown{{Label: "Setup link", Value: made.URI, Secret: true}, {Label: "Secret", Value: made.Secret, Secret: true}}}, err
+	if err != nil {
+		return backend.Done{}, err
+	}
+	svg, err := qr.SVG(made.URI, qrLabel)
+	return backend.Done{Text: "It counts after its first right code.", Shown: []backend.Shown{{Label: "Setup link", Value: made.URI, Secret: true, QR: svg}, {Label: "Secret", Value: made.Secret, Secret: true}}}, err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/apps"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/refusal"
 	"github.com/watchword-auth/watchword/internal/web"
 )
 
@@ -26,7 +27,8 @@ func CORS(d Door, next http.Handler) http.Handler {
 		d.Kit.Crew.Do(func() { ok, err = d.allowed(r, origin) })
 		if err != nil || !ok {
 			if err == nil {
-				err = fault.New(fault.Denied, "This origin may not speak for the client.")
+				err = errOrigin
+				d.Refused.Keep(r.Context(), refusal.Call{Client: r.URL.Query().Get("clientId"), Reason: refusal.Origin, Asked: origin, Said: errOrigin.Message, Address: web.Address(r, d.Trusted).String(), Agent: r.UserAgent()})
 			}
 			refuse(w, r, err, nil)
 			return
@@ -39,6 +41,8 @@ func CORS(d Door, next http.Handler) http.Handler {
 		web.Preflight(w, "POST", "content-type")
 	})
 }
+
+var errOrigin = fault.New(fault.Denied, "This origin may not speak for the client.")
 
 func (d Door) allowed(r *http.Request, origin string) (bool, error) {
 	c, _, err := apps.FindClient(r.Context(), d.Kit.DB, apps.ClientID(r.URL.Query().Get("clientId")))

@@ -18,6 +18,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
+	"github.com/watchword-auth/watchword/internal/refusal"
 	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
 )
@@ -34,6 +35,7 @@ type Door struct {
 	Interaction func(ctx context.Context, c apps.Client, app apps.App, id string) (journey.StartRequest, error)
 	Onward      func(end journey.End) string
 	Trusted     []netip.Prefix
+	Refused     *refusal.Book // keeps what clients did wrong
 }
 
 // Routes adds the door's routes to mux. All are POST, under one prefix.
@@ -129,12 +131,16 @@ func clip(s string, n int) string {
 	return s[:n]
 }
 
+// noJourney is one answer to a name that is none's and to what is not published.
+var noJourney = fault.New(fault.NotFound, "There is no such journey.")
+
 func (d Door) start(ctx context.Context, in *request) (response, error) {
 	reply, err := d.Engine.Start(ctx, journey.StartRequest{
 		App: in.app, Client: in.client, Journey: in.data.Journey, Params: in.data.Params, Saved: in.data.Saved, Caller: in.caller,
 	})
 	if fault.Is(err, fault.NotFound) {
-		return response{}, fault.New(fault.NotFound, "There is no such journey.").Because(err)
+		d.Refused.Keep(ctx, refusal.Call{Client: string(in.client.ID), Reason: refusal.Journey, Asked: in.data.Journey, Said: noJourney.Message, Address: in.caller.Address, Agent: in.caller.UserAgent})
+		return response{}, noJourney.Because(err)
 	}
 	if err != nil {
 		return response{}, err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/journey"
 	"github.com/watchword-auth/watchword/internal/kit"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/refusal"
 	"github.com/watchword-auth/watchword/internal/web"
 )
 
@@ -26,6 +28,7 @@ type Door struct {
 	Kit      *kit.Kit
 	Provider *oidc.Provider
 	Trusted  []netip.Prefix // proxies whose Client-Cert and X-Forwarded-For count
+	Refused  *refusal.Book  // keeps what clients did wrong
 	// SignIn starts a run on the hosted pages.
 	SignIn func(w http.ResponseWriter, r *http.Request, s journey.StartRequest, back Return) error
 	Page   func(w http.ResponseWriter, r *http.Request, status int, p backend.Page)
@@ -120,6 +123,7 @@ func (d Door) serve(fn endpoint) http.HandlerFunc {
 			out, err = fn(r, in)
 		}
 		if err != nil {
+			d.kept(r, in.cred.ID, in.form, err)
 			refuse(w, r, err, in)
 			return
 		}
@@ -232,6 +236,32 @@ func (d Door) key(r *http.Request, in call, access string) (oidc.Key, error) {
 
 func (d Door) client(ctx context.Context, in call) (apps.Client, apps.App, error) {
 	return d.Provider.Authenticate(ctx, in.cred)
+}
+
+// mistakes are the refusals that whoever builds a client mends; what else is refused
+// happens in every day's sign-ins.
+var mistakes = map[string]bool{
+	"invalid_client": true, "unauthorized_client": true, "invalid_request": true, "invalid_scope": true, "invalid_target": true, "invalid_grant": true,
+	"unsupported_grant_type": true, "unsupported_response_type": true, "request_uri_not_supported": true,
+}
+
+// kept has a mistake of a client stand in the record. A grant that is over is one where
+// a code was redeemed: refresh tokens run out.
+func (d Door) kept(r *http.Request, client string, q url.Values, err error) {
+	e := oidc.Refusal(err)
+	if e == nil || !mistakes[e.Word] || e.Word == "invalid_grant" && q.Get("grant_type") != apps.GrantCode {
+		return
+	}
+	c := refusal.Call{Client: client, Reason: e.Word, Said: e.Text, Address: web.Address(r, d.Trusted).String(), Agent: r.UserAgent()}
+	switch {
+	case errors.Is(err, oidc.BadReturn):
+		c.Reason, c.Asked = refusal.Return, q.Get("redirect_uri")
+	case e.Word == "invalid_scope":
+		c.Asked = q.Get("scope")
+	case q.Get("grant_type") != "":
+		c.Asked = q.Get("grant_type")
+	}
+	d.Refused.Keep(r.Context(), c)
 }
 
 // refuse renders an error as RFC 6749 5.2 wants it.

@@ -53,6 +53,7 @@ func (d Door) authorize(w http.ResponseWriter, r *http.Request) error {
 func (d Door) Authorize(w http.ResponseWriter, r *http.Request, q url.Values, how oidc.How) error {
 	a, err := d.Provider.Read(r.Context(), q, how)
 	if err != nil {
+		d.kept(r, q.Get("client_id"), q, err)
 		return d.told(w, r, a, err)
 	}
 	held, err := d.Held(r, a.App)

@@ -23,6 +23,9 @@ const maps = [
 /** How a comparison of versions marks a step (journeys/tabs.tsx). */
 const marks = ['added', 'removed', 'changed'];
 
+/** Texts that stand beside each other and mean different things: no language may say them alike. */
+const apart = [['Suspend', 'Lock'], ['Suspended', 'Locked'], ['Block', 'Forget']];
+
 const unquote = (literal) => literal.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|n|.)/g, (_, c) => (c === 'n' ? '\n' : c.length > 1 ? String.fromCharCode(parseInt(c.slice(1), 16)) : c));
 const literal = /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\$]|\\.)*`/g;
 const call = new RegExp(`(?<![\\w.$])t\\(\\s*(${literal.source})`, 'g');
@@ -110,6 +113,7 @@ function check() {
       if (words[text] === undefined) missing.push(`${language}: missing: ${text}`);
       else problems.push(...misformed(language, text, words[text]));
     }
+    for (const [a, b] of apart) if (words[a] === words[b]) problems.push(`${language}: not told apart: ${a}, ${b}`);
     problems.push(...catalogProblems(language));
     for (const name of [`${language}.json`, `catalog/${language}.json`]) for (const text of doubled(readFileSync(new URL(`words/${name}`, src), 'utf8'))) problems.push(`${name}: twice: ${text}`);
     for (const text of Object.keys(words)) if (!wanted.includes(text) && !plurals.has(text)) problems.push(`${language}: unused: ${text}`);

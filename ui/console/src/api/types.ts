@@ -71,13 +71,13 @@ export type Authenticator = {
   app: string; device_id: string; created_at: string; used_at: string | null;
 };
 export type SupportAction = { id: string; title: string; text: string; form: Form; danger: boolean };
-export type Shown = { shown: { label: string; value: string; secret: boolean }[]; text: string };
+export type Shown = { shown: { label: string; value: string; secret: boolean; qr?: string }[]; text: string };
 export type Device = { id: string; name: string; platform: string; os_version: string; app: string; status: 'active' | 'blocked'; push: string[]; last_seen_at: string | null };
 export type UserSession = { id: string; app: string; client: string; methods: string[]; acr: string; created_at: string; expires_at: string; address: string; user_agent: string };
 
 export type AuditItem = {
   id: string; at: string; type: string; outcome: string; reason: string; actor: string; actor_name: string; target: string; target_name: string;
-  app: string; client: string; run: string; device: string; address: string; user_agent: string; data: Record<string, unknown>;
+  app: string; client: string; run: string; device: string; address: string; user_agent: string; browser: string; data: Record<string, unknown>;
 };
 export type Verified = { intact: boolean; checked: number; waiting: number; problem: string; seq: number };
 export type Webhook = {

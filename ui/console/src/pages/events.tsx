@@ -28,6 +28,9 @@ export function Why({ reason }: { reason: string }) {
   return <span title={words === reason ? undefined : reason}>{words}</span>;
 }
 
+/** A setting that was changed, with what it was and is, as JSON; of a secret the name alone. */
+type Change = { setting: string; was?: string; is?: string };
+
 /** One entry, whole. */
 function Entry({ e }: { e: AuditItem }) {
   const mine = useMine();
@@ -35,7 +38,9 @@ function Entry({ e }: { e: AuditItem }) {
   const { version, ...rest } = e.data ?? {};
   // A snapshot of a draft has no number of its own, and no run of it is kept.
   const tried = typeof version === 'number' && version < 0;
-  const data = tried ? rest : e.data ?? {};
+  const { settings, ...others } = tried ? rest : e.data ?? {};
+  const changes = Array.isArray(settings) && settings.every((s) => typeof s === 'object') ? settings as Change[] : null;
+  const data = changes ? others : { ...others, ...(settings !== undefined && { settings }) };
   // Administrators are users of a tenant of their own, which has no page here.
   const who = (id: string, name: string, known: boolean): ReactNode => (id.startsWith('usr_') && known && mine.can('GET /users/{id}') && name ? <><Link to={`/users/${seg(id)}`}>{name}</Link> <code>{id}</code></> : <>{name && name !== id ? `${name} ` : ''}<code>{id}</code></>);
   const shown = (k: string, v: string): ReactNode => (k === 'actor' ? who(v, e.actor_name, !e.type.startsWith('admin.')) : k === 'target' ? who(v, e.target_name, !/^admin\.(administrator|session\.(started|confirmed|ended|moved)|passkey)/.test(e.type)) : k === 'run' && !tried && mine.can('GET /runs/{run}') ? <Link to={`/runs/${seg(v)}`}><code>{v}</code></Link> : k === 'reason' && why(v) !== v ? <>{why(v)} <code>{v}</code></> : k === 'outcome' ? <State is={v === 'failure' ? 'no' : 'yes'}>{v === 'failure' ? t('Failure') : t('Success')}</State> : v);
@@ -44,12 +49,14 @@ function Entry({ e }: { e: AuditItem }) {
     <>
       <dl className="facts"><dt>{t('Event')}</dt><dd><code>{e.type}</code></dd><dt>{t('When')}</dt><dd>{time(e.at, 'medium')}</dd>{facts.map(([k, v]) => [<dt key={k}>{t(factNames[k]!)}</dt>, <dd key={`${k}v`}>{shown(k, v)}</dd>])}
         {tried && <><dt>{t('Version')}</dt><dd>{t('The draft, as it was tried')}</dd></>}</dl>
+      {changes && changes.length > 0 && <ul className="changes">{changes.map((c) => <li key={c.setting}><code>{c.setting}</code>{c.is !== undefined && <> <del>{c.was}</del> → <ins>{c.is}</ins></>}</li>)}</ul>}
       {Object.keys(data).length > 0 && <pre tabIndex={0}>{JSON.stringify(data, null, 2)}</pre>}
     </>
   );
 }
 
-export function Events({ path, query }: { path: string; query?: Query }) {
+/** The entries of a list. In one that is about one person it is said from where, and who did it only if it was somebody else. */
+export function Events({ path, query, about }: { path: string; query?: Query; about?: string }) {
   const list = useList<AuditItem>(path, query);
   const [open, setOpen] = useState<AuditItem | null>(null);
   const told = useTold();
@@ -62,9 +69,11 @@ export function Events({ path, query }: { path: string; query?: Query }) {
           { head: t('When'), cell: (e) => <button type="button" className="btn quiet" onClick={() => setOpen(e)}>{time(e.at, 'medium')}</button> },
           { head: t('What'), wide: true, cell: (e) => <span className={`of ${e.outcome}`}><What type={e.type} /></span> },
           { head: t('Outcome'), hide: true, cell: (e) => <State is={e.outcome === 'failure' ? 'no' : 'yes'}>{e.reason ? <Why reason={e.reason} /> : e.outcome === 'failure' ? t('Failure') : t('Success')}</State> },
-          { head: t('By'), wide: true, hide: true, cell: (e) => e.actor_name || e.actor },
-          { head: t('To'), wide: true, hide: true, cell: (e) => e.target_name || e.target },
-          { head: t('Address'), hide: true, cell: (e) => e.address },
+          { head: t('By'), wide: true, hide: true, cell: (e) => (e.actor === about ? '' : e.actor_name || e.actor) },
+          ...(about ? [{ head: t('Where from'), wide: true, cell: (e: AuditItem) => <>{e.address} {e.browser && <small className="help">{e.browser}</small>}</> }] : [
+            { head: t('To'), wide: true, hide: true, cell: (e: AuditItem) => e.target_name || e.target },
+            { head: t('Address'), hide: true, cell: (e: AuditItem) => e.address },
+          ]),
         ]} />
       )}
       <Drawer title={open ? told(open.type) : ''} open={open !== null} onClose={() => setOpen(null)}>

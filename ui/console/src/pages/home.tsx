@@ -94,7 +94,7 @@ let step = await ido.startJourney('${s.journey}');`],
     ['openid', 'OpenID Connect', `${s.issuer}/.well-known/openid-configuration
 
 ${s.issuer}/authorize?response_type=code&client_id=${s.client_id}
-  &redirect_uri=${s.redirect_uri ? encodeURIComponent(s.redirect_uri) : '…'}&scope=openid%20email
+  &redirect_uri=${s.redirect_uri ? encodeURIComponent(s.redirect_uri.replace(':*', ':3000')) : '…'}&scope=openid%20email
   &state=…&code_challenge=…&code_challenge_method=S256`],
     ['page', t('The server’s own page'), `${s.issuer}/login/${s.client_id}/${s.journey}`],
   ];

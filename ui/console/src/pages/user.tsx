@@ -61,7 +61,7 @@ export default function UserPage({ id, tab }: { id: string; tab: string }) {
         ['help', t('Help'), inApp(<Help base={base} app={chosen} />)],
         ['devices', t('Devices'), <Devices key="d" base={base} />],
         ['sessions', t('Sessions'), <Sessions key="s" base={base} />],
-        ['timeline', t('Timeline'), <Events key="t" path={`${base}/timeline`} />],
+        ['timeline', t('Timeline'), <Timeline key="t" base={base} id={id} />],
       ]} />
     </>
   );
@@ -111,7 +111,7 @@ function AddName({ base }: { base: string }) {
       <Modal title={t('Add a name')} open={open} onClose={close}>
         <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'POST', path: `${base}/identifiers`, body: { kind, value } }).then(shut).catch(() => {}); }}>
           <Select at="kind" label={t('Kind')} value={kind} onChange={setKind} options={kinds()} />
-          <TextField at="value" label={t('Name')} value={value} onChange={setValue} required type={kind === 'email' ? 'email' : kind === 'phone' ? 'tel' : 'text'} help={kind === 'phone' ? t('With the country code: +49…') : undefined} />
+          <TextField at="value" label={t('Name')} value={value} onChange={setValue} required autoFocus type={kind === 'email' ? 'email' : kind === 'phone' ? 'tel' : 'text'} help={kind === 'phone' ? t('With the country code: +49…') : undefined} />
           <FormError />
           <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{t('Add')}</Button></div>
         </Form>
@@ -196,7 +196,7 @@ function Authenticators({ base, app }: { base: string; app: string }) {
         { head: t('State'), cell: (a) => <State is={states[a.status][0]}>{t(states[a.status][1])}{a.status === 'locked' && a.until && ` ${t('until {at}', { at: time(a.until) })}`}</State> },
         { head: t('Failures'), hide: true, cell: (a) => number(a.failures) },
         { head: t('Last used'), hide: true, cell: (a) => <Ago at={a.used_at} /> },
-        ...(mine.can('POST /users/{id}/unlock') ? [{ head: t('Actions'), cell: (a: Authenticator) => <Menu label={t('Change')} name={`${t('Change')}: ${a.title} ${a.label}`} items={items(a)} /> }] : []),
+        ...(mine.can('POST /users/{id}/unlock') ? [{ head: t('Actions'), cell: (a: Authenticator) => <Menu label={t('Change')} name={`${t('Change')}: ${said(a.title)} ${a.label}`} items={items(a)} /> }] : []),
       ]} />
       <Modal title={t('Rename')} open={named !== null} onClose={() => setNamed(null)}>{named && <Rename path={at(named)} app={app} base={base} now={named.label} done={() => setNamed(null)} />}</Modal>
     </>
@@ -216,7 +216,9 @@ function Rename({ path, app, base, now, done }: { path: string; app: string; bas
 }
 
 function Help({ base, app }: { base: string; app: string }) {
-  const helps = useMine().can('POST /users/{id}/actions/{action}');
+  const mine = useMine();
+  const helps = mine.can('POST /users/{id}/actions/{action}');
+  const deletes = mine.can('DELETE /users/{id}');
   const list = useList<SupportAction>(app ? `${base}/actions` : null, { app });
   const [chosen, setChosen] = useState<SupportAction | null>(null);
   const [doc, setDoc] = useState<Doc>({});
@@ -224,19 +226,22 @@ function Help({ base, app }: { base: string; app: string }) {
   const close = () => { setChosen(null); setDoc({}); send.reset(); };
   if (list.pending) return <Loading />;
   if (list.error) return <Failure error={list.error} again={() => void list.refetch()} />;
-  if (list.items.length === 0) return <Empty title={t('No method offers help here')}>{t('Passwords, codes and phones do, where they are switched on in the application.')}</Empty>;
+  const without = !deletes && <Card title={t('Delete this user')}><p className="help">{t('Your role may not. Users do it themselves on their account page, by “Delete account”; otherwise an owner or a security administrator does.')}</p></Card>;
+  if (list.items.length === 0) return <><Empty title={t('No method offers help here')}>{t('Passwords, codes and phones do, where they are switched on in the application.')}</Empty>{without}</>;
   return (
     <div className="grid">
       {translated(list.items).map((a) => <Card key={a.id} title={a.title}><p className="help">{a.text}</p>{helps && <Button look={a.danger ? 'danger' : undefined} onClick={() => setChosen(a)}>{a.title}</Button>}</Card>)}
+      {without}
       <Modal title={chosen?.title ?? ''} open={chosen !== null} onClose={close}>
         {send.data ? (
           <>
             <p>{said(send.data.value.text)}</p>
-            {(send.data.value.shown ?? []).map((s) => <Once key={s.label} label={said(s.label)} value={s.value} />)}
+            {(send.data.value.shown ?? []).map((s) => <div key={s.label}><Once label={said(s.label)} value={s.value} />{s.qr && <img className="qr" src={`data:image/svg+xml,${encodeURIComponent(s.qr)}`} alt={t('The same as a QR code')} />}</div>)}
             <div className="acts end"><Button onClick={close}>{t('Done')}</Button></div>
           </>
         ) : chosen && (
           <Form error={send.error} onSubmit={(e) => { e.preventDefault(); send.mutate({ method: 'POST', path: `${base}/actions/${seg(chosen.id)}`, query: { app }, body: doc }); }}>
+            <p>{chosen.text}</p>
             <FormView form={chosen.form} value={doc} onChange={setDoc} />
             <FormError />
             <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending}>{chosen.title}</Button></div>
@@ -259,7 +264,7 @@ function Devices({ base }: { base: string }) {
     <Table<Device> name={t('Devices')} rows={list.items} id={(d) => d.id} columns={[
       { head: t('Name'), wide: true, cell: (d) => d.name },
       { head: t('System'), hide: true, cell: (d) => `${d.platform} ${d.os_version}`.trim() || '—' },
-      { head: t('Reached by'), hide: true, cell: (d) => d.push.join(', ') || '—' },
+      { head: t('Reached by'), hide: true, cell: (d) => d.push.filter((kind) => kind !== 'none').join(', ') || '—' },
       { head: t('State'), cell: (d) => <State is={d.status === 'active' ? 'yes' : 'no'}>{d.status === 'active' ? t('Active') : t('Blocked')}</State> },
       { head: t('Last seen'), cell: (d) => <Ago at={d.last_seen_at} /> },
       ...(mine.can('POST /users/{id}/devices/{did}/block') ? [{ head: t('Actions'), cell: (d: Device) => <Menu label={t('Change')} name={`${t('Change')}: ${d.name}`} items={[
@@ -283,11 +288,29 @@ function Sessions({ base }: { base: string }) {
       <Table<UserSession> name={t('Sessions')} rows={list.items} id={(s) => s.id} columns={[
         { head: t('Client'), cell: (s) => s.client },
         { head: t('Proven by'), cell: (s) => s.methods.join(', ') },
-        { head: t('From'), wide: true, hide: true, cell: (s) => `${s.address} ${s.user_agent}` },
+        { head: t('Where from'), wide: true, hide: true, cell: (s) => `${s.address} ${s.user_agent}` },
         { head: t('Since'), cell: (s) => <Ago at={s.created_at} /> },
         { head: t('Until'), hide: true, cell: (s) => time(s.expires_at) },
         ...(mine.can('DELETE /users/{id}/sessions/{sid}') ? [{ head: t('Actions'), cell: (s: UserSession) => <Button aria-label={`${t('End')}: ${s.client}`} onClick={() => void act({ method: 'DELETE', path: `${base}/sessions/${seg(s.id)}` }, t('Ended.'))}>{t('End')}</Button> }] : []),
       ]} />
+    </>
+  );
+}
+
+/** What happened to one user, from where, and that of one kind or time alone. */
+function Timeline({ base, id }: { base: string; id: string }) {
+  const [f, setF] = useState({ type: '', outcome: '', from: '', to: '' });
+  const set = (k: keyof typeof f) => (v: string) => setF({ ...f, [k]: v });
+  const moment = (at: string) => at && new Date(at).toISOString();
+  return (
+    <>
+      <div className="filters">
+        <Select label={t('What')} value={f.type} onChange={set('type')} options={[['', t('All')], ['auth.', t('What they signed in with')], ['push.', t('Requests to their phone')], ['session.', t('Sessions')], ['admin.', t('What administrators did')]]} />
+        <Select label={t('Outcome')} value={f.outcome} onChange={set('outcome')} options={[['', t('All')], ['success', t('Success')], ['failure', t('Failure')]]} />
+        <label>{t('From')}<input type="datetime-local" value={f.from} onChange={(e) => set('from')(e.target.value)} /></label>
+        <label>{t('Until')}<input type="datetime-local" value={f.to} onChange={(e) => set('to')(e.target.value)} /></label>
+      </div>
+      <Events path={`${base}/timeline`} about={id} query={{ ...f, from: moment(f.from), to: moment(f.to) }} />
     </>
   );
 }

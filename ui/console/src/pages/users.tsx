@@ -1,6 +1,6 @@
 // Everybody, and whom one looks for.
 
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { useList, useSend, useSettled } from '../api/query.ts';
 import type { User } from '../api/types.ts';
 import { Ago, Button, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, State, TextField } from '../ui/parts.tsx';
@@ -13,14 +13,22 @@ export default function Users() {
   const [q, setQ] = useState('');
   const [status, setStatus] = useState('');
   const [adding, setAdding] = useState(false);
-  const list = useList<User>('/users', { q: useSettled(q), status });
+  const [entered, setEntered] = useState(''); // what Enter was pressed on: the only one whom it finds is opened
+  const asked = useSettled(q);
+  const list = useList<User>('/users', { q: asked, status });
+  const [only] = list.items;
+  useEffect(() => {
+    if (!entered || entered !== asked || list.pending || list.fetching) return;
+    setEntered('');
+    if (only && list.items.length === 1) go(`/users/${only.id}`);
+  }, [entered, asked, list.pending, list.fetching, list.items.length, only]);
   const adds = useMine().can('POST /users');
   const add = adds && <Button look="primary" onClick={() => setAdding(true)}>{t('Add a user')}</Button>;
   return (
     <>
       <Head title={t('Users')}>{add}</Head>
       <div className="filters" role="search">
-        <label>{t('Search')}<input type="search" value={q} placeholder={t('E-mail, phone, name or id')} onChange={(e) => setQ(e.target.value)} /></label>
+        <label>{t('Search')}<input type="search" value={q} placeholder={t('E-mail, phone, name or id')} onChange={(e) => { setQ(e.target.value); setEntered(''); }} onKeyDown={(e) => { if (e.key === 'Enter') setEntered(q); }} /></label>
         <label>{t('State')}<select value={status} onChange={(e) => setStatus(e.target.value)}><option value="">{t('All')}</option><option value="active">{t('Active')}</option><option value="suspended">{t('Suspended')}</option></select></label>
       </div>
       <Failure error={list.error} again={() => void list.refetch()} />
