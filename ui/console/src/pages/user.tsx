@@ -196,7 +196,7 @@ function Authenticators({ base, app }: { base: string; app: string }) {
         { head: t('State'), cell: (a) => <State is={states[a.status][0]}>{t(states[a.status][1])}{a.status === 'locked' && a.until && ` ${t('until {at}', { at: time(a.until) })}`}</State> },
         { head: t('Failures'), hide: true, cell: (a) => number(a.failures) },
         { head: t('Last used'), hide: true, cell: (a) => <Ago at={a.used_at} /> },
-        ...(mine.can('POST /users/{id}/unlock') ? [{ head: t('Actions'), cell: (a: Authenticator) => <Menu label={t('Change')} name={`${t('Change')}: ${a.title} ${a.label}`} items={items(a)} /> }] : []),
+        ...(mine.can('POST /users/{id}/unlock') ? [{ head: t('Actions'), cell: (a: Authenticator) => <Menu label={t('Change')} name={`${t('Change')}: ${said(a.title)} ${a.label}`} items={items(a)} /> }] : []),
       ]} />
       <Modal title={t('Rename')} open={named !== null} onClose={() => setNamed(null)}>{named && <Rename path={at(named)} app={app} base={base} now={named.label} done={() => setNamed(null)} />}</Modal>
     </>
