@@ -23,20 +23,33 @@ type Field struct {
 	MaxLen   int      `json:"max_len,omitempty"` // of a text, in bytes of UTF-8; 0: 4096
 	Lines    bool     `json:"lines,omitempty"`   // a text or secret of several lines, such as a file
 	Choices  []string `json:"choices,omitempty"`
+	Says     []Saying `json:"says,omitempty"`   // what people read in place of choices
+	Named    bool     `json:"named,omitempty"`  // people know the choices by their values, too
 	Kinds    []string `json:"kinds,omitempty"`  // of a journey: the kinds it may have
 	Fields   Form     `json:"fields,omitempty"` // of one row of a list, or of an object; a single field without a name: rows are plain values
+}
+
+// Saying is a choice in words.
+type Saying struct {
+	Value string `json:"value"`
+	Label string `json:"label"`
 }
 
 // Form is an ordered set of fields. The zero Form accepts nothing.
 type Form []Field
 
 // New returns a form. It panics, as forms are written by programmers and made at
-// start-up, if two fields have one name or a default is not a value of its
-// field.
+// start-up, if two fields have one name, a default is not a value of its field, or
+// there are words for something that is no choice.
 func New(fields ...Field) Form {
 	for i, f := range fields {
 		if slices.ContainsFunc(fields[:i], func(g Field) bool { return g.Name == f.Name }) {
 			panic(fmt.Sprintf("form: two fields are called %q", f.Name))
+		}
+		for _, s := range f.Says {
+			if !slices.Contains(f.Choices, s.Value) {
+				panic(fmt.Sprintf("form: %q is no choice of %q", s.Value, f.Name))
+			}
 		}
 		if f.Default == nil {
 			continue
@@ -146,6 +159,19 @@ func MaxLen(n int) Option { return func(f *Field) { f.MaxLen = n } }
 
 // Lines means that a text or secret has several lines, such as what stands in a file.
 func Lines(f *Field) { f.Lines = true }
+
+// Read gives choices words, in pairs: a value, and what people read in its place.
+func Read(pairs ...string) Option {
+	return func(f *Field) {
+		for pair := range slices.Chunk(pairs, 2) {
+			f.Says = append(f.Says, Saying{pair[0], pair[1]})
+		}
+	}
+}
+
+// Named means that the values of choices are shown beside their words: they are
+// those of a protocol, of a program, or of what else an operator writes.
+func Named(f *Field) { f.Named = true }
 
 // Help is the sentence under the field.
 func Help(text string) Option { return func(f *Field) { f.Help = text } }

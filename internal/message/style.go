@@ -27,13 +27,29 @@ type Text struct {
 	Text     string `json:"text"`
 }
 
+// named is what operators call the messages that an application may have in its
+// own words.
+var named = map[string]string{
+	LoginCode: "Code to sign in", SignupCode: "Code to sign up", VerifyCode: "Code to confirm an address", MagicLink: "Link to sign in",
+	ResetCode: "Code for a new password", ResetLink: "Link for a new password", Changed: "The password was changed",
+}
+
+// says gives messages their titles.
+func says(names []string) form.Option {
+	var pairs []string
+	for _, name := range names {
+		pairs = append(pairs, name, named[name])
+	}
+	return form.Read(pairs...)
+}
+
 // Fields are the settings of a style for the messages that a method sends.
 func Fields(names ...string) []form.Field {
 	return []form.Field{
 		form.Colour("colour", "Colour of mail", form.Help("Of buttons and codes. Empty: ours.")),
 		form.List("texts", "Your own words", form.New(
-			form.Choice("message", "Message", names, form.Required),
-			form.Choice("language", "Language", Languages(), form.Required),
+			form.Choice("message", "Message", names, form.Required, says(names)),
+			form.Choice("language", "Language", Languages(), form.Required, form.Read("de", "German", "en", "English", "es", "Spanish", "fr", "French", "ja", "Japanese", "pt", "Portuguese")),
 			form.Text("subject", "Subject", form.MaxLen(200), form.Help("Of mail. Empty: ours.")),
 			form.Text("text", "Text", form.Required, form.Lines, form.MaxLen(1000), form.Help("Must hold what it is sent for: {code} or {link}. Also {app} and {minutes}.")),
 		), form.Between(0, 60), form.Help("Instead of ours, message by message and language by language.")),

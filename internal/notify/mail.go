@@ -28,7 +28,7 @@ func init() {
 	forms[SMTP] = kindForm{form.New(
 		form.Text("host", "Host", form.Required),
 		form.Number("port", "Port", form.Default(587), form.Between(1, 65535)),
-		form.Choice("tls", "Encryption", []string{"starttls", "tls"}, form.Default("starttls"), form.Help("The certificate is verified in either case.")),
+		form.Choice("tls", "Encryption", []string{"starttls", "tls"}, form.Default("starttls"), form.Named, form.Read("starttls", "After the greeting", "tls", "From the beginning"), form.Help("The certificate is verified in either case.")),
 		form.Text("username", "Username"),
 		form.Secret("password", "Password"),
 		form.Text("from", "Sender's address", form.Required, form.Help("The name beside it is the application's.")),

@@ -36,7 +36,7 @@ var forms = map[string]kindForm{
 		form.Text("team_id", "Team id", form.Required, form.Help("Ten characters, from the Apple developer account.")),
 		form.Text("key_id", "Key id", form.Required, form.Help("Ten characters, shown beside the key.")),
 		form.Secret("key", "Key", form.Required, form.Lines, form.Help("The content of the .p8 file.")),
-		form.Choice("environment", "Environment", []string{"production", "sandbox"}, form.Default("production"),
+		form.Choice("environment", "Environment", []string{"production", "sandbox"}, form.Default("production"), form.Read("production", "Production", "sandbox", "Sandbox"),
 			form.Help("Sandbox is for apps that Xcode installed.")),
 	), checkAPNs},
 	FCM: {form.New(

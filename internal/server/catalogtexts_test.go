@@ -44,7 +44,8 @@ func TestCatalogTexts(t *testing.T) {
 	w := newWorld(t)
 	a := w.owner(t)
 	templates := a.must(t, "GET /journeys/templates", nil).Doc
-	texts := append(computedTexts(t), catalogTexts(map[string]any{"catalog": a.must(t, "GET /catalog", nil).Doc, "templates": templates})...)
+	code := a.must(t, "GET /journeys/web_login/code", nil).Doc
+	texts := append(computedTexts(t), catalogTexts(map[string]any{"catalog": a.must(t, "GET /catalog", nil).Doc, "templates": templates, "code": code})...)
 	for _, one := range templates["items"].([]any) {
 		texts = append(texts, one.(map[string]any)["name"].(string))
 	}

@@ -152,9 +152,16 @@ export async function shot(name, of = page) {
 }
 
 async function axed(where) {
+  await explained(where);
   if (!await page.evaluate(() => 'axe' in window)) await page.evaluate(axe);
   const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
   assert.deepEqual(violations.map((v) => `${where}: ${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`), []);
+}
+
+/** Every primary button that is closed says why, beside it. */
+async function explained(where) {
+  const mute = () => [...document.querySelectorAll('.btn.primary:disabled')].filter((b) => b.checkVisibility() && !document.getElementById(b.getAttribute('aria-describedby') ?? '')?.textContent.trim()).map((b) => b.textContent);
+  await page.waitForFunction(`(${mute})().length === 0`).catch(async () => assert.deepEqual(await page.evaluate(mute), [], `${where}: closed without a word`));
 }
 
 let failed = 0;

@@ -460,6 +460,9 @@ await spec(async () => {
       await at('/methods/totp');
       await dialog().locator('.card .btn.primary').waitFor();
       for (const f of form.slice(0, 5)) await dialog().getByText(words[f.label], { exact: true }).first().waitFor();
+      const signing = form.find((f) => f.name === 'signing'); // known by its name, too
+      for (const { value, label } of signing.says) await dialog().getByRole('combobox', { name: new RegExp(words[signing.label]) }).locator('option', { hasText: `${words[label]} (${value})` }).waitFor({ state: 'attached' });
+      await page.evaluate(() => localStorage.setItem('watchword.palette', 'open'));
       await at('/journeys/web_login');
       const palette = page.locator('.palette');
       await palette.waitFor();

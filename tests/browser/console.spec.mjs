@@ -75,6 +75,7 @@ await spec(async () => {
     await at('/');
     await page.locator('.bars').waitFor();
     await picture('console-home');
+    await page.evaluate(() => localStorage.setItem('watchword.palette', 'folded'));
     await at('/journeys/web_login');
     await page.waitForFunction(() => document.querySelector('.react-flow__edge'));
     await page.locator('.react-flow__node[data-id=push] .jhead').click();
@@ -178,8 +179,45 @@ await spec(async () => {
     };
     const head = async (id) => { const b = await box(id).boundingBox(); return [b.x + b.width / 2, b.y + b.height / 2]; };
     const way = (from, outcome) => page.locator(`.react-flow__edge[data-id^=${from}][data-id$=${outcome}] .react-flow__edge-path`).evaluate((p) => { const q = p.getPointAtLength(p.getTotalLength() / 2); const m = p.getScreenCTM(); return [q.x * m.a + m.e, q.y * m.d + m.f]; });
+    await page.evaluate(() => localStorage.removeItem('watchword.palette'));
     await at('/journeys/by_hand');
     await box('login').waitFor();
+    await page.waitForFunction(() => document.querySelector('.react-flow__edge'));
+
+    // Whoever opens a step gets room for it: the palette folds, and what is drawn stays under the pointer.
+    const stays = async (was) => { const is = await box('push').boundingBox(); assert.ok(Math.abs(is.x - was.x) < 1 && Math.abs(is.y - was.y) < 1, `${JSON.stringify(was)} has moved to ${JSON.stringify(is)}`); };
+    const wide = () => page.locator('.canvas').boundingBox().then((b) => b.width);
+    const rail = page.locator('.rail');
+    const [before, stood] = [await wide(), await box('push').boundingBox()];
+    await box('push').click();
+    await rail.waitFor();
+    assert.ok(await wide() > Math.max(640, before + 100), `${before} became ${await wide()}`);
+    await stays(stood);
+    const focus = (name) => page.waitForFunction((name) => document.activeElement.getAttribute('aria-label') === name, name);
+    await rail.getByRole('button', { name: 'Find a step', exact: true }).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.activeElement.type === 'search');
+    await page.keyboard.type('passkey');
+    await rail.locator('.pal').first().waitFor();
+    await accessible('the rail, open');
+    await rail.getByRole('searchbox').press('Escape');
+    await page.locator('.railpalette').waitFor({ state: 'detached' });
+    await focus('Find a step');
+    await rail.getByRole('button', { name: 'Sign', exact: true }).press('Enter');
+    await page.waitForFunction(() => document.activeElement.closest('[data-group]')?.dataset.group === 'Sign');
+    await page.locator('h1').click(); // whatever else is turned to
+    await page.locator('.railpalette').waitFor({ state: 'detached' });
+    await rail.getByRole('button', { name: 'Show the steps' }).press('Enter');
+    await rail.waitFor({ state: 'detached' });
+    await focus('Fold the steps');
+    await stays(stood);
+    await box('login').click(); // who unfolded it wants it
+    await page.waitForFunction(() => document.querySelector('.react-flow__node[data-id=login] .selected'));
+    assert.equal(await rail.count(), 0);
+    await press('Fold the steps');
+    await rail.waitFor();
+    await at('/journeys/by_hand'); // as it was left
+    await rail.waitFor();
     await page.waitForFunction(() => document.querySelector('.react-flow__edge'));
 
     const places = [await stand()];
@@ -225,6 +263,7 @@ await spec(async () => {
     await page.setViewportSize({ width: 1920, height: 1080 }); // all of it in sight
     await at('/journeys/large');
     await page.waitForFunction(() => document.querySelectorAll('.react-flow__node').length === 300 && document.querySelectorAll('.react-flow__edge').length === 598);
+    assert.equal(await page.locator('.react-flow__minimap').count(), 0, 'an overview of what is in sight');
     const middle = page.locator('.react-flow__node[data-id=n150]');
     const { x, y } = await middle.locator('.jhead').boundingBox().then((b) => ({ x: b.x + b.width / 2, y: b.y + b.height / 2 }));
     const stood = await middle.evaluate((n) => n.style.transform);
@@ -248,6 +287,7 @@ await spec(async () => {
     await page.mouse.up();
     await page.waitForFunction(([n, was]) => n.style.transform !== was, [await middle.elementHandle(), stood]);
     await page.setViewportSize({ width: 1280, height: 860 });
+    await page.locator('.react-flow__minimap').waitFor();
     const script = Math.min(...usual); // a machine that is busy elsewhere makes it more, never less
     console.log(`     ${script.toFixed(1)} ms of script in the usual frame`);
     assert.ok(script > 0.1 && script < 8, String(usual));
@@ -261,12 +301,15 @@ await spec(async () => {
     await accessible('dialog: new journey');
     await dialog.getByLabel('Name', { exact: false }).first().fill(name);
     await dialog.getByLabel(/^Id/).fill('by_mouse');
+    await page.evaluate(() => localStorage.setItem('watchword.palette', 'folded'));
     await dialog.getByRole('button', { name: 'Create', exact: true }).click();
     await page.getByText('No problems').waitFor();
     const node = (text) => page.locator('.react-flow__node').filter({ hasText: text });
     await node('Complete journey').waitFor();
-    await page.locator('.palette').getByRole('button', { name: /^Display information/ }).dragTo(page.locator('.canvas'), { targetPosition: { x: 120, y: 420 } });
+    await page.locator('.rail').getByRole('button', { name: 'Find a step' }).click();
+    await page.locator('.railpalette').getByRole('button', { name: /^Display information/ }).dragTo(page.locator('.canvas'), { targetPosition: { x: 420, y: 420 } });
     await node('Display information').waitFor();
+    await page.locator('.railpalette').waitFor({ state: 'detached' });
     await page.getByLabel('Text', { exact: false }).first().fill(`Hello by mouse ${evil}`);
     await press('Begin here');
     await page.locator('.react-flow__controls-fitview').click();
@@ -350,12 +393,19 @@ await spec(async () => {
     await saved();
     await page.getByRole('link', { name: 'Code', exact: true }).click();
     await page.getByRole('toolbar', { name: 'Editor' }).waitFor({ state: 'detached' });
+    const application = page.getByRole('combobox', { name: 'Application', exact: true });
+    await page.waitForFunction(() => document.querySelector('.filters select')?.value);
+    await application.selectOption('second');
     await page.getByRole('link', { name: 'Draw', exact: true }).click();
     await page.getByLabel('Name', { exact: true }).waitFor();
     assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'Renamed once');
     await page.getByLabel('Name', { exact: true }).fill('Renamed twice');
     await saved();
     assert.equal((await api('GET', '/admin/v1/journeys/two_tabs')).doc.draft.graph.name, 'Renamed twice');
+    await page.getByRole('link', { name: 'Code', exact: true }).click();
+    await page.waitForFunction(() => document.querySelector('.filters select')?.value === 'second'); // as it was left
+    await at('/journeys/sign_in/code');
+    await page.waitForFunction(() => [...document.querySelectorAll('.filters select')].map((s) => s.value).join() === 'demo,demo-web'); // whose journey it is
   });
 
   await test('whoever drew meanwhile is not overwritten', async () => {

@@ -9,6 +9,7 @@ import { accessible, api, at, enter, forget, look, page, settled, spec, test, vi
 const read = (language, name = '') => JSON.parse(readFileSync(new URL(`../../ui/console/src/words/${name}${language}.json`, import.meta.url), 'utf8'));
 const words = { de: { ...read('de', 'catalog/'), ...read('de') }, ja: { ...read('ja', 'catalog/'), ...read('ja') } };
 let language = 'de';
+const app = Object.fromEntries(['de', 'ja'].map((l) => [l, JSON.parse(readFileSync(new URL(`../../ui/authenticator/lang/${l}.json`, import.meta.url), 'utf8'))]));
 const say = (text) => { assert.equal(typeof words[language][text], 'string', text); return words[language][text]; };
 const speak = async (l) => { language = l; await page.evaluate((l) => localStorage.setItem('watchword.language', l), l); };
 const button = (text, on = page) => on.getByRole('button', { name: say(text), exact: true });
@@ -126,7 +127,7 @@ await spec(async () => {
     for (const [label, days] of [['Days to keep runs', 'run_retention_days'], ['Days to keep the audit record', 'audit_retention_days']]) {
       await instead('/settings', (body) => { body[days] = 4000; });
       await button('Save').click();
-      await marked(page.getByRole('spinbutton', { name: say(label), exact: true }), 'Das darf höchstens 3650 sein.');
+      await marked(page.getByRole('spinbutton', { name: say(label), exact: true }), 'Das darf höchstens 3.650 sein.');
       await page.unrouteAll();
     }
     await accessible('refused settings');
@@ -230,8 +231,22 @@ await spec(async () => {
       await look(`/journeys/broken problems ${l}`, async () => { await editor(); await page.getByRole('button', { name: /^⚠/ }).click(); });
       await at('/journeys');
       await page.locator('.sees li', { hasText: say('Is the password right?') }).first().waitFor();
+      // A template is laid down in the language of whoever draws.
+      const template = (await api('GET', '/journeys/templates')).doc.items.find((x) => x.id === 'web_login');
+      await page.locator('.card').filter({ has: page.getByRole('heading', { name: say(template.name), exact: true }) }).getByRole('button', { name: say('Use'), exact: true }).click();
+      await field('Id', dialog()).fill(`laid_${l}`);
+      await button('Create', dialog()).click();
+      await page.locator('.react-flow__node').getByText(say('Who signs in?'), { exact: true }).waitFor();
+      const { graph } = (await api('GET', `/journeys/laid_${l}`)).doc.draft;
+      for (const [id, n] of Object.entries(template.graph.nodes)) assert.deepEqual(graph.nodes[id], { ...n, label: say(n.label) }, id);
+      assert.equal(graph.start, template.graph.start);
       await at('/journeys/web_login/try');
       await button('Start').click();
+      const phone = page.frameLocator('iframe.phoneframe');
+      await phone.getByText(app[l]['request.inq']).or(phone.getByRole('heading', { name: app[l]['add.go'] })).waitFor(); // in the words of the phone app
+      await phone.locator('legend', { hasText: { de: 'Die nächste Anfrage', ja: '次のリクエスト' }[l] }).waitFor();
+      const foreign = await phone.locator('.phone-side').evaluate((side) => side.innerText.match(/[A-Z][a-z]+ (up|this|phone|request|number|answer|address)/g));
+      assert.equal(foreign, null, String(foreign));
       await page.locator('.tryout form').getByText(asked[l].field).first().waitFor();
       await page.getByRole('heading', { name: asked[l].title, exact: true }).waitFor();
       if (l === 'de') await accessible('/journeys/web_login/try');

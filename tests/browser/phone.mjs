@@ -188,6 +188,13 @@ async function held(page, name) {
   const small = await page.evaluate(() => [...document.querySelectorAll('button, summary, select, input:not([type=hidden], [type=radio], [type=checkbox], [type=file]), a')]
     .filter((e) => e.checkVisibility({ visibilityProperty: true }) && e.getBoundingClientRect().height < 44).map((e) => `${e.tagName} ${e.textContent.trim()} ${e.getBoundingClientRect().height}`));
   assert.deepEqual(small, [], `${name}: targets of less than 44 px`);
+  const broken = await page.evaluate(() => [...document.querySelectorAll('#tabs span')].filter((e) => {
+    const text = document.createRange();
+    text.selectNodeContents(e);
+    const lines = text.getClientRects();
+    return e.checkVisibility() && (lines.length !== 1 || lines[0].width > e.closest('button').clientWidth);
+  }).map((e) => e.textContent));
+  assert.deepEqual(broken, [], `${name}: tabs that are not said in one line`);
 }
 
 /** A browser. @param {string[]} more  flags besides */

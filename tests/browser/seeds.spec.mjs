@@ -142,7 +142,7 @@ const JOURNEYS = {
   registration: {
     name: 'Mobile app registration', kind: 'A page or app runs it',
     steps: [
-      ['Get information from client', { 'Form id': 'account', Title: 'Set up this phone', Fields: [{ Name: 'email', Label: 'E-mail address', Type: 'email', Required: true }] }],
+      ['Get information from client', { 'Form id': 'account', Title: 'Set up this phone', Fields: [{ Name: 'email', Label: 'E-mail address', Type: 'E-mail address', Required: true }] }],
       ['Create user', { 'E-mail address': EMAIL }],
       ['Register mobile biometrics', { User: EMAIL }],
       ['Register device', { User: EMAIL }],
@@ -164,7 +164,7 @@ const JOURNEYS = {
   login: {
     name: 'Web login', kind: 'A page or app runs it',
     steps: [
-      ['Login form', { Title: 'Sign in', Methods: ['web_to_mobile'] }],
+      ['Login form', { Title: 'Sign in', Methods: ['Approve on your phone web_to_mobile'] }],
       ['Web to mobile authentication', { User: { expr: 'login.email' }, 'Mobile journey': 'Mobile approve' }],
       ['Reject access', {}],
     ],
@@ -179,7 +179,7 @@ const TOTP = {
   registration: {
     name: 'TOTP registration', kind: 'A page or app runs it',
     steps: [
-      ['Get information from client', { 'Form id': 'account', Title: 'Set up an authenticator app', Fields: [{ Name: 'email', Label: 'E-mail address', Type: 'email', Required: true }, { Name: 'label', Label: 'What you call it', Required: true }] }],
+      ['Get information from client', { 'Form id': 'account', Title: 'Set up an authenticator app', Fields: [{ Name: 'email', Label: 'E-mail address', Type: 'E-mail address', Required: true }, { Name: 'label', Label: 'What you call it', Required: true }] }],
       ['Register TOTP', { User: EMAIL, Label: { expr: 'form.label' } }],
       ['Reject access', {}],
     ],
@@ -188,7 +188,7 @@ const TOTP = {
   login: {
     name: 'TOTP login', kind: 'A page or app runs it',
     steps: [
-      ['Login form', { Title: 'Sign in', Methods: ['totp'] }],
+      ['Login form', { Title: 'Sign in', Methods: ['Authenticator app totp'] }],
       ['TOTP authentication', { User: { expr: 'login.username' }, Code: { expr: 'login.totp_code' } }],
       ['Reject access', {}],
     ],
@@ -294,8 +294,9 @@ async function all() {
   }));
 }
 
-/** Takes a step out of the palette and lets it go at a place of the canvas. */
+/** Takes a step out of the palette, which may be folded, and lets it go at a place of the canvas. */
 async function drop(title, at = { x: 140, y: 330 }) {
+  if (await page.locator('.rail').isVisible()) await page.locator('.rail').getByRole('button', { name: 'Show the steps' }).click();
   await page.locator('.palette').getByRole('button', { name: new RegExp(`^${title}`) }).dragTo(page.locator('.canvas'), { targetPosition: at });
   await drawer.getByRole('heading', { level: 2, name: title, exact: true }).waitFor();
 }

@@ -9,6 +9,7 @@ import { biometricKey, deviceKey, forget, load, save } from '/lib/keys.js';
 import { nonce } from '/lib/bytes.js';
 import { clock, copy, fill, find, on, pause, timeOfDay } from '/lib/page.js';
 import { devices } from './shop.js';
+import { language, said, say } from './words.js';
 
 /** @typedef {import('/lib/mosaic.js').Reply} Reply */
 /** @typedef {import('/lib/device.js').Waiting} Waiting */
@@ -34,6 +35,7 @@ const HOLD = 25; // seconds that the server may hold "is anything waiting?"
 const GLANCE = 1000; // ms between looks whether the request shown still stands
 const THINK = 1300; // ms that a pretending phone takes before it acts
 const NAME = 'Demo phone';
+const APP = 'Northwind Coffee';
 
 export class Phone {
   /** @type {Key | null} */
@@ -105,8 +107,13 @@ export class Phone {
   }
 
   /** @param {string} words */
-  #say(words) {
+  #tell(words) {
     find(this.root, '[data-phone=status]').textContent = words;
+  }
+
+  /** What the server said of a refusal, where it speaks our language; else what we say. @param {Reply} r @param {string} ours */
+  #heard(r, ours) {
+    return (language === 'en' && (r.problem?.message || r.message)) || say(ours);
   }
 
   #clock() {
@@ -130,27 +137,27 @@ export class Phone {
 
   /**
    * @param {string} email
-   * @param {string | null} [say]
+   * @param {string | null} [note]
    */
-  #setUp(email, say = null) {
-    const view = copy('app-setup', { email, say });
+  #setUp(email, note = null) {
+    const view = said(copy('app-setup', { email, say: note }));
     const input = find(view, 'input', HTMLInputElement);
     const button = find(view, 'button', HTMLButtonElement);
     view.addEventListener('submit', async (e) => {
       e.preventDefault();
       if (button.ariaDisabled === 'true') return;
       const typed = input.value.trim();
-      const problem = !typed ? 'Enter an e-mail address.' : input.validity.valid ? '' : 'That is not an e-mail address.';
+      const problem = !typed ? say('Enter an e-mail address.') : input.validity.valid ? '' : say('That is not an e-mail address.');
       input.setAttribute('aria-invalid', String(Boolean(problem)));
       fill(view, { problem });
       if (problem) return input.focus();
       button.ariaDisabled = 'true';
-      fill(view, { go: 'Making keys…' });
+      fill(view, { go: say('Making keys…') });
       try {
         await this.#register(typed);
       } catch (err) {
         if (!(err instanceof NetworkError)) throw err;
-        this.#setUp(typed, 'The server does not answer. Try again.');
+        this.#setUp(typed, say('The server does not answer. Try again.'));
       }
     });
     this.#put(view, 'setup');
@@ -169,12 +176,12 @@ export class Phone {
       if (!next) return;
       r = next;
     }
-    if (r.state !== 'success') return this.#setUp(email, r.problem?.message || r.message || 'The phone was not set up.');
+    if (r.state !== 'success') return this.#setUp(email, this.#heard(r, 'The phone was not set up.'));
     this.#owner = { email };
     await save('phone', this.#owner);
     this.options.onSetUp(email);
     this.#idle();
-    this.#say('This phone is set up.');
+    this.#tell(say('This phone is set up.', { app: APP }));
     this.#listen();
   }
 
@@ -215,7 +222,7 @@ export class Phone {
       const { messages } = await r.json();
       const code = messages.findLast((/** @type {any} */ m) => m.data?.code)?.data.code;
       if (code) {
-        this.#say('A code came by mail and was entered.');
+        this.#tell(say('A code came by mail and was entered.'));
         return code;
       }
       await pause(200);
@@ -230,7 +237,7 @@ export class Phone {
    * @returns {Promise<Reply | null>}
    */
   #which(j, r, email) {
-    const view = copy('app-which');
+    const view = said(copy('app-which'));
     find(view, 'fieldset').append(...devices(r.data.devices, 'phone-device'));
     this.#put(view, 'other');
     return new Promise((resolve, reject) => {
@@ -251,8 +258,9 @@ export class Phone {
    */
   async #other(j, r, email) {
     const number = String(r.data.number ?? '');
-    const device = r.data.device_display_name ?? 'your other phone';
-    const view = copy('app-other', { device, spoken: number.split('').join(' ') });
+    const device = r.data.device_display_name ?? say('your other phone');
+    const told = language === 'en' ? `Enter this number on ${device}.` : say('Approve on {device}. The number is {n}.', { device, n: number });
+    const view = said(copy('app-other', { text: told, spoken: language === 'en' ? `The number is ${number.split('').join(' ')}.` : null }));
     const tile = find(view, 'ww-tile');
     tile.setAttribute('number', number);
     /** @type {Reply | null | undefined} undefined: still waiting */
@@ -260,12 +268,12 @@ export class Phone {
     on(view, 'cancel', async () => { left = null; left = await j.escape('cancel'); });
     on(view, 'fresh', () => { left = null; this.#elsewhere(j, email); });
     this.#put(view, 'other');
-    this.#say(`Approve on ${device}.${number && ` The number is ${number.split('').join(' ')}.`}`);
+    this.#tell(number ? say('Approve on {device}. The number is {n}.', { device, n: number.split('').join(' ') }) : told);
     const total = r.data.expires_at - Date.now();
     const draw = () => {
       const ms = r.data.expires_at - Date.now();
       tile.setAttribute('left', (ms / total).toFixed(3));
-      fill(view, { left: `${clock(ms / 1000)} left` });
+      fill(view, { left: say('{time} left', { time: clock(ms / 1000) }) });
     };
     draw();
     this.#tick = setInterval(draw, 1000);
@@ -277,7 +285,7 @@ export class Phone {
       await pause(Math.max(0, (r.data.polling_interval ?? 3) * 1000 - (Date.now() - since)));
     }
     if (!this.app.contains(view)) return null;
-    this.#setUp(email, 'The phone was not set up.');
+    this.#setUp(email, say('The phone was not set up.'));
     return null;
   }
 
@@ -289,7 +297,7 @@ export class Phone {
    */
   #elsewhere(j, email) {
     j.escape('cancel').catch(() => {}); // what is left behind runs out by itself
-    this.#setUp(another(email), 'A new address needs no other phone.');
+    this.#setUp(another(email), say('A new address needs no other phone.'));
     return null;
   }
 
@@ -307,10 +315,10 @@ export class Phone {
 
   #idle() {
     const off = this.#play === 'offline';
-    const view = copy('app-idle', {
-      date: new Date().toLocaleDateString([], { weekday: 'long', day: 'numeric', month: 'long' }),
-      title: off ? 'Offline' : 'Nothing to approve', text: off ? 'Requests will not reach this phone.' : this.email,
-    });
+    const view = said(copy('app-idle', {
+      date: new Date().toLocaleDateString(language === 'en' ? [] : language, { weekday: 'long', day: 'numeric', month: 'long' }),
+      title: off ? say('Offline') : say('Nothing to approve'), text: off ? say('Requests will not reach this phone.') : this.email,
+    }));
     on(view, 'reset', () => this.#reset());
     this.#put(view, 'idle');
   }
@@ -358,7 +366,7 @@ export class Phone {
     if (this.#joined) return; // its owner is answering
     const newest = list.filter((r) => !this.#answered.has(r.id)).sort((a, b) => Date.parse(b.at) - Date.parse(a.at))[0];
     if (newest && newest.id !== this.#request?.id) this.#ring(newest);
-    else if (!newest && this.#request) this.#done('over', 'This request is over', 'It was cancelled in the browser or has run out.');
+    else if (!newest && this.#request) this.#done('over', say('This request is over'), say('It was cancelled in the browser or has run out.'));
   }
 
   // Answering.
@@ -367,8 +375,8 @@ export class Phone {
   #ring(request) {
     this.#request = request;
     this.#joined = null;
-    const place = request.place.replace(/^./, (c) => c.toUpperCase());
-    const view = copy('app-request', { app: request.app, place, browser: request.browser, at: timeOfDay(new Date(request.at), true), acting: null });
+    const place = where(request.place);
+    const view = said(copy('app-request', { asks: language === 'en' ? `${request.app} asks` : `${say('asks')}: ${request.app}`, place, browser: request.browser, at: timeOfDay(new Date(request.at), true), acting: null }));
     const mode = request.number_mode;
     find(view, '[data-request=number]').hidden = mode === 'off' || mode === 'choose-4';
     const input = find(view, 'input[name=number]', HTMLInputElement);
@@ -384,7 +392,7 @@ export class Phone {
     this.#countDown(view, request);
     if (mode === 'choose-4') this.#offer(view);
     else if (idle && mode !== 'off') input.focus({ preventScroll: matchMedia('(max-width: 860px)').matches });
-    this.#say(`${request.app} asks: are you signing in? ${request.browser}, ${request.place}.`);
+    this.#tell(say('{app} asks: are you signing in? {browser}, {place}.', { app: request.app, browser: request.browser, place: language === 'en' ? request.place : place }));
     this.#pretend();
   }
 
@@ -399,12 +407,12 @@ export class Phone {
       for (const [tag, text] of [['dt', name], ['dd', String(value)]]) row.append(Object.assign(document.createElement(/** @type {string} */ (tag)), { textContent: text }));
       list.append(row);
     }
-    fill(view, { title: 'Do you approve this?' });
+    fill(view, { title: say('Do you approve this?') });
   }
 
   /** @param {HTMLElement} view @param {Waiting} request */
   #countDown(view, request) {
-    const draw = () => fill(view, { left: `${clock((Date.parse(request.expires_at) - Date.now()) / 1000)} left` });
+    const draw = () => fill(view, { left: say('{time} left', { time: clock((Date.parse(request.expires_at) - Date.now()) / 1000) }) });
     draw();
     clearInterval(this.#tick);
     this.#tick = setInterval(draw, 1000);
@@ -436,7 +444,7 @@ export class Phone {
     const number = String(data.get(mode === 'choose-4' ? 'choice' : 'number') ?? '').trim();
     const input = find(view, 'input[name=number]', HTMLInputElement);
     const wanted = mode === 'type-6' ? 6 : 2;
-    const problem = mode === 'off' ? '' : mode === 'choose-4' ? (number ? '' : 'Choose the number in the browser.') : number.length === wanted ? '' : `Enter the ${wanted === 2 ? 'two' : 'six'} digits from the browser.`;
+    const problem = mode === 'off' ? '' : mode === 'choose-4' ? (number ? '' : say('Choose the number in the browser.')) : number.length === wanted ? '' : say('Enter the {n} digits from the browser.', { n: language !== 'en' ? wanted : wanted === 2 ? 'two' : 'six' });
     input.setAttribute('aria-invalid', String(Boolean(problem)));
     fill(view, { problem });
     if (problem) return mode === 'choose-4' || input.focus();
@@ -446,7 +454,7 @@ export class Phone {
   #no() {
     const request = this.#request;
     const old = /** @type {HTMLElement} */ (this.app.firstElementChild);
-    const view = copy('app-no');
+    const view = said(copy('app-no'));
     on(view, 'not-me', () => this.#answer('not_me'));
     on(view, 'deny', () => this.#answer('deny'));
     on(view, 'back', () => {
@@ -465,7 +473,7 @@ export class Phone {
     const request = /** @type {Waiting} */ (this.#request);
     if (this.app.contains(document.activeElement)) find(this.app, 'h3').focus({ preventScroll: true });
     for (const b of this.app.querySelectorAll('button')) b.disabled = true;
-    if (word === 'yes') fill(this.app, { yes: 'Signing…' });
+    if (word === 'yes') fill(this.app, { yes: say('Signing…') });
     let r;
     try {
       const joined = await this.#join();
@@ -475,17 +483,17 @@ export class Phone {
       }
     } catch (err) {
       if (!(err instanceof NetworkError)) throw err;
-      return this.#done('no', 'No connection', 'The server did not hear the answer.');
+      return this.#done('no', say('No connection'), say('The server did not hear the answer.'));
     }
     this.#answered.add(request.id);
     if (r.state === 'success') {
       this.options.onApproved();
-      return this.#done('yes', 'Approved', `${request.app} has your answer.`);
+      return this.#done('yes', say('Approved'), say('{app} has your answer.', { app: request.app }));
     }
-    if (r.reason === 'wrong_number') return this.#done('no', 'That did not match', 'The request is closed. Start again in the browser.');
-    if (r.reason === 'denied') return this.#done('no', 'Denied', 'Nobody was signed in.');
-    if (r.reason === 'not_me') return this.#done('no', 'Reported', 'Nobody was signed in. Requests to this address stop for a while.');
-    this.#done('no', 'Not approved', r.problem?.message || r.message || 'The server refused.');
+    if (r.reason === 'wrong_number') return this.#done('no', say('That did not match'), say('The request is closed. Start again in the browser.'));
+    if (r.reason === 'denied') return this.#done('no', say('Denied'), say('Nobody was signed in.'));
+    if (r.reason === 'not_me') return this.#done('no', say('Reported'), say('Nobody was signed in. Requests to this address stop for a while.'));
+    this.#done('no', say('Not approved'), this.#heard(r, 'The server refused.'));
   }
 
   /**
@@ -513,7 +521,7 @@ export class Phone {
     const request = this.#request;
     const play = this.#play;
     if (!request || this.#joined && request.number_mode !== 'choose-4' || (play !== 'wrong' && play !== 'deny')) return;
-    fill(this.app, { acting: play === 'wrong' ? 'Wrong number' : 'Deny' });
+    fill(this.app, { acting: say(play === 'wrong' ? 'Wrong number' : 'Deny') });
     const still = async (/** @type {number} */ ms) => {
       await pause(ms);
       return request === this.#request && play === this.#play;
@@ -538,13 +546,19 @@ export class Phone {
   #done(how, title, text) {
     this.#request = null;
     this.#joined = null;
-    const view = copy('app-done', { title, text });
+    const view = said(copy('app-done', { title, text }));
     view.classList.add(how);
     find(view, 'ww-tile').setAttribute('number', { yes: '✓', no: '✕', over: '–' }[how]);
     on(view, 'close', () => this.#idle());
     this.#put(view, 'done');
-    this.#say(`${title}. ${text}`);
+    this.#tell(`${title}. ${text}`);
   }
+}
+
+/** Where a request came from, in words. @param {string} place */
+function where(place) {
+  const words = place.replace(/^./, (c) => c.toUpperCase());
+  return ['This computer', 'Local network'].includes(words) ? say(words) : words;
 }
 
 /**

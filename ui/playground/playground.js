@@ -8,6 +8,7 @@ import { available, deviceKey } from '/lib/keys.js';
 import { Phone } from './phone.js';
 import { Shop } from './shop.js';
 import { Wire } from './wire.js';
+import { said, speak } from './words.js';
 
 /**
  * What GET /dev/config.json says.
@@ -43,6 +44,8 @@ function showNumber(number) {
 
 /** @param {Config} config */
 async function open(config) {
+  await speak(new URLSearchParams(location.search).get('lang') ?? '');
+  said(find(document, '#phone'));
   for (const a of document.querySelectorAll('a[data-link]')) {
     const url = /** @type {Record<string, any>} */ (config)[a.getAttribute('data-link') ?? ''];
     if (url) a.setAttribute('href', new URL(url).pathname);

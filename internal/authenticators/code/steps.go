@@ -24,7 +24,7 @@ func init() {
 		Asks:     []string{"code.generic"},
 		Words:    []string{"one-time code", "passcode", "mfa", "2fa"},
 		Doc:      "Sends a code by mail or by text message, as the journey decides, and asks for it. Somebody unknown is asked in the same way and never right.",
-		Config:   append(form.New(form.Choice("channel", "Channel", []string{"email", "sms"}, form.Required)), asked(signIn)...),
+		Config:   append(form.New(form.Choice("channel", "Channel", []string{"email", "sms"}, form.Required, form.Read("email", "E-mail", "sms", "Text message"))), asked(signIn)...),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure, journey.Cancel},
 		Role:     journey.Proves,
 		Run: func(ctx context.Context, x *journey.Exec, c genericConfig) (journey.Next, error) {
@@ -65,7 +65,7 @@ type genericConfig struct {
 func asked(usual string) form.Form {
 	return form.New(userField(),
 		form.Text("to", "Address or number", form.Help("One of the user's; empty: their primary one.")),
-		form.Choice("occasion", "Occasion", []string{usual, signUp}, form.Default(usual), form.Help("Which words the message has.")),
+		form.Choice("occasion", "Occasion", []string{usual, signUp}, form.Default(usual), form.Read(usual, occasionTitles[usual], signUp, occasionTitles[signUp]), form.Help("Which words the message has.")),
 		form.Text("language", "Language", form.MaxLen(16), form.Help("Empty: the user's.")))
 }
 
@@ -75,6 +75,8 @@ const (
 	signUp  = "sign_up"
 	confirm = "confirm"
 )
+
+var occasionTitles = map[string]string{signIn: "Signing in", signUp: "Signing up", confirm: "Confirming an address"}
 
 // occasions are the messages by which codes are sent.
 var occasions = map[string]string{signIn: message.LoginCode, signUp: message.SignupCode, confirm: message.VerifyCode}

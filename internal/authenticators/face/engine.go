@@ -52,7 +52,7 @@ const provider = "face"
 
 func init() {
 	notify.Offer(provider, "Face engine", form.New(
-		form.Choice("driver", "Engine", []string{"compreface", "http", "fake"}, form.Required, form.Help("fake is for development and refuses to work elsewhere.")),
+		form.Choice("driver", "Engine", []string{"compreface", "http", "fake"}, form.Required, form.Named, form.Read("compreface", "CompreFace", "http", "An HTTP service of your own", "fake", "None, for development"), form.Help("fake is for development and refuses to work elsewhere.")),
 		form.Text("url", "Address", form.MaxLen(500), form.Help("Where the engine is, also in a network of your own.")),
 		form.Secret("api_key", "Key", form.MaxLen(500), form.Help("CompreFace: that of a verification service. Otherwise sent as a bearer token.")),
 	), func(doc map[string]any) error {

@@ -51,9 +51,9 @@ func attestationFields() []form.Field {
 		return form.List(name, label, form.New(form.Text("", example, form.MaxLen(255))), form.Between(0, 50))
 	}
 	return form.New(
-		form.Choice("attestation", "Who vouches for new keys", []string{"off", "log", "enforce"}, form.Default("off"),
+		form.Choice("attestation", "Who vouches for new keys", []string{"off", "log", "enforce"}, form.Default("off"), form.Named, form.Read("off", "Nobody", "log", "The maker, if it does", "enforce", "The maker, always"),
 			form.Help("Android Key Attestation or Apple App Attest. log: keys without are taken and noted. enforce: they are refused.")),
-		form.Choice("security_level", "Android keys live at least in", []string{"software", "tee", "strongbox"}, form.Default("tee")),
+		form.Choice("security_level", "Android keys live at least in", []string{"software", "tee", "strongbox"}, form.Default("tee"), form.Named, form.Read("software", "Software", "tee", "A trusted environment", "strongbox", "A chip of their own")),
 		form.Boolean("biometric_only", "Android keys open for biometrics alone", form.Default(true), form.Help("Otherwise the phone's PIN or pattern will do, too.")),
 		list("android_packages", "Android apps", "Package name"),
 		list("android_signers", "Certificates that sign them", "SHA-256 as hex"),

@@ -17,7 +17,7 @@ func init() {
 		Words: []string{"forgot", "recover"},
 		Doc:   "Sends a code that lets its reader choose another password. Somebody unknown, or without a password, gets none and the journey goes on all the same.",
 		Config: form.New(user,
-			form.Choice("channel", "Sent by", []string{"email", "sms", "link"}, form.Default("email"), form.Help("link: a mail with a link to a page of this server, where the password is chosen.")),
+			form.Choice("channel", "Sent by", []string{"email", "sms", "link"}, form.Default("email"), form.Read("email", "E-mail with a code", "sms", "Text message with a code", "link", "E-mail with a link"), form.Help("link: a mail with a link to a page of this server, where the password is chosen.")),
 			form.Text("language", "Language", form.MaxLen(16))),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
 		Run:      request,

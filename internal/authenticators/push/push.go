@@ -43,12 +43,14 @@ const (
 
 var modes = []string{Off, Type2, Type6, Choose4}
 
+var readModes = form.Read(Off, "None", Type2, "Two digits are typed", Type6, "Six digits are typed", Choose4, "One of four is chosen")
+
 func init() {
 	authn.Register(authn.Method{
 		Kind: Kind, Title: "Push approval", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp,
 		AMR: []string{"mca"}, Pairs: true, Lint: lint,
 		Config: append(form.New(
-			form.Choice("number_mode", "Number to match", modes, form.Default(Type2), form.Help("How the number that the browser shows gets to the phone.")),
+			form.Choice("number_mode", "Number to match", modes, form.Default(Type2), form.Named, readModes, form.Help("How the number that the browser shows gets to the phone.")),
 			form.Duration("life", "Time to answer", form.Default(120), form.Between(30, 600)),
 			form.Number("resends", "Times it may be sent again", form.Default(3), form.Between(0, 10)),
 			form.Duration("cooldown", "Seconds between two sendings", form.Default(15), form.Between(0, 120)),

@@ -23,11 +23,11 @@ func init() {
 		Config: form.New(
 			form.Text("user", "User", form.Help("Empty: whom the journey is about.")),
 			form.Journey("journey", "Mobile journey", string(journey.KindMobileApprove), form.Required),
-			form.Choice("number_mode", "Number to match", modes, form.Help("Empty: as the application says.")),
+			form.Choice("number_mode", "Number to match", modes, form.Named, readModes, form.Help("Empty: as the application says.")),
 			form.Number("polling_interval", "Seconds between polls", form.Default(3), form.Between(2, 5)),
 			form.Text("title", "Title of the message", form.MaxLen(100)),
 			form.Text("body", "Text of the message", form.MaxLen(200)),
-			form.Choice("purpose", "What it is for", []string{ForLogin, ForEnrolment}, form.Default(ForLogin), form.Help("Said on the phone and signed by it. With something to approve it is a transaction.")),
+			form.Choice("purpose", "What it is for", []string{ForLogin, ForEnrolment}, form.Default(ForLogin), form.Read(ForLogin, "Signing in", ForEnrolment, "Adding to the account"), form.Help("Said on the phone and signed by it. With something to approve it is a transaction.")),
 			form.Object("approval_data", "What is approved", form.Help("At most 10 keys; shown on the phone.")),
 			form.Object("additional_data", "Data for the mobile journey"),
 			form.Boolean("unsigned_phones", "Ask phones that sign nothing", form.Default(false), form.Help("Phones of the cidaas SDKs. Their approval is one factor, and they choose one of four numbers whatever else is set.")),

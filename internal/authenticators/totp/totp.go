@@ -38,11 +38,11 @@ func init() {
 		Kind: Kind, Title: "Authenticator app", Lives: authn.PerApp, Counts: authn.PerApp, Unlock: authn.PerApp, Tells: true, Untried: true, AMR: []string{"otp"},
 		Config: append(form.New(
 			form.Number("max_per_user", "Authenticators per user", form.Default(1), form.Between(1, 50), form.Help("When the limit is reached, new registrations are blocked.")),
-			form.Choice("algorithm", "Hash algorithm", []string{"sha1", "sha256", "sha512"}, form.Default("sha1"), form.Help("Many public apps know SHA-1 only.")),
+			form.Choice("algorithm", "Hash algorithm", []string{"sha1", "sha256", "sha512"}, form.Default("sha1"), form.Named, form.Read("sha1", "SHA-1", "sha256", "SHA-256", "sha512", "SHA-512"), form.Help("Many public apps know SHA-1 only.")),
 			form.Number("digits", "Digits", form.Default(6), form.Between(6, 8)),
 			form.Number("period", "Seconds that a code is shown", form.Default(30), form.Between(15, 120)),
 			form.Number("window", "Codes before and after the current one that are good", form.Default(1), form.Between(0, 5)),
-			form.Choice("signing", "How transactions are signed", []string{derivedKey, ocra}, form.Default(derivedKey)),
+			form.Choice("signing", "How transactions are signed", []string{derivedKey, ocra}, form.Default(derivedKey), form.Named, form.Read(derivedKey, "With a key made of the transaction", ocra, "OCRA, RFC 6287")),
 		), lockout.Fields(100, lockout.Tier{Failures: 5, Minutes: 1}, lockout.Tier{Failures: 8, Minutes: 15}, lockout.Tier{Failures: 10, Minutes: 60})...),
 		Lint: lint,
 	})

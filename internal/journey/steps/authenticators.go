@@ -50,7 +50,7 @@ func init() {
 		Doc: "Clears the locks of every authenticator of a type, as far as an unlock of that type reaches. The user must have been proven in this run, by something else.",
 		Config: form.New(userField(),
 			form.Text("type", "Type", form.Required),
-			form.Choice("unlock_type", "Locks to clear", []string{"any", "automatic", "manual"}, form.Default("automatic"))),
+			form.Choice("unlock_type", "Locks to clear", []string{"any", "automatic", "manual"}, form.Default("automatic"), form.Read("any", "All of them", "automatic", "Those that failures set", "manual", "Those that people set"))),
 		Outcomes: []journey.Outcome{journey.Success, journey.Failure},
 		Run: func(ctx context.Context, x *journey.Exec, c unlockedType) (journey.Next, error) {
 			s, err := own(ctx, x, c.User)

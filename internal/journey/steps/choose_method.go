@@ -21,7 +21,7 @@ func init() {
 		Config: form.New(
 			userField(),
 			form.Text("title", "Title", form.Default("How do you want to sign in?")),
-			form.Choices("methods", "Methods", choiceNames(), form.Help("Each becomes an outcome.")),
+			form.Choices("methods", "Methods", choiceNames(), form.Named, says(choices), form.Help("Each becomes an outcome.")),
 			form.Boolean("second", "Only what adds to what was proven", form.Default(false), form.Help("Adds the outcome none, for somebody who has nothing more.")),
 			form.Text("output", "Keep the answer as", form.Default("how")),
 		),
@@ -69,6 +69,15 @@ func choiceNames() []string {
 		out = append(out, c.ID)
 	}
 	return out
+}
+
+// says are what people read of options.
+func says(options []journey.Option) form.Option {
+	var pairs []string
+	for _, o := range options {
+		pairs = append(pairs, o.ID, o.Label)
+	}
+	return form.Read(pairs...)
 }
 
 func runChooseMethod(ctx context.Context, x *journey.Exec, c chooseMethod) (journey.Next, error) {

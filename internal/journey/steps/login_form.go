@@ -17,7 +17,7 @@ func init() {
 			form.Text("form_id", "Form id", form.Default("login")),
 			form.Text("title", "Title"),
 			form.Text("description", "Description"),
-			form.Choices("methods", "Methods", methodNames(), form.Help("Each becomes an outcome.")),
+			form.Choices("methods", "Methods", methodNames(), form.Named, says(loginMethods), form.Help("Each becomes an outcome.")),
 			escapeRows(), cancelField(), prefillField(),
 			form.Object("app_data", "Data for the client"),
 			form.Text("output", "Keep the answer as", form.Default("login")),

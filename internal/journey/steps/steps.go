@@ -24,7 +24,8 @@ func fieldRows(name, label string, opts ...form.Option) form.Field {
 	return form.List(name, label, form.New(
 		form.Text("name", "Name", form.Required),
 		form.Text("label", "Label"),
-		form.Choice("type", "Type", []string{"text", "email", "phone", "secret", "number", "boolean", "choice", "object"}, form.Default("text")),
+		form.Choice("type", "Type", []string{"text", "email", "phone", "secret", "number", "boolean", "choice", "object"}, form.Default("text"),
+			form.Read("text", "Text", "email", "E-mail address", "phone", "Phone number", "secret", "Secret", "number", "Number", "boolean", "Yes or no", "choice", "One of several", "object", "Object")),
 		form.Boolean("required", "Required", form.Default(false)),
 		form.List("choices", "Choices", form.New(form.Text("", "Choice")), form.Between(0, 100)),
 		form.Number("max", "Longest", form.Default(1024), form.Between(1, 4096)),

@@ -17,7 +17,7 @@ for (const name of readdirSync(from)) {
   writeFileSync(join(to, name.replace(/\.ts$/, '.mjs')), outputText.replace(/(from '\.\/\w+)\.ts'/g, "$1.mjs'"));
 }
 const load = (name) => import(pathToFileURL(join(to, `${name}.mjs`)).href);
-const [graph, past, search, clip, diffs, look, layouts, routes] = await Promise.all(['graph', 'history', 'search', 'clipboard', 'diff', 'faces', 'layout', 'route'].map(load));
+const [graph, past, search, clip, diffs, look, layouts, routes, overviews, tries] = await Promise.all(['graph', 'history', 'search', 'clipboard', 'diff', 'faces', 'layout', 'route', 'overview', 'tried'].map(load));
 
 const freeze = (v) => { if (v && typeof v === 'object' && !Object.isFrozen(v)) { Object.freeze(v); Object.values(v).forEach(freeze); } return v; };
 /** login → push → done; both refuse to no. Frozen: an operation that writes into it throws. */
@@ -270,4 +270,53 @@ test('a way goes around what stands between its ends', () => {
     assert.match(routes.drawn(points).path, /^M[-\d.,LQ ]+$/);
   }
   assert.ok(routes.lane(0, 5) > routes.lane(4, 5) && routes.lane(4, 5) > 0, 'what leaves further up reaches further');
+});
+
+test('an overview is where steps are out of sight, and covers none if it can', () => {
+  const box = (x, y) => ({ x, y, w: 200, h: 100 });
+  const seen = { x: 0, y: 0, zoom: 1, width: 800, height: 600 };
+  const at = (boxes, s = seen) => overviews.overviewAt(boxes, s);
+  assert.equal(at([box(0, 0), box(600, 500)]), null, 'all of it is in sight');
+  assert.equal(at([box(0, 0), box(601, 500)], { ...seen, width: 0 }), null, 'nothing is drawn yet');
+  assert.equal(at([box(300, 200), box(900, 200)]), 'bottom-right');
+  assert.equal(at([box(620, 480), box(900, 200)]), 'top-right');
+  assert.equal(at([box(620, 480), box(620, 20), box(900, 200)]), 'top-left');
+  assert.equal(at([box(620, 480), box(620, 20), box(20, 20), box(900, 200)]), 'top-left', 'each is covered, this one least');
+  assert.equal(at([box(1240, 960), box(1800, 400)], { ...seen, zoom: 0.5 }), 'top-right', 'as it is seen, not as it stands');
+});
+
+test('a step that is chosen comes into sight, and the view moves no more than it must', () => {
+  const box = (x, y) => ({ x, y, w: 200, h: 100 });
+  const seen = { x: 0, y: 0, zoom: 1, width: 800, height: 600 };
+  const by = (b, right) => overviews.broughtIn(b, seen, right);
+  assert.deepEqual(by(box(300, 200)), { x: 0, y: 0 });
+  assert.deepEqual(by(box(740, 200)), { x: 0, y: 0 }, 'enough of it is seen');
+  assert.deepEqual(by(box(900, 200)), { x: -315, y: 0 });
+  assert.deepEqual(by(box(-300, -200)), { x: 315, y: 215 });
+  assert.deepEqual(by(box(560, 200), 240), { x: -215, y: 0 }, 'it lies below the drawer');
+  assert.deepEqual(overviews.broughtIn({ x: 2000, y: 0, w: 2000, h: 100 }, seen), { x: -1985, y: 15 }, 'of what is too wide, where it begins');
+});
+
+test('a journey is tried with what it was tried with, else with whose it is', () => {
+  const items = [
+    { id: 'web', used_by: [{ app: '', client: '', as: 'phone' }, { app: 'shop', client: 'shop-app', as: 'sign-in' }, { app: 'shop', client: 'shop-web', as: 'sign-in' }, { app: 'bank', client: 'bank-web', as: 'sign-in' }] }, { id: 'phone', used_by: [{ app: '', client: '', as: 'web' }] },
+    { id: 'a', used_by: [{ app: '', client: '', as: 'b' }] }, { id: 'b', used_by: [{ app: '', client: '', as: 'a' }] },
+  ];
+  const apps = ['bank', 'shop'];
+  const begin = (id, tried = {}) => tries.beginWith(id, items, tried, apps);
+  assert.deepEqual(begin('web'), { app: 'shop', clients: ['shop-app', 'shop-web'] });
+  assert.deepEqual(begin('phone'), { app: 'shop', clients: ['shop-app', 'shop-web'] }, 'by the journey that runs it');
+  assert.deepEqual(begin('a'), { app: 'bank', clients: [] }, 'the first there is');
+  assert.deepEqual(begin('a', { b: { app: 'shop', client: 'x' } }), { app: 'shop', clients: ['x'] }, 'what was used last');
+  assert.deepEqual(begin('web', { b: { app: 'bank', client: 'x' } }), { app: 'shop', clients: ['shop-app', 'shop-web'] });
+  assert.deepEqual(begin('web', { web: { app: 'bank', client: 'x' }, b: { app: 'shop', client: 'y' } }), { app: 'bank', clients: ['x'] }, 'what this one was tried with');
+  assert.deepEqual(begin('web', { web: { app: 'gone', client: 'x' } }), { app: 'shop', clients: ['shop-app', 'shop-web'] });
+  assert.deepEqual(tries.beginWith('web', [], {}, []), { app: '', clients: [] });
+  let tried = {};
+  for (let i = 0; i < 60; i++) tried = tries.andNow(tried, `j${i}`, { app: 'a', client: String(i) });
+  tried = tries.andNow(tried, 'j20', { app: 'b', client: '' });
+  assert.equal(Object.keys(tried).length, 50);
+  assert.equal(Object.keys(tried).at(-1), 'j20');
+  assert.deepEqual(tries.readTried(JSON.stringify(tried)), tried);
+  for (const text of [null, '', '7', '{"x":1}', '{"x":{"app":1}}', 'null', '[]']) assert.deepEqual(tries.readTried(text), {}, text);
 });

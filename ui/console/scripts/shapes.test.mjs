@@ -42,11 +42,17 @@ test('what is filled in is said, too, if it is ours', () => {
   const de = (sentence) => translate(words, shapesOf(Object.keys(words)), sentence, { row: (n) => `Zeile ${n}`, number: (n) => n.toLocaleString('de') });
   assert.equal(de('Lockout tiers, row 2: Failed attempts is required.'), 'Sperrstufen, Zeile 2: Fehlversuche fehlt.');
   assert.equal(de('Lockout tiers, row 2: Failed attempts must be between 1 and 1000.'), 'Sperrstufen, Zeile 2: Fehlversuche muss zwischen 1 und 1.000 sein.');
+  assert.equal(de('This must be at most 3650.'), 'Das darf höchstens 3.650 sein.');
   assert.equal(de('There is no role called "Password".'), 'Es gibt keine Rolle namens „Password“.');
   assert.equal(de('The journey cannot be published: done: Nothing leads here.'), 'Die Journey kann nicht veröffentlicht werden: done: Hierher führt nichts.');
   assert.equal(de('The colour on dark paper is hard to read: its contrast is 1.5, and 4.5 is needed.'), 'Die Farbe ist auf dunklem Papier schwer zu lesen: Ihr Kontrast ist 1,5, nötig sind 4,5.');
   assert.equal(de('FCM answered 401 UNAUTHENTICATED'), 'FCM answered 401 UNAUTHENTICATED');
   assert.equal(de('Password'), 'Passwort');
+  const same = Object.fromEntries(texts.map((text) => [text, text]));
+  const en = (sentence) => translate(same, shapesOf(texts), sentence, { row: (n) => `row ${n}`, number: (n) => n.toLocaleString('en') });
+  assert.equal(en('Not before must be between 1 and 100000.'), 'Not before must be between 1 and 100,000.');
+  assert.equal(en('There is no role called "100000".'), 'There is no role called "100000".');
+  assert.equal(en('Only pushed requests (RFC 9126).'), 'Only pushed requests (RFC 9126).');
   const answer = (sentence) => translateOurs(words, shapesOf(Object.keys(words)), sentence, { row: String, number: String });
   assert.equal(answer('No answer within 15 seconds.'), 'Keine Antwort binnen 15 Sekunden.');
   assert.equal(answer('Captured in the inbox of development; the provider was not asked.'), words['Captured in the inbox of development; the provider was not asked.']);

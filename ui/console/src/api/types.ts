@@ -17,7 +17,7 @@ export type Administrator = { id: string; name: string; email: string; role: Rol
 
 export type Field = {
   name: string; type: string; label: string; help?: string; group?: string; required?: boolean; default?: unknown;
-  min?: number; max?: number; decimal?: boolean; max_len?: number; lines?: boolean; choices?: string[]; kinds?: string[]; fields?: Form;
+  min?: number; max?: number; decimal?: boolean; max_len?: number; lines?: boolean; choices?: string[]; says?: { value: string; label: string }[]; named?: boolean; kinds?: string[]; fields?: Form;
 };
 export type Form = Field[];
 

@@ -1,14 +1,15 @@
 // The graph, drawn. What did not change keeps its object from one drawing to the
 // next. A drag is the canvas's own until the mouse is let go: then it is one change.
 
-import { createContext, memo, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
-import { Background, BaseEdge, Controls, EdgeLabelRenderer, Handle, MiniMap, Position, ReactFlow, useUpdateNodeInternals, type AriaLabelConfig, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react';
+import { createContext, memo, useCallback, useContext, useEffect, useMemo, useRef, useState, type RefObject } from 'react';
+import { Background, BaseEdge, Controls, EdgeLabelRenderer, Handle, MiniMap, Position, ReactFlow, useOnViewportChange, useReactFlow, useStore, useStoreApi, useUpdateNodeInternals, type AriaLabelConfig, type Edge, type EdgeProps, type Node as FlowNode, type NodeChange, type NodeProps } from '@xyflow/react';
 import '@xyflow/react/dist/style.css';
 import type { Graph, Outcomes, Problem, Step } from './model/types.ts';
 import { edgeOf, type Exit } from './model/types.ts';
 import { boxesOf, facesOf, keep, pathsOf, type Face, type Marks, type Path } from './model/faces.ts';
 import { isLoose, type Line } from './model/graph.ts';
-import { corners, drawn } from './model/route.ts';
+import { broughtIn, overviewAt, size, type Seen } from './model/overview.ts';
+import { corners, drawn, type Box as Place } from './model/route.ts';
 import { Icon } from './icons.tsx';
 import { number, plural, t, useLanguage } from '../words/words.ts';
 
@@ -70,8 +71,6 @@ const WayLine = memo(function WayLine({ id, sourceX, sourceY, targetX, targetY, 
 
 const nodeTypes = { step: StepBox };
 const edgeTypes = { way: WayLine };
-const fit = { maxZoom: 1, padding: 0.08 };
-const mini = { width: 140, height: 96 };
 const bare = { hideAttribution: true };
 const snap: [number, number] = [10, 10];
 
@@ -148,8 +147,59 @@ function useLabels(fixed?: boolean): Partial<AriaLabelConfig> {
   }, [fixed, language]);
 }
 
+type View = { box: RefObject<HTMLDivElement | null>; boxes: Map<string, Place> };
+
+/** How the graph is seen now. */
+function useSeen(): () => Seen {
+  const store = useStoreApi();
+  return useCallback(() => { const { transform: [x, y, zoom], width, height } = store.getState(); return { x, y, zoom, width, height }; }, [store]);
+}
+
+/**
+ * Leaves what is drawn where it is on the screen when the canvas begins elsewhere,
+ * because something beside it folds; and brings a step into sight that is chosen
+ * where nothing of it is seen.
+ */
+function Steady({ box, boxes, chosen, covered }: View & { chosen: string; covered: number }) {
+  const { setViewport } = useReactFlow();
+  const seen = useSeen();
+  const places = useLatest(boxes);
+  useEffect(() => {
+    const stands = () => ({ left: box.current!.getBoundingClientRect().left, of: innerWidth });
+    let was = stands();
+    const watch = new ResizeObserver(() => {
+      const now = stands();
+      const by = was.left - now.left;
+      if (by !== 0 && was.of === now.of) { const { x, y, zoom } = seen(); void setViewport({ x: x + by, y, zoom }); }
+      was = now;
+    });
+    watch.observe(box.current!);
+    return () => watch.disconnect();
+  }, [box, seen, setViewport]);
+  useEffect(() => {
+    const at = places.current.get(chosen);
+    const now = seen();
+    const by = at && now.width > 0 ? broughtIn(at, now, covered) : { x: 0, y: 0 };
+    if (by.x !== 0 || by.y !== 0) void setViewport({ x: now.x + by.x, y: now.y + by.y, zoom: now.zoom }, { duration: matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 200 });
+  }, [chosen, covered, places, seen, setViewport]);
+  return null;
+}
+
+/** All of a large graph in small, where it covers no step; it stays while somebody points at it. */
+function Overview({ box, boxes }: View) {
+  const seen = useSeen();
+  const window = useStore((s) => `${s.width} ${s.height}`);
+  const [corner, setCorner] = useState<ReturnType<typeof overviewAt>>(null);
+  const look = useCallback(() => { if (!box.current?.querySelector('.react-flow__minimap:hover')) setCorner(overviewAt(boxes.values(), seen())); }, [box, boxes, seen]);
+  useEffect(look, [look, window]);
+  useOnViewportChange({ onEnd: look });
+  return corner && <MiniMap position={corner} pannable zoomable ariaLabel={t('Overview')} style={size} />;
+}
+
 export type CanvasProps = {
   graph: Graph; outcomes: Outcomes; steps: Map<string, Step>; problems: Problem[]; selected: Set<string>; marks?: Marks; fixed?: boolean;
+  /** The step that is open, and how much of the canvas to the right its drawer covers. */
+  chosen?: string; covered?: number;
   select?: (ids: string[]) => void;
   /** Steps stand elsewhere; `about` joins what belongs together, such as steps of the arrow keys. */
   move?: (at: Places, about: string) => void;
@@ -159,7 +209,7 @@ export type CanvasProps = {
 };
 
 export function Canvas(props: CanvasProps) {
-  const { graph, outcomes, steps, problems, selected, marks, fixed } = props;
+  const { graph, outcomes, steps, problems, selected, marks, fixed, chosen = '', covered = 0 } = props;
   const on = useLatest(props);
   const [drag, setDrag] = useState<Places>(nowhere);
   const [sizes, setSizes] = useState(() => new Map<string, Size>());
@@ -197,6 +247,7 @@ export function Canvas(props: CanvasProps) {
     setOver('');
   }, [on, dragged, way]);
   const box = useRef<HTMLDivElement>(null);
+  const fit = useMemo(() => ({ maxZoom: 1, padding: { top: 0.08, bottom: 0.08, left: 0.08, right: covered > 0 ? `${covered + 24}px` as const : 0.08 } }), [covered]);
   const renaming = useMemo(() => ({ id: renamed, done: (name: string | null, back?: boolean) => {
     const text = name?.trim();
     if (text !== undefined && text !== shown.current.get(renamed)?.name) on.current.rename?.(renamed, text);
@@ -214,7 +265,11 @@ export function Canvas(props: CanvasProps) {
     cut: (_: unknown, e: { id: string }) => { const x = edgeOf(e.id); on.current.disconnect?.(x.node, x.outcome); },
   }), [on]);
   return (
-    <div className="canvas" ref={box} onKeyDown={(e) => { if (e.key === 'F2' && selected.size === 1) { e.preventDefault(); does.rename(e, { id: [...selected][0]! }); } }} onDragOver={(e) => { if (props.drop) { e.preventDefault(); setOver(wayAt(e.clientX, e.clientY)); } }} onDragLeave={() => setOver('')} onDrop={(e) => {
+    <div className="canvas" ref={box} onKeyDown={(e) => {
+      const node = (e.target as HTMLElement).closest('.react-flow__node') === e.target ? (e.target as HTMLElement).dataset.id : undefined;
+      if (e.key === 'F2' && selected.size === 1) { e.preventDefault(); does.rename(e, { id: [...selected][0]! }); }
+      if (node && (e.key === 'Enter' || e.key === ' ')) does.open(e, { id: node });
+    }} onDragOver={(e) => { if (props.drop) { e.preventDefault(); setOver(wayAt(e.clientX, e.clientY)); } }} onDragLeave={() => setOver('')} onDrop={(e) => {
       const kind = e.dataTransfer.getData('application/x-step');
       const box = e.currentTarget.querySelector('.react-flow__viewport');
       setOver('');
@@ -229,8 +284,9 @@ export function Canvas(props: CanvasProps) {
         <ReactFlow nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onNodesChange={changed} nodesDraggable={!fixed} nodesConnectable={!fixed} edgesFocusable={false} deleteKeyCode={null} fitView fitViewOptions={fit} minZoom={0.15} snapToGrid snapGrid={snap} onlyRenderVisibleElements={nodes.length > 150} proOptions={bare} ariaLabelConfig={labels}
           onConnect={does.connect} onNodeDoubleClick={does.rename} onNodeClick={does.open} onNodeDrag={does.drag} onEdgeDoubleClick={does.cut}>
           <Background gap={20} />
-          <Controls showInteractive={false} />
-          {nodes.length > 12 && <MiniMap pannable zoomable ariaLabel={t('Overview')} style={mini} />}
+          <Controls showInteractive={false} fitViewOptions={fit} />
+          <Steady box={box} boxes={boxes} chosen={chosen} covered={covered} />
+          {nodes.length > 12 && <Overview box={box} boxes={boxes} />}
         </ReactFlow>
       </Renaming.Provider>
     </div>

@@ -1,6 +1,6 @@
 // Draw a journey: on the canvas or in the outline, by mouse or by keyboard.
 
-import { useCallback, useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useId, useMemo, useState } from 'react';
 import { seg } from '../api/client.ts';
 import { useSend } from '../api/query.ts';
 import { Button, Form, FormError, Menu, Modal, TextField, useVoice } from '../ui/parts.tsx';
@@ -12,7 +12,8 @@ import { Canvas } from './canvas.tsx';
 import { Turn } from './icons.tsx';
 import { Inspector } from './inspector.tsx';
 import { Outline } from './outline.tsx';
-import { Palette } from './palette.tsx';
+import { Palette, Rail } from './palette.tsx';
+import { useFold } from './fold.ts';
 import * as clip from './model/clipboard.ts';
 import { facesOf, sizeOf } from './model/faces.ts';
 import * as m from './model/graph.ts';
@@ -31,6 +32,7 @@ export function Editor({ journey, etag, reload, view, setView }: { journey: Jour
   const d = useDraft(journey, etag, editable);
   const [selected, setSelected] = useState<Set<string>>(new Set());
   const [wide, setWide] = useState(false);
+  const { folded, turned, fold, makeRoom } = useFold();
   const [adding, setAdding] = useState(false);
   const [publishing, setPublishing] = useState(false);
   const [listing, setListing] = useState(false);
@@ -38,6 +40,7 @@ export function Editor({ journey, etag, reload, view, setView }: { journey: Jour
   const one = selected.size === 1 ? [...selected][0]! : '';
   const main = useCallback((id: string) => m.mainOutcome(m.outcomesOf(d.graph, id, d.outcomes, steps.get(m.node(d.graph, id)?.kind ?? ''))), [d.graph, d.outcomes, steps]);
   const pick = (id: string) => setSelected(new Set([id]));
+  const open = (id: string) => { pick(id); makeRoom(); };
 
   /** Adds a step: into a way, at a place, or after what is selected. */
   const add = (kind: string, at?: number[], into?: Exit) => {
@@ -89,6 +92,8 @@ export function Editor({ journey, etag, reload, view, setView }: { journey: Jour
   });
   const live = journey.state !== 'disabled' && same(d.graph, journey.published?.graph);
   const errors = d.problems.filter((p) => !p.warning).length;
+  const closed = errors > 0 ? t('Mend the problems first.') : live ? t('What is drawn is published.') : ''; // to publishing
+  const why = useId();
   const words = { saved: t('Saved'), waiting: t('Not saved yet'), saving: t('Saving…'), failed: t('Could not be saved') };
   return (
     <>
@@ -107,15 +112,16 @@ export function Editor({ journey, etag, reload, view, setView }: { journey: Jour
           ]} />
         </>}
         <div className="acts goes">
-        <span className="saving" role="status">{editable ? words[d.saving] : t('You may look, not change.')}</span>
         <Button onClick={() => setListing(true)}>{errors > 0 ? `⚠ ${plural(errors, '{n} problem', '{n} problems')}` : d.problems.length > 0 ? plural(d.problems.length, '{n} note', '{n} notes') : `✓ ${t('No problems')}`}</Button>
-        {publishes && <Button look="primary" disabled={errors > 0 || live} title={live ? t('What is drawn is published.') : undefined} onClick={() => setPublishing(true)}>{t('Publish')}</Button>}
+        {publishes && <Button look="primary" disabled={closed !== ''} aria-describedby={why} onClick={() => setPublishing(true)}>{t('Publish')}</Button>}
         </div>
       </div>
-      <div className={`editor ${wide && view === 'canvas' ? 'wide' : ''}`} onBlur={d.pause}>
-        {editable ? <Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} /> : <div />}
+      {/* A line of its own: it says more and less, and nothing moves by that. */}
+      <p className="barline">{publishes && <span id={why}>{closed}</span>}<span className="saving" role="status">{editable ? words[d.saving] : t('You may look, not change.')}</span></p>
+      <div className={`editor ${wide && view === 'canvas' ? 'wide' : ''} ${!editable ? 'bare' : folded ? 'folded' : ''}`} onBlur={d.pause}>
+        {editable && (folded ? <Rail steps={[...steps.values()]} kind={d.graph.kind} add={add} unfold={() => fold(false)} turned={turned} /> : <Palette steps={[...steps.values()]} kind={d.graph.kind} add={add} fold={() => fold(true)} turned={turned} />)}
         {view === 'canvas'
-          ? <Canvas key={String(wide)} graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={selected} fixed={!editable} select={(ids) => setSelected(new Set(ids))} move={move} insert={insert} rename={editable ? (id, label) => d.change((g) => m.change(g, id, { label })) : undefined} open={pick} drop={editable ? add : undefined}
+          ? <Canvas key={String(wide)} graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={selected} fixed={!editable} select={(ids) => setSelected(new Set(ids))} move={move} insert={insert} rename={editable ? (id, label) => d.change((g) => m.change(g, id, { label })) : undefined} chosen={one} covered={wide && one ? 328 : 0} open={open} drop={editable ? add : undefined}
               connect={(node, outcome, to) => d.change((g) => m.connect(g, { node, outcome }, to))} disconnect={(node, outcome) => d.change((g) => m.disconnect(g, { node, outcome }))} />
           : <Outline graph={d.graph} outcomes={d.outcomes} steps={steps} problems={d.problems} selected={one} pick={pick} remove={(id) => remove(new Set([id]))} add={() => setAdding(true)} earlier={(id) => d.change((g) => m.earlier(g, id, main))} later={(id) => d.change((g) => m.later(g, id, main))} />}
         {one && m.node(d.graph, one) ? (

@@ -26,3 +26,8 @@ export function Icon({ category }: { category: string }) {
 
 /** An arrow that turns back, or forth. */
 export const Turn = ({ forth }: { forth?: boolean }) => <svg className="jicon" viewBox="0 0 16 16" aria-hidden="true"><path d="M6 3.5L2.8 6.7 6 9.9M3 6.7h6.5a3.5 3.5 0 0 1 0 7H7" transform={forth ? 'matrix(-1 0 0 1 16 0)' : undefined} /></svg>;
+
+export const Glass = () => <svg className="jicon" viewBox="0 0 16 16" aria-hidden="true"><path d="M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 1 0 0-9zM10.2 10.2l3.6 3.6" /></svg>;
+
+/** What opens something to its right, or shuts it back. */
+export const Unfold = ({ back }: { back?: boolean }) => <svg className="jicon" viewBox="0 0 16 16" aria-hidden="true"><path d="M3.5 3.5L8 8l-4.5 4.5M8.5 3.5L13 8l-4.5 4.5" transform={back ? 'matrix(-1 0 0 1 16 0)' : undefined} /></svg>;

@@ -40,7 +40,7 @@ export function List() {
         <h2 className="section">{t('Templates')}</h2>
         <div className="grid">
           {translated(templates.items).map((tpl) => ({ ...tpl, name: said(tpl.name), purpose: said(tpl.purpose), sees: tpl.sees.map(said) })).map((tpl) => (
-            <Card key={tpl.id} title={tpl.name} acts={<Button onClick={() => setBegin({ template: tpl })}>{t('Use')}</Button>}>
+            <Card key={tpl.id} title={tpl.name} acts={<Button onClick={() => setBegin({ template: tpl, graph: laid(templates.items.find((x) => x.id === tpl.id)!.graph) })}>{t('Use')}</Button>}>
               <p className="help">{tpl.purpose}</p>
               <ol className="sees" aria-label={t('What people see')}>{tpl.sees.map((s, i) => <li key={i}>{s}</li>)}</ol>
             </Card>
@@ -51,6 +51,9 @@ export function List() {
     </>
   );
 }
+
+/** A template as whoever draws reads it: its steps are called so in their language. What people are asked has its own languages. */
+const laid = (g: Graph): Graph => ({ ...g, nodes: Object.fromEntries(Object.entries(g.nodes).map(([id, n]) => [id, n.label ? { ...n, label: said(n.label) } : n])) });
 
 function Import({ done }: { done: (g: Graph) => void }) {
   const [open, setOpen] = useState(false);
@@ -66,7 +69,7 @@ function Import({ done }: { done: (g: Graph) => void }) {
           <div className="fieldrow"><label htmlFor="import-file">{t('A file, YAML or JSON')}</label><input id="import-file" type="file" accept=".yaml,.yml,.json" onChange={(e) => { void e.target.files?.[0]?.text().then(setText); }} /></div>
           <TextArea at="text" label={t('Or its text')} className="mono" rows={10} value={text} onChange={setText} />
           <FormError />
-          <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={!text}>{t('Import')}</Button></div>
+          <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" why={!text && t('Choose a file, or put its text in.')}>{t('Import')}</Button></div>
         </Form>
       </Modal>
     </>
@@ -79,8 +82,8 @@ function Begin({ template, graph, close }: { template?: Template; graph?: Graph;
   const [kind, setKind] = useState(template?.kind ?? graph?.kind ?? 'client');
   const send = useSend<Journey>('/journeys');
   const [first] = useState({ name, id });
-  const release = useUnsaved(graph !== undefined || !same({ name, id }, first));
-  const make = async () => { await send.mutateAsync({ method: 'POST', path: '/journeys', body: { id, name, ...(template ? { template: template.id } : graph ? { graph: { ...graph, id } } : { kind }) } }); release(); go(`/journeys/${id}`); };
+  const release = useUnsaved((graph !== undefined && !template) || !same({ name, id }, first));
+  const make = async () => { await send.mutateAsync({ method: 'POST', path: '/journeys', body: { id, name, ...(graph ? { graph: { ...graph, id } } : { kind }) } }); release(); go(`/journeys/${id}`); };
   return (
     <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void make().catch(() => {}); }}>
       <TextField at="name" label={t('Name')} value={name} onChange={(v) => { setName(v); if (!template && !graph) setId(v.toLowerCase().replace(/[^a-z0-9]+/g, '_').slice(0, 64)); }} required />

@@ -10,13 +10,15 @@ import { Table } from '../ui/table.tsx';
 import { go } from '../ui/route.ts';
 import { useMine } from '../session.ts';
 import { number, plural, said as say, t, time, useLanguage } from '../words/words.ts';
-import type { Event, Journey, Run, Sample, Stats, Version } from './api.ts';
+import type { Event, Item, Journey, Run, Sample, Stats, Version } from './api.ts';
 import { Canvas, type Marks } from './canvas.tsx';
+import { andNow, beginWith, readTried, type With } from './model/tried.ts';
 import { diff } from './model/diff.ts';
 import { nameOf, node } from './model/graph.ts';
 import { World } from './world.tsx';
 import { edgeId, type Graph, type Step } from './model/types.ts';
 import { useCatalog } from '../api/catalog.ts';
+import { kinds as clientKinds } from '../pages/clients.tsx';
 import { Why } from '../pages/events.tsx';
 
 const none = new Set<string>();
@@ -26,16 +28,23 @@ function useSteps() {
   return useMemo(() => new Map<string, Step>((catalog.data?.steps ?? []).map((s) => [s.kind, s as Step])), [catalog.data]);
 }
 
-function useClients() {
+const kept = 'watchword.tried';
+
+/** The client that a journey is tried with: as whoever works in this browser chose, or as the journey is used. */
+function useClients(journey: string) {
   const apps = useList<App>('/apps');
-  const [app, setApp] = useState('');
-  const chosen = app || apps.items[0]?.id || '';
-  const clients = useThing<L<Client>>(chosen ? `/apps/${seg(chosen)}/clients` : null);
-  const [client, setClient] = useState('');
+  const journeys = useList<Item>('/journeys');
+  const [own, setOwn] = useState<With | null>(null);
+  const begin = useMemo(() => (apps.pending || journeys.pending ? { app: '', clients: [] } : beginWith(journey, journeys.items, readTried(localStorage.getItem(kept)), apps.items.map((a) => a.id))), [journey, apps.pending, journeys.pending, apps.items, journeys.items]);
+  const { app, clients: first } = own ? { app: own.app, clients: [own.client] } : begin;
+  const clients = useThing<L<Client>>(app ? `/apps/${seg(app)}/clients` : null);
   const list = clients.data?.items ?? [];
-  const picked = list.some((c) => c.id === client) ? client : list.find((c) => c.kind === 'web')?.id ?? list[0]?.id ?? '';
-  const choose = <div className="filters"><Select label={t('Application')} value={chosen} onChange={setApp} options={apps.items.map((a) => [a.id, a.name])} /><Select label={t('Client')} value={picked} onChange={setClient} options={list.map((c) => [c.id, `${c.name} (${c.kind})`])} /></div>;
-  return { app: chosen, client: picked, choose };
+  const likely = list.some((c) => first.includes(c.id)) ? list.filter((c) => first.includes(c.id)) : list;
+  const picked = likely.find((c) => c.kind === 'web')?.id ?? likely[0]?.id ?? '';
+  const use = (w: With) => { setOwn(w); localStorage.setItem(kept, JSON.stringify(andNow(readTried(localStorage.getItem(kept)), journey, w))); };
+  const names = new Map(clientKinds());
+  const choose = <div className="filters"><Select label={t('Application')} value={app} onChange={(id) => use({ app: id, client: '' })} options={apps.items.map((a) => [a.id, a.name])} /><Select label={t('Client')} value={picked} onChange={(id) => use({ app, client: id })} options={list.map((c) => [c.id, `${c.name} (${names.get(c.kind) ?? c.kind})`])} /></div>;
+  return { app, client: picked, choose, none: app !== '' && !clients.pending && list.length === 0 };
 }
 
 /** Which nodes and ways events have passed. */
@@ -72,7 +81,7 @@ type Try = { id: string; prompt: Prompt | null; problem: { code: string; message
 export function TryOut({ journey }: { journey: Journey }) {
   const steps = useSteps();
   const mine = useMine();
-  const { app, client, choose } = useClients();
+  const { app, client, choose, none: nobody } = useClients(journey.id);
   const [now, setNow] = useState<Try | null>(null);
   const [events, setEvents] = useState<Event[]>([]);
   const [error, setError] = useState<unknown>(null);
@@ -113,7 +122,7 @@ export function TryOut({ journey }: { journey: Journey }) {
   return (
     <>
       {choose}
-      <div className="bar"><Button look="primary" onClick={begin} disabled={!client}>{now ? t('Start again') : t('Start')}</Button><Button onClick={() => void makeLink()} disabled={!client}>{t('Make a test link')}</Button>
+      <div className="bar"><Button look="primary" onClick={begin} disabled={!client} why={nobody && t('This application has no client yet.')}>{now ? t('Start again') : t('Start')}</Button><Button onClick={() => void makeLink()} disabled={!client}>{t('Make a test link')}</Button>
       </div>
       {link && <div className="note"><p>{t('Runs the draft as it is now, for a day. It signs nobody in.')}</p><div className="once"><a href={link} target="_blank" rel="noreferrer">{t('Open')}</a><Copy text={link} /></div></div>}
       <Failure error={error} />
@@ -255,14 +264,14 @@ export function Versions({ journey, etag, reload }: { journey: Journey; etag: st
 }
 
 export function Code({ journey }: { journey: Journey }) {
-  const { client, choose } = useClients();
+  const { client, choose } = useClients(journey.id);
   const list = useList<Sample>(`/journeys/${seg(journey.id)}/code`, { client });
   return (
     <>
       {choose}
       <div className="bar">{['yaml', 'json'].map((f) => <a key={f} className="btn" href={address(`/journeys/${seg(journey.id)}/export`, { format: f, draft: true })} download>{t('Export {format}', { format: f.toUpperCase() })}</a>)}</div>
       <Failure error={list.error} />
-      {list.items.map((s) => <Card key={s.platform} title={s.title} acts={<Copy text={s.text} />}><pre tabIndex={0}><code>{s.text}</code></pre></Card>)}
+      {list.items.map((s) => <Card key={s.platform} title={say(s.title)} acts={<Copy text={s.text} />}><pre tabIndex={0}><code>{s.text}</code></pre></Card>)}
     </>
   );
 }

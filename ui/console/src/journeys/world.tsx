@@ -4,7 +4,7 @@
 import { useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import { Copy, Select } from '../ui/parts.tsx';
-import { clock, t } from '../words/words.ts';
+import { clock, t, useLanguage } from '../words/words.ts';
 
 type Caught = { id: string; channel: 'push' | 'mail' | 'sms'; to: string; subject: string; text: string; data?: Record<string, string>; at: string };
 
@@ -20,7 +20,7 @@ export function World() {
     <section className="beside" aria-label={t('Show beside it')}>
       <Select label={t('Show beside it')} value={shown} onChange={setShown} options={[['phone', t('Phone')], ['inbox', t('Captured mail')]]} />
       {/* The phone goes on while the inbox is read. */}
-      <iframe className={`phoneframe ${shown === 'phone' ? '' : 'away'}`} title={t('Phone')} src="/playground/#only-phone" />
+      <iframe className={`phoneframe ${shown === 'phone' ? '' : 'away'}`} title={t('Phone')} src={`/playground/?lang=${useLanguage()}#only-phone`} />
       {shown === 'inbox' && <Inbox />}
     </section>
   );

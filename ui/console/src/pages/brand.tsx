@@ -5,7 +5,7 @@ import { useId, useState } from 'react';
 import { address, seg } from '../api/client.ts';
 import { useDoc, useSend, useSettled } from '../api/query.ts';
 import type { Branding, Logo } from '../api/types.ts';
-import { Button, Card, Failure, Field, Form, FormError, Loading, ReadOnly, Select, TextArea, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Button, Card, Failure, Field, Form, FormError, Loading, ReadOnly, Select, TextArea, TextField, unchanged, useVoice, wordsOf } from '../ui/parts.tsx';
 import { Control } from '../ui/form.tsx';
 import { theirs, type Theirs } from '../ui/theirs.ts';
 import { rebased, same, useUnsaved } from '../ui/route.ts';
@@ -84,7 +84,7 @@ export function Brand({ app }: { app: string }) {
         </Card>
         <FormError compare={async () => { const r = await compare(); return r ? changed(r.was, r.is) : []; }} reload={() => renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
           keep={() => renew().then((r) => { if (r) { setOwn(rebased<Partial<Doc>>(part(r.was), { ...part(r.was), ...own }, part(r.is))); send.reset(); } })} />
-        {may && <div className="acts end foot-acts"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
+        {may && <div className="acts end foot-acts"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={send.isPending} why={unchanged(dirty)}>{t('Save')}</Button></div>}
       </Form>
       <Preview path={path} lang={lang} setLang={setLang} draft={dirty ? draft : ''} state={etag} />
     </div>

@@ -14,7 +14,7 @@ import { useMine } from '../session.ts';
 import { t } from '../words/words.ts';
 import { useCatalog } from '../api/catalog.ts';
 
-const kinds = (): [ClientKind, string][] => [['web', t('A page in a browser')], ['native', t('An app on a device')], ['backend', t('A back end that keeps a secret')]];
+export const kinds = (): [ClientKind, string][] => [['web', t('A page in a browser')], ['native', t('An app on a device')], ['backend', t('A back end that keeps a secret')]];
 
 /** `at` is the place of the list, `open` the id of the client beside it. */
 export function Clients({ app, at, open }: { app: string; at: string; open: string }) {

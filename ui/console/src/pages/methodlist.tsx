@@ -5,7 +5,7 @@ import { useEffect, useMemo, useState } from 'react';
 import { call, Problem, seg } from '../api/client.ts';
 import { useDoc, useList, useSend } from '../api/query.ts';
 import type { Checked, MethodSettings } from '../api/types.ts';
-import { Button, Drawer, Failure, Form, FormError, Loading, ReadOnly, State, useVoice } from '../ui/parts.tsx';
+import { Button, Drawer, Failure, Form, FormError, Loading, ReadOnly, State, unchanged, useVoice } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { theirs } from '../ui/theirs.ts';
 import { go, rebased, same, useUnsaved } from '../ui/route.ts';
@@ -90,7 +90,7 @@ function Edit({ base, kind, app, done }: { base: string; kind: string; app: stri
         {may && (
           <div className="acts end foot-acts">
             {Object.keys(data.own ?? {}).length > 0 && <Button onClick={() => void reset()}>{app ? t('Inherit everything') : t('Back to the defaults')}</Button>}
-            <Button type="submit" look="primary" disabled={!dirty || send.isPending || (checked?.errors.length ?? 0) > 0}>{t('Save')}</Button>
+            <Button type="submit" look="primary" disabled={send.isPending} why={(checked?.errors.length ?? 0) > 0 ? t('Mend what is marked first.') : unchanged(dirty)}>{t('Save')}</Button>
           </div>
         )}
       </Form>

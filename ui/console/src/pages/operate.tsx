@@ -6,7 +6,7 @@ import { call, seg } from '../api/client.ts';
 import * as passkey from '../api/passkey.ts';
 import { useDoc, useList, useSend, useStale } from '../api/query.ts';
 import type { Administrator, Catalog, Ceremony, Form as Fields, Key, Passkey, Role, Settings as S } from '../api/types.ts';
-import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Loading, Menu, Modal, Once, ReadOnly, Select, State, Tabs, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
+import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Loading, Menu, Modal, Once, ReadOnly, Select, State, Tabs, TextField, unchanged, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { theirs } from '../ui/theirs.ts';
 import { go, leave, rebased, same, useUnsaved } from '../ui/route.ts';
@@ -174,7 +174,7 @@ function Settings() {
         {days(t('Days to keep the audit record'), 'audit_retention_days', t('0: for good.'))}
         <FormError compare={async () => { const r = await compare(); return r ? theirs(form, named(r.was), named(r.is)) : []; }} reload={() => renew().then((r) => { if (r) { setOwn({}); send.reset(); } })}
           keep={() => renew().then((r) => { if (r) { setOwn(rebased<Partial<S>>(r.was, { ...r.was, ...own }, r.is)); send.reset(); } })} />
-        {may && <div className="acts end"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>}
+        {may && <div className="acts end"><Button disabled={!dirty} onClick={() => { setOwn({}); send.reset(); }}>{t('Take back')}</Button><Button type="submit" look="primary" disabled={send.isPending} why={unchanged(dirty)}>{t('Save')}</Button></div>}
       </Form>
     </Card>
   );

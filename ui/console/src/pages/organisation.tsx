@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { seg } from '../api/client.ts';
 import { useDoc, useList, useSend, useSettled, useThing, type Held, type List } from '../api/query.ts';
 import type { App, Candidate, Member, Organisation } from '../api/types.ts';
-import { Button, Card, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Button, Card, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, State, TextField, unchanged, useVoice, wordsOf } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { meanwhile, theirs } from '../ui/theirs.ts';
 import { go, leave, same, useUnsaved } from '../ui/route.ts';
@@ -65,7 +65,7 @@ function Edit({ path, list, etag, now, held, done }: { path: string; list: strin
       <TextField at="name" label={t('Name')} value={doc.name} onChange={(name) => setDoc({ ...doc, name })} required autoFocus maxLength={100} />
       <TextField at="domains" label={t('Domains')} value={doc.domains} onChange={(domains) => setDoc({ ...doc, domains })} help={t('Of their e-mail addresses, separated by spaces.')} />
       <FormError {...meanwhile(doc, (d) => { setDoc(d); send.reset(); }, held, typed, (was, is) => theirs([{ name: 'name', type: 'text', label: t('Name') }, { name: 'domains', type: 'list', label: t('Domains') }], was, is))} />
-      <div className="acts end"><Button onClick={done}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>
+      <div className="acts end"><Button onClick={done}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending} why={unchanged(dirty)}>{t('Save')}</Button></div>
     </Form>
   );
 }

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { call, seg } from '../api/client.ts';
 import { useList, useSend } from '../api/query.ts';
 import type { Provider, ProviderKind, Tested } from '../api/types.ts';
-import { Ago, Button, Card, Drawer, Empty, Failure, Form, FormError, Loading, ReadOnly, State, TextField, useVoice } from '../ui/parts.tsx';
+import { Ago, Button, Card, Drawer, Empty, Failure, Form, FormError, Loading, ReadOnly, State, TextField, unchanged, useVoice } from '../ui/parts.tsx';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { go, same, useUnsaved } from '../ui/route.ts';
 import { meanwhile, theirs } from '../ui/theirs.ts';
@@ -94,7 +94,7 @@ function Edit({ app, kind, given, provider, again, done }: { app: string; kind: 
         {sets && (
           <div className="acts end foot-acts">
             {before && mine.can('DELETE /providers/{kind}/{name}') && <Button look="danger" onClick={() => void remove()}>{t('Delete')}</Button>}
-            <Button type="submit" look="primary" disabled={send.isPending || (!dirty && before !== undefined)}>{t('Save')}</Button>
+            <Button type="submit" look="primary" disabled={send.isPending} why={before !== undefined && unchanged(dirty)}>{t('Save')}</Button>
           </div>
         )}
       </Form>

@@ -69,7 +69,7 @@ function AddUser({ close }: { close: () => void }) {
       <TextField at="username" label={t('Username')} value={doc.username} onChange={set('username')} />
       <TextField at="external_user_id" label={t('External id')} value={doc.external_user_id} onChange={set('external_user_id')} />
       <FormError />
-      <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending || Object.values(doc).every((v) => v === '')}>{t('Add')}</Button></div>
+      <div className="acts end"><Button onClick={close}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending} why={Object.values(doc).every((v) => v === '') && t('Nothing is filled in yet.')}>{t('Add')}</Button></div>
     </Form>
   );
 }

@@ -5,7 +5,7 @@ import { call, seg } from '../api/client.ts';
 import { useTold } from '../api/events.ts';
 import { useDoc, useList, useSend, useStale, useThing, type Held, type List } from '../api/query.ts';
 import type { Delivery, DeliveryState, Webhook } from '../api/types.ts';
-import { Ago, Button, Card, Drawer, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, State, TextField, useVoice, wordsOf } from '../ui/parts.tsx';
+import { Ago, Button, Card, Drawer, Empty, Failure, Form, FormError, Head, Link, Loading, Modal, Select, State, TextField, unchanged, useVoice, wordsOf } from '../ui/parts.tsx';
 import { Table } from '../ui/table.tsx';
 import { meanwhile, theirs } from '../ui/theirs.ts';
 import { go, leave, same, useUnsaved } from '../ui/route.ts';
@@ -78,7 +78,7 @@ function Edit({ path, etag, now, held, done }: { path: string; etag: string; now
       <TextField at="url" label={t('Address')} type="url" value={doc.url} onChange={(url) => setDoc({ ...doc, url })} required />
       <EventTypes value={doc.events} set={(events) => setDoc({ ...doc, events })} />
       <FormError {...meanwhile(doc, (d) => { setDoc(d); send.reset(); }, held, typed, (was, is) => theirs([{ name: 'url', type: 'text', label: t('Address') }, { name: 'events', type: 'list', label: t('Events') }, { name: 'enabled', type: 'boolean', label: t('State') }], was, is))} />
-      <div className="acts end"><Button onClick={done}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={!dirty || send.isPending}>{t('Save')}</Button></div>
+      <div className="acts end"><Button onClick={done}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending} why={unchanged(dirty)}>{t('Save')}</Button></div>
     </Form>
   );
 }

@@ -6,6 +6,7 @@ import type { Field as F, Form, Lint } from '../api/types.ts';
 import { Button, Field } from './parts.tsx';
 import { Refused, wrongAt } from './refused.ts';
 import { said, t } from '../words/words.ts';
+import { choiceOf } from './choices.ts';
 
 export type Doc = Record<string, unknown>;
 
@@ -78,6 +79,12 @@ function FieldView({ f, value, set, path, root, problems, notes, origin, inherit
   );
 }
 
+/** A choice in words, with its value small beside them where people know it by that. */
+function Said({ f, choice }: { f: F; choice: string }) {
+  const label = f.says?.find((s) => s.value === choice)?.label;
+  return label === undefined ? <>{choice}</> : <span>{label}{f.named && <> <small>{choice}</small></>}</span>;
+}
+
 type ControlProps = { f: F; placeholder?: string; value: unknown; set: (v: unknown) => void; path: string; root?: string; ids: Record<string, unknown>; problems: Record<string, string>; choices?: Choices; disabled?: boolean };
 
 /** The ids of a control for a group of them, which is described and not itself invalid. */
@@ -93,10 +100,10 @@ export function Control({ f, value, set, path, root = '', ids, problems, choices
     case 'number': case 'duration':
       return <input {...ids} type="number" disabled={disabled} step={f.decimal ? 'any' : 1} min={f.min ?? undefined} max={f.max ?? undefined} value={text(shown)} onChange={(e) => set(e.target.value === '' ? undefined : Number(e.target.value))} />;
     case 'choice':
-      return <select {...ids} disabled={disabled} value={text(shown)} onChange={(e) => set(e.target.value)}>{!f.required && !f.default && <option value="" />}{f.choices?.map((c) => <option key={c} value={c}>{c}</option>)}</select>;
+      return <select {...ids} disabled={disabled} value={text(shown)} onChange={(e) => set(e.target.value)}>{!f.required && !f.default && <option value="" />}{f.choices?.map((c) => <option key={c} value={c}>{choiceOf(f, c)}</option>)}</select>;
     case 'choices': {
       const list = Array.isArray(shown) ? shown as string[] : [];
-      return <div {...ofGroup(ids)} role="group" aria-label={f.label} className="checks">{f.choices?.map((c) => <label key={c}><input type="checkbox" disabled={disabled} checked={list.includes(c)} onChange={(e) => set(e.target.checked ? [...list, c] : list.filter((x) => x !== c))} /> {c}</label>)}</div>;
+      return <div {...ofGroup(ids)} role="group" aria-label={f.label} className="checks">{f.choices?.map((c) => <label key={c}><input type="checkbox" disabled={disabled} checked={list.includes(c)} onChange={(e) => set(e.target.checked ? [...list, c] : list.filter((x) => x !== c))} /> <Said f={f} choice={c} /></label>)}</div>;
     }
     case 'colour':
       return <span className="colour"><input type="color" aria-label={f.label} disabled={disabled} value={/^#[0-9a-f]{6}$/i.test(text(shown)) ? text(shown) : placeholder ?? '#3a4fd0'} onChange={(e) => set(e.target.value)} /><input {...ids} disabled={disabled} value={text(shown)} placeholder={placeholder ?? '#rrggbb'} onChange={(e) => set(e.target.value || undefined)} /></span>;

@@ -22,10 +22,15 @@ export function Link({ to, children, className, ...rest }: { to: string; childre
   );
 }
 
-type ButtonProps = React.ButtonHTMLAttributes<HTMLButtonElement> & { look?: 'primary' | 'quiet' | 'danger' };
-export function Button({ look, className, type = 'button', ...rest }: ButtonProps) {
-  return <button type={type} className={`btn ${look ?? ''} ${className ?? ''}`} {...rest} />;
+type ButtonProps = React.ButtonHTMLAttributes<HTMLButtonElement> & { look?: 'primary' | 'quiet' | 'danger'; why?: string | false };
+/** A button. `why` says, beside it, why it can do nothing now; while it does, the button is closed. */
+export function Button({ look, className, type = 'button', why, disabled, ...rest }: ButtonProps) {
+  const id = useId();
+  return <>{why && <span className="whynot" id={id}>{why}</span>}<button type={type} className={`btn ${look ?? ''} ${className ?? ''}`} aria-describedby={why ? id : undefined} disabled={disabled || Boolean(why)} {...rest} /></>;
 }
+
+/** Why nothing can be saved of a form in which nothing was changed. */
+export const unchanged = (dirty: boolean) => !dirty && t('Nothing has changed.');
 
 /** What an error says, in words that help. */
 export function wordsOf(e: unknown): string {

@@ -1,11 +1,13 @@
 // What somebody else changed meanwhile, field by field.
 
 import type { Field, Form } from '../api/types.ts';
+import { choiceOf } from './choices.ts';
 import { number, span, t } from '../words/words.ts';
 import { rebased, same } from './route.ts';
 
 /** A field that is another, and what it is now. */
 export type Theirs = { label: string; value: string };
+type Shown = Pick<Field, 'type' | 'fields' | 'says' | 'named'>;
 type Doc = Record<string, unknown>;
 
 /** The fields of a form that differ between two documents. No secret is shown: of one it says only that it is another. */
@@ -33,13 +35,13 @@ export const meanwhile = <T, D>(doc: D, put: (doc: D) => void, held: { compare: 
 });
 
 /** A value as a sentence would have it. */
-function shown(f: Pick<Field, 'type' | 'fields'>, v: unknown): string {
+function shown(f: Shown, v: unknown): string {
   if (f.type === 'secret') return t('changed');
   if (v === undefined || v === null || v === '') return '—';
   if (typeof v === 'boolean') return v ? t('On') : t('Off');
   if (typeof v === 'number') return f.type === 'duration' ? span(v) : number(v);
-  if (typeof v === 'string') return v;
-  if (Array.isArray(v)) return v.length === 0 ? '—' : v.map((row) => row !== null && typeof row === 'object' && f.fields ? inside(f.fields, row as Doc) : shown({ type: '' }, row)).join('; ');
+  if (typeof v === 'string') return choiceOf(f, v);
+  if (Array.isArray(v)) return v.length === 0 ? '—' : v.map((row) => row !== null && typeof row === 'object' && f.fields ? inside(f.fields, row as Doc) : shown({ ...f, type: '' }, row)).join('; ');
   return f.fields?.length ? inside(f.fields, v as Doc) : JSON.stringify(v);
 }
 

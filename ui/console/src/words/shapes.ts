@@ -1,7 +1,8 @@
 // Sentences that the server puts together, in another language. It says them in
 // English, as all that read its API get them; here a sentence is recognised by the
 // shape of the template that it was made of (catalog/texts.json), and what was
-// filled in goes into the same places of the translation. {n} is a number; what
+// filled in goes into the same places of the translation. {n} is a number, as is what
+// has nothing but figures; what
 // stands in quotation marks is somebody's own and stays as it is; anything else that is
 // filled in may be words of ours itself.
 
@@ -34,6 +35,7 @@ export function recognise(shapes: Shape[], sentence: string): { text: string; va
 }
 
 type Tell = { row: (n: string) => string; number: (n: number) => string };
+const figures = /^\d+(\.\d+)?$/;
 const isNumber = (name: string) => /^n\d*$/.test(name);
 
 /** An answer in the language of words if all of it is ours, with nothing filled in but numbers; else in the words of whoever gave it. */
@@ -53,7 +55,7 @@ export function translate(words: Words, shapes: Shape[], sentence: string, tell:
   const inner = (text: string) => translate(words, shapes, text, tell, depth + 1);
   const found = recognise(shapes, sentence);
   if (found) {
-    const values = new Map(found.values.map(([name, value, own]) => [name, own ? value : isNumber(name) ? tell.number(Number(value)) : inner(value)]));
+    const values = new Map(found.values.map(([name, value, own]) => [name, own ? value : isNumber(name) || figures.test(value) ? tell.number(Number(value)) : inner(value)]));
     return words[found.text]!.replace(hole, (all, name: string) => values.get(name) ?? all);
   }
   const place = /^(.+), row (\d+)$/.exec(sentence);

@@ -15,6 +15,7 @@ export type Values = Record<string, string | number>;
 type Words = Record<string, string | Partial<Record<Intl.LDMLPluralRule, string>>>;
 const files = import.meta.glob<Words>('./*.json', { import: 'default' });
 const catalogs = import.meta.glob<Record<string, string>>('./catalog/??.json', { import: 'default' });
+const sentences = () => import('./catalog/texts.json').then((m) => Object.fromEntries(m.default.map((text) => [text, text])));
 const kept = 'watchword.language';
 
 let current: Language = 'en';
@@ -34,6 +35,8 @@ export function preferred(): Language {
 
 export async function speak(language: Language, keep = false) {
   const [mine, servers] = await Promise.all([files[`./${language}.json`]?.(), catalogs[`./catalog/${language}.json`]?.()]);
+  // In English, the server's sentences are good for their figures alone, which can wait.
+  if (language === 'en') void sentences().then((all) => { if (current === 'en') { catalog = all; shapes = shapesOf(Object.keys(all)); } }, () => {});
   words = mine ?? {};
   catalog = servers ?? {};
   shapes = shapesOf(Object.keys(catalog));
@@ -62,10 +65,10 @@ export function t(text: string, values: Values = {}): string {
 const tell = { row: (row: string) => t('row {row}', { row }), number: (n: number) => number(n) };
 
 /** An English text of the server in the reader's language; one that nobody translated stays as it is. */
-export const said = (text: string): string => (current === 'en' ? text : translate(catalog, shapes, text, tell));
+export const said = (text: string): string => translate(catalog, shapes, text, tell);
 
 /** What somebody answered: in the reader's language if it is ours, else in their own words. */
-export const answered = (text: string): string => (current === 'en' ? text : translateOurs(catalog, shapes, text, tell));
+export const answered = (text: string): string => translateOurs(catalog, shapes, text, tell);
 
 /** A text about {n}, which is a count, in the form that the reader's language has for it. English has two. */
 export function plural(n: number, one: string, other: string, values: Values = {}): string {

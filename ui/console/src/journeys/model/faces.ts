@@ -27,7 +27,7 @@ export function facesOf(g: Graph, outcomes: Outcomes, steps: Map<string, Step>, 
     const step = steps.get(n.kind);
     const ways = outcomesOf(g, id, outcomes, step);
     return [id, {
-      name: nameOf(n, step), kind: step?.title ?? n.kind, category: step?.category ?? '', face: (step?.face ?? []).map((name) => shown(n.config?.[name])).filter(Boolean).slice(0, 2),
+      name: nameOf(n, step), kind: step?.title ?? n.kind, category: step?.category ?? '', face: (step?.face ?? []).map((name) => shown(n.config?.[name], step?.form?.find((f) => f.name === name)?.says)).filter(Boolean).slice(0, 2),
       outcomes: ways.map((o) => [o, lineOf(o, step)]), problems: bad.get(id) ?? 0, start: g.start === id, mark: marks?.nodes?.[id] ?? '', end: ways.length === 0,
     }];
   }));
@@ -71,8 +71,10 @@ function around(from: Box | undefined, to: Box | undefined, all: Box[], i: numbe
   return via === undefined ? undefined : via + (via > from!.y + from!.h / 2 ? 1 : -1) * (i % 4) * 4;
 }
 
-function shown(v: unknown): string {
+/** A setting as a step shows it: a choice in words. */
+function shown(v: unknown, says: { value: string; label: string }[] = []): string {
+  const word = (x: string) => says.find((s) => s.value === x)?.label ?? x;
   if (v === undefined || v === null || v === '' || v === false) return '';
-  if (typeof v === 'object') return 'expr' in (v as object) ? `= ${String((v as { expr: unknown }).expr)}` : Array.isArray(v) ? v.filter((x) => typeof x === 'string').join(', ') : '';
-  return String(v);
+  if (typeof v === 'object') return 'expr' in (v as object) ? `= ${String((v as { expr: unknown }).expr)}` : Array.isArray(v) ? v.filter((x) => typeof x === 'string').map(word).join(', ') : '';
+  return word(String(v));
 }

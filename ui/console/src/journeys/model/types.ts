@@ -44,6 +44,8 @@ export interface Field {
   max_len?: number;
   lines?: boolean;
   choices?: string[];
+  says?: { value: string; label: string }[];
+  named?: boolean;
   kinds?: string[];
   fields?: Field[];
 }
