@@ -87,6 +87,7 @@ type wire struct {
 	listener net.Listener
 	target   string
 	cut      atomic.Bool
+	mute     atomic.Bool // who connects hears nothing
 	swallow  atomic.Bool // the answer to the next COMMIT
 	mu       sync.Mutex
 	open     []net.Conn
@@ -119,6 +120,10 @@ func newWire(t *testing.T, address string) (*wire, string) {
 
 func (w *wire) serve(client net.Conn) {
 	defer client.Close()
+	if w.mute.Load() {
+		io.Copy(io.Discard, client)
+		return
+	}
 	server, err := net.Dial("tcp", w.target)
 	if err != nil || w.cut.Load() {
 		return
@@ -234,6 +239,28 @@ func TestOutage(t *testing.T) {
 	}
 	if has(t, w.DB, "half") || has(t, w.DB, "x") {
 		t.Error("half a transaction was kept")
+	}
+}
+
+// A database that lets one connect and says nothing is away, too.
+func TestASilentDatabaseIsAway(t *testing.T) {
+	w := kittest.New(t)
+	if !w.Shared() {
+		t.Skip("needs a database behind a network; set TEST_POSTGRES")
+	}
+	line, address := newWire(t, w.Address)
+	d, err := open(t, address+"?connect_timeout=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line.mute.Store(true)
+	line.Cut()
+	line.Mend()
+	_, err = d.Query(t.Context(), `SELECT subject FROM lockouts`) // by a connection that was cut
+	for range 2 {
+		if _, err = d.Query(t.Context(), `SELECT subject FROM lockouts`); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("nothing is said: %v", err)
+		}
 	}
 }
 

@@ -97,11 +97,14 @@ func away(err error) bool {
 		_, connecting := errors.AsType[*pgconn.ConnectError](err)
 		return connecting // the server refused this login; an operator must act
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.Canceled) {
 		return false // the caller's own
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return true
+		return true // also when there was no answer within ConnectTimeout
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return false // the caller's own
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true

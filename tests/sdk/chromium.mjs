@@ -4,7 +4,6 @@ import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { slow } from '../browser/late.mjs';
 
 const require = createRequire(new URL('../node/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
@@ -34,13 +33,7 @@ function pages() {
 export async function launch() {
   const site = await pages();
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: FLAGS });
-  /** A browser that has nothing stored. */
-  const fresh = async () => {
-    const context = await browser.newContext();
-    await slow(context);
-    return context;
-  };
-  const ours = await fresh();
+  const ours = await browser.newContext();
   const { port } = site.address();
   const origins = { listed: `http://localhost:${port}`, other: `http://127.0.0.1:${port}` };
 
@@ -49,8 +42,8 @@ export async function launch() {
    * consoleText is what the browser said about it. private: in a browser that
    * has nothing stored.
    */
-  const open = async (base, clientId = 'demo-web', { path = '/ido', from = origins.listed, private: alone = false } = {}) => {
-    const page = await (alone ? await fresh() : ours).newPage();
+  const open = async (base, clientId = 'demo-web', { path = '/ido', from = origins.listed, private: fresh = false } = {}) => {
+    const page = await (fresh ? await browser.newContext() : ours).newPage();
     const said = [];
     page.on('console', (m) => said.push(m.text()));
     await page.goto(from);
@@ -84,7 +77,7 @@ export async function launch() {
    * run calls a function in it with the SDK's two halves, ido and webauthn.
    */
   const machine = async (base, clientId = 'demo-web') => {
-    const page = await (await fresh()).newPage();
+    const page = await (await browser.newContext()).newPage();
     const cdp = await page.context().newCDPSession(page);
     await cdp.send('WebAuthn.enable');
     await cdp.send('WebAuthn.addVirtualAuthenticator', {
@@ -98,5 +91,7 @@ export async function launch() {
     }, [base, clientId]);
     return { run: (fn, arg) => page.evaluate(`(${fn})(globalThis.sdk, ${JSON.stringify(arg ?? null)})`) };
   };
+  /** A browser that has nothing stored. */
+  const fresh = () => browser.newContext();
   return { open, machine, fresh, origins, stop: async () => { await browser.close(); site.close(); } };
 }
