@@ -256,7 +256,7 @@ func TestASilentDatabaseIsAway(t *testing.T) {
 	line.mute.Store(true)
 	line.Cut()
 	line.Mend()
-	_, err = d.Query(t.Context(), `SELECT subject FROM lockouts`) // by a connection that was cut
+	d.Query(t.Context(), `SELECT subject FROM lockouts`) // by a connection that was cut
 	for range 2 {
 		if _, err = d.Query(t.Context(), `SELECT subject FROM lockouts`); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("nothing is said: %v", err)
