@@ -122,6 +122,7 @@ function Keys() {
     <>
       <Failure error={list.error} again={() => void list.refetch()} />
       <p className="help">{t('These keys sign this server’s tokens. Whoever verifies tokens fetches them from')} <code>/.well-known/jwks.json</code></p>
+      <p className="help">{t('If somebody else may have a key, a new one is not enough: on the server, this ends everything it signed.')} <code>watchword keys revoke</code></p>
       {rotates ? <div className="acts"><Button onClick={() => rotate('ES256')}>{t('New {alg} key', { alg: 'ES256' })}</Button><Button onClick={() => rotate('RS256')}>{t('New {alg} key', { alg: 'RS256' })}</Button></div> : <ReadOnly />}
       <Table<Key> name={t('Signing keys')} rows={list.items} id={(k) => k.id} columns={[
         { head: t('Key'), wide: true, cell: (k) => <code>{k.id}</code> }, { head: t('Algorithm'), cell: (k) => k.alg },
