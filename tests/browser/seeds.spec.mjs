@@ -294,9 +294,16 @@ async function all() {
   }));
 }
 
-/** Takes a step out of the palette, which may be folded, and lets it go at a place of the canvas. */
+/** Shows the palette if it is folded: the canvas begins further to the right then. */
+async function unfold() {
+  if (!await page.locator('.rail').isVisible()) return;
+  await page.locator('.rail').getByRole('button', { name: 'Show the steps' }).click();
+  await page.locator('.rail').waitFor({ state: 'detached' });
+}
+
+/** Takes a step out of the palette and lets it go at a place of the canvas. */
 async function drop(title, at = { x: 140, y: 330 }) {
-  if (await page.locator('.rail').isVisible()) await page.locator('.rail').getByRole('button', { name: 'Show the steps' }).click();
+  await unfold();
   await page.locator('.palette').getByRole('button', { name: new RegExp(`^${title}`) }).dragTo(page.locator('.canvas'), { targetPosition: at });
   await drawer.getByRole('heading', { level: 2, name: title, exact: true }).waitFor();
 }
@@ -768,6 +775,7 @@ try {
     await place('Journeys');
     await page.getByRole('link', { name: 'Web login', exact: true }).click();
     await page.locator('.react-flow__edge').first().waitFor({ state: 'attached' });
+    await unfold();
     await all();
     const way = edge('login_form', 'web_to_mobile').locator('.react-flow__edge-path');
     const [x, y] = await way.evaluate((p) => { const q = p.getPointAtLength(p.getTotalLength() / 2); const m = p.getScreenCTM(); const c = document.querySelector('.canvas').getBoundingClientRect(); return [q.x * m.a + m.e - c.x, q.y * m.d + m.f - c.y]; });
