@@ -74,6 +74,7 @@ var eventInfos = []EventInfo{
 	{"admin.user.deleted", "User deleted by hand"},
 	{"admin.user.helped", "User helped"},
 	{"admin.user.name_added", "Name of a user added"},
+	{"admin.user.name_changed", "Name of a user changed"},
 	{"admin.user.name_promoted", "Name of a user made the main one"},
 	{"admin.user.name_removed", "Name of a user removed"},
 	{"admin.user.name_verified", "Name of a user taken for verified"},

@@ -68,6 +68,7 @@ func table() []Route {
 		{"DELETE /users/{id}", "Delete a user", security | fresh, "admin.user.deleted", serve(deleteUser)},
 		{"POST /users/{id}/identifiers", "Give a user another name", people | fresh, "admin.user.name_added", serve(addIdentifier)},
 		{"DELETE /users/{id}/identifiers/{kind}/{value}", "Take a name from a user", people, "admin.user.name_removed", serve(removeIdentifier)},
+		{"PUT /users/{id}/identifiers/{kind}/{value}", "Put another name in the place of one", people | fresh, "admin.user.name_changed", serve(changeIdentifier)},
 		{"POST /users/{id}/identifiers/{kind}/{value}/verify", "Take a name for verified", people | fresh, "admin.user.name_verified", serve(verifyIdentifier)},
 		{"POST /users/{id}/identifiers/{kind}/{value}/primary", "Make a name the one that a user is reached by", people | fresh, "admin.user.name_promoted", serve(promoteIdentifier)},
 		{"GET /users/{id}/authenticators", "List what can prove a user", watchers, "", serve(listAuthenticators)},

@@ -241,25 +241,45 @@ func addIdentifier(ctx context.Context, c *Call, in *newIdentifier) (*tagged[Ful
 	})
 }
 
-type identifierIn struct {
+type InIdentifier struct {
 	InUser
 	Kind  string `path:"kind" enum:"email,phone,username,external"`
 	Value string `path:"value" maxLength:"320"`
 }
 
-func removeIdentifier(ctx context.Context, c *Call, in *identifierIn) (*tagged[FullUser], error) {
+func removeIdentifier(ctx context.Context, c *Call, in *InIdentifier) (*tagged[FullUser], error) {
 	return c.edit(ctx, in.User, func(tx *db.Tx, u directory.User) error {
 		return directory.RemoveIdentifier(ctx, tx, c.tenant(), u.ID, directory.IdentifierKind(in.Kind), in.Value)
 	})
 }
 
-func verifyIdentifier(ctx context.Context, c *Call, in *identifierIn) (*tagged[FullUser], error) {
+type otherIdentifier struct {
+	InIdentifier
+	Body struct {
+		Value string `json:"value" minLength:"1" maxLength:"320"`
+	}
+}
+
+func changeIdentifier(ctx context.Context, c *Call, in *otherIdentifier) (*tagged[FullUser], error) {
+	return c.edit(ctx, in.User, func(tx *db.Tx, u directory.User) error {
+		err := directory.ChangeIdentifier(ctx, tx, c.tenant(), u.ID, directory.IdentifierKind(in.Kind), in.Value, in.Body.Value)
+		if fault.Is(err, fault.Conflict) {
+			err = nameTaken
+		}
+		if fault.Is(err, fault.NotFound) {
+			return err
+		}
+		return fault.At(err, "value")
+	})
+}
+
+func verifyIdentifier(ctx context.Context, c *Call, in *InIdentifier) (*tagged[FullUser], error) {
 	return c.edit(ctx, in.User, func(tx *db.Tx, u directory.User) error {
 		return directory.Verify(ctx, tx, c.tenant(), u.ID, directory.IdentifierKind(in.Kind), in.Value)
 	})
 }
 
-func promoteIdentifier(ctx context.Context, c *Call, in *identifierIn) (*tagged[FullUser], error) {
+func promoteIdentifier(ctx context.Context, c *Call, in *InIdentifier) (*tagged[FullUser], error) {
 	return c.edit(ctx, in.User, func(tx *db.Tx, u directory.User) error {
 		return directory.MakePrimary(ctx, tx, c.tenant(), u.ID, directory.IdentifierKind(in.Kind), in.Value)
 	})

@@ -60,6 +60,39 @@ func RemoveIdentifier(ctx context.Context, tx *db.Tx, tenant apps.TenantID, user
 	return change(ctx, tx, tenant, user, kind, shown, `DELETE FROM identifiers WHERE tenant_id = $1 AND user_id = $2 AND kind = $3 AND value = $4`)
 }
 
+// ChangeIdentifier puts another name of the same kind in the place of one, unverified.
+// What was primary stays so, unless another name of the kind is verified. fault.NotFound
+// if the user has no such name, fault.Conflict if somebody has the other one.
+func ChangeIdentifier(ctx context.Context, tx *db.Tx, tenant apps.TenantID, user UserID, kind IdentifierKind, shown, instead string) error {
+	old, err := Normalise(kind, shown)
+	if err != nil {
+		return err
+	}
+	value, err := Normalise(kind, instead)
+	if err != nil || value == old {
+		return err
+	}
+	if err := Touch(ctx, tx, user); err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, `UPDATE identifiers SET value = $5, shown = $6, search = $7, created_at = $8, verified_at = 0 WHERE tenant_id = $1 AND user_id = $2 AND kind = $3 AND value = $4
+		AND NOT EXISTS (SELECT 1 FROM identifiers x WHERE x.tenant_id = $1 AND x.kind = $3 AND x.value = $5)`, tenant, user, kind, old, value, strings.TrimSpace(instead), searchKey(value), tx.Now())
+	if err == nil && n == 0 {
+		if _, err := LookupKind(ctx, tx, tenant, kind, value); err == nil {
+			return errTaken
+		}
+		return fault.New(fault.NotFound, "no such name")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE identifiers SET is_primary = (value = (SELECT MIN(v.value) FROM identifiers v WHERE v.tenant_id = $1 AND v.user_id = $2 AND v.kind = $3 AND v.verified_at > 0))
+		WHERE tenant_id = $1 AND user_id = $2 AND kind = $3
+		AND EXISTS (SELECT 1 FROM identifiers p WHERE p.user_id = $2 AND p.kind = $3 AND p.value = $4 AND p.is_primary)
+		AND EXISTS (SELECT 1 FROM identifiers w WHERE w.user_id = $2 AND w.kind = $3 AND w.verified_at > 0)`, tenant, user, kind, value)
+	return err
+}
+
 func change(ctx context.Context, tx *db.Tx, tenant apps.TenantID, user UserID, kind IdentifierKind, shown, query string, more ...any) error {
 	value, err := Normalise(kind, shown)
 	if err != nil {

@@ -119,10 +119,12 @@ func AddIdentifier(ctx context.Context, tx *db.Tx, tenant apps.TenantID, user Us
 		ON CONFLICT (tenant_id, kind, value) DO NOTHING`,
 		tenant, kind, value, strings.TrimSpace(shown), user, tx.Now(), searchKey(value))
 	if err == nil && n == 0 {
-		return fault.New(fault.Conflict, "Somebody already goes by that name.")
+		return errTaken
 	}
 	return err
 }
+
+var errTaken = fault.New(fault.Conflict, "Somebody already goes by that name.")
 
 // Identifiers returns the names of a user.
 func Identifiers(ctx context.Context, q db.Q, user UserID) ([]Identifier, error) {

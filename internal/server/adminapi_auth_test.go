@@ -334,7 +334,7 @@ func TestStepUpMatrix(t *testing.T) {
 	bare := w.as(t, administrator.Owner)
 	w.Pass(10 * time.Minute)
 	// What outlives the session that did it: a secret, where codes go, by what a user gets back in.
-	lasting := []string{"POST /apps/{app}/clients", "PUT /apps/{app}/clients/{client}", "POST /users/{id}/identifiers",
+	lasting := []string{"POST /apps/{app}/clients", "PUT /apps/{app}/clients/{client}", "POST /users/{id}/identifiers", "PUT /users/{id}/identifiers/{kind}/{value}",
 		"POST /users/{id}/identifiers/{kind}/{value}/verify", "POST /users/{id}/identifiers/{kind}/{value}/primary"}
 	for _, r := range adminapi.Table() {
 		if slices.Contains(lasting, r.Name) && !r.Who.Fresh() {

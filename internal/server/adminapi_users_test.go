@@ -23,8 +23,18 @@ func TestConsoleUsers(t *testing.T) {
 	if r := a.do(t, "POST /users", map[string]any{"phone_number": "+491701234567"}); r.Status != 409 {
 		t.Errorf("a number twice: %d", r.Status)
 	}
-	r := a.must(t, "DELETE "+at+"/identifiers/phone/"+url.PathEscape("+491701234567"), nil)
-	if strings.Contains(r.Raw, "1234567") {
+	r := a.must(t, "PUT "+at+"/identifiers/phone/"+url.PathEscape("+491701234567"), map[string]any{"value": "+49 170 7654321"})
+	if !strings.Contains(r.Raw, "7654321") || strings.Contains(r.Raw, "1234567") || strings.Contains(r.Raw, `"verified":true`) {
+		t.Errorf("another number in its place: %s", r.Raw)
+	}
+	if r := a.do(t, "PUT "+at+"/identifiers/phone/"+url.PathEscape("+491707654321"), map[string]any{"value": "0171"}); r.Status != 400 || !strings.Contains(r.Raw, "body.value") {
+		t.Errorf("no number: %d %s", r.Status, r.Raw)
+	}
+	if r := a.do(t, "PUT "+at+"/identifiers/email/nobody@example.org", map[string]any{"value": "eve@example.org"}); r.Status != 404 {
+		t.Errorf("a name that is not theirs: %d %s", r.Status, r.Raw)
+	}
+	r = a.must(t, "DELETE "+at+"/identifiers/phone/"+url.PathEscape("+491707654321"), nil)
+	if strings.Contains(r.Raw, "7654321") {
 		t.Errorf("taken, and there: %s", r.Raw)
 	}
 	list := a.must(t, "GET "+at+"/authenticators?app=demo", nil)

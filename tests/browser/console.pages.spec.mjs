@@ -425,6 +425,11 @@ await spec(async () => {
     await page.getByRole('table', { name: 'Runs' }).waitFor();
     await at('/audit');
     await settled();
+    await page.getByLabel('What').fill('auth.');
+    await page.getByLabel('Application').selectOption('partners');
+    await page.getByText('No entry fits').waitFor();
+    await page.getByLabel('Application').selectOption('demo');
+    await page.waitForFunction(() => { const r = document.querySelectorAll('table[aria-label=Events] tbody tr'); return r.length > 0 && [...r].every((x) => x.textContent.includes('auth.')); });
     await page.getByLabel('To', { exact: true }).fill('nobody@example.org');
     await page.getByText('No entry fits').waitFor();
     await other.close();
@@ -497,10 +502,20 @@ await spec(async () => {
     const { context, page: agent } = await person();
     await agent.setViewportSize({ width: 390, height: 844 });
     await agent.goto(link);
+    await agent.getByLabel('Search').fill('ada@'); // at home already
+    await agent.locator('main').getByRole('link', { name: 'ada@example.org' }).waitFor();
+    assert.equal(await agent.getByText('For your page').count(), 0, 'code for who builds no pages');
     await agent.getByRole('link', { name: 'Users', exact: true }).click();
+    await agent.getByRole('heading', { level: 1, name: 'Users' }).waitFor();
     await agent.getByLabel('Search').fill('ada@');
     await agent.keyboard.press('Enter');
     await agent.waitForURL(`**/users/${ada.id}`);
+    await agent.getByRole('button', { name: 'Change: ada', exact: true }).click(); // a name that was mistyped
+    await agent.getByRole('menuitem', { name: 'Change', exact: true }).click();
+    await agent.getByRole('dialog').getByLabel('Username').fill('ada.l');
+    await agent.getByRole('dialog').getByRole('button', { name: 'Change', exact: true }).click();
+    await agent.getByRole('button', { name: 'Change: ada.l', exact: true }).waitFor();
+    assert.equal((await api('PUT', `/users/${ada.id}/identifiers/username/ada.l`, { value: 'ada' })).status, 200);
     const row = agent.getByRole('row').filter({ hasText: 'Password' });
     await row.getByText('Locked by a person').waitFor();
     const button = row.getByRole('button', { name: /^Change: Password/ });

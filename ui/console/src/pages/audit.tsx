@@ -3,17 +3,20 @@
 import { useState } from 'react';
 import { address, call } from '../api/client.ts';
 import { useTold } from '../api/events.ts';
-import type { Verified } from '../api/types.ts';
+import { useThing, type List } from '../api/query.ts';
+import type { App, Verified } from '../api/types.ts';
+import { useMine } from '../session.ts';
 import { Button, Head, useVoice, wordsOf } from '../ui/parts.tsx';
 import { plural, said, t } from '../words/words.ts';
 import { Events } from './events.tsx';
 import { useCatalog } from '../api/catalog.ts';
 
 export default function Audit() {
-  const [f, setF] = useState({ type: '', outcome: '', actor: '', target: '', from: '', to: '' });
+  const [f, setF] = useState({ type: '', outcome: '', app: '', actor: '', target: '', from: '', to: '' });
   const catalog = useCatalog();
   const { toast } = useVoice();
   const told = useTold();
+  const apps = useThing<List<App>>(useMine().can('GET /apps') ? '/apps' : null).data?.items ?? [];
   const types = catalog.data?.event_types ?? [];
   // What is chosen or typed is a type's words, or its name or the beginning of it.
   const asked = f.type.trim().toLocaleLowerCase();
@@ -37,6 +40,7 @@ export default function Audit() {
         <label>{t('What')}<input list="event-types" value={f.type} onChange={set('type')} placeholder="push." /></label>
         <datalist id="event-types">{types.map((e) => <option key={e} value={told(e)}>{e}</option>)}</datalist>
         <label>{t('Outcome')}<select value={f.outcome} onChange={set('outcome')}><option value="">{t('All')}</option><option value="success">{t('Success')}</option><option value="failure">{t('Failure')}</option></select></label>
+        {apps.length > 1 && <label>{t('Application')}<select value={f.app} onChange={set('app')}><option value="">{t('All')}</option>{apps.map((a) => <option key={a.id} value={a.id}>{a.name}</option>)}</select></label>}
         <label>{t('By')}<input value={f.actor} onChange={set('actor')} placeholder="ada@example.org" /></label>
         <label>{t('To')}<input value={f.target} onChange={set('target')} placeholder="ada@example.org" /></label>
         <label>{t('From')}<input type="datetime-local" value={f.from} onChange={set('from')} /></label>

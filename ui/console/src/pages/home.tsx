@@ -1,8 +1,8 @@
 // What happened today, whether all is well, and what to do next.
 
 import { useState } from 'react';
-import { useThing, type List } from '../api/query.ts';
-import type { AuditItem, Overview } from '../api/types.ts';
+import { useSettled, useThing, type List } from '../api/query.ts';
+import type { AuditItem, Overview, User } from '../api/types.ts';
 import { Ago, Card, Copy, Failure, Head, Link, Loading, Select, State, Tabs } from '../ui/parts.tsx';
 import { useMine } from '../session.ts';
 import { clock, day, number, plural, t } from '../words/words.ts';
@@ -55,7 +55,7 @@ export default function Home() {
         </Card>
         <Card title={t('Health')}><dl className="facts stacked">{data.health.map((h) => [<dt key={h.name}>{healthy(h.name)}</dt>, <dd key={`${h.name}v`}><State is={h.ok ? 'yes' : 'no'}>{healthy(h.detail) || (h.ok ? t('well') : t('not well'))}</State></dd>])}</dl></Card>
         {mine.can('GET /audit') && <Lately />}
-        <Code s={data.snippet} />
+        {mine.can('POST /apps') ? <Code s={data.snippet} /> : mine.can('GET /users') && <Find />}
       </div>
     </>
   );
@@ -79,6 +79,19 @@ function Lately() {
       {error ? <Failure error={error} /> : data?.items.length === 0 ? <p className="help">{t('Nothing happened yet')}</p> : (
         <ul className="lately">{together(data?.items ?? []).slice(0, 8).map(({ e, times }) => <li key={e.id}><State is={e.outcome === 'failure' ? 'no' : 'yes'}><What type={e.type} />{times > 1 && ` × ${number(times)}`}</State><span>{e.target_name || e.actor_name}</span><small className="help"><Ago at={e.at} /></small></li>)}</ul>
       )}
+    </Card>
+  );
+}
+
+/** Whom somebody who helps is asked about. */
+function Find() {
+  const [q, setQ] = useState('');
+  const asked = useSettled(q);
+  const found = useThing<List<User>>(asked ? '/users' : null, { q: asked, limit: 5 });
+  return (
+    <Card className="whole" title={t('Users')} acts={<Link to="/users">{t('All')}</Link>}>
+      <div className="filters" role="search"><label>{t('Search')}<input type="search" value={q} placeholder={t('E-mail, phone, name or id')} onChange={(e) => setQ(e.target.value)} /></label></div>
+      <div role="status">{asked && (found.error ? <Failure error={found.error} /> : found.data?.items.length === 0 ? <p className="help">{t('Nobody fits')}</p> : <ul className="lately">{found.data?.items.map((u) => <li key={u.id}><Link to={`/users/${u.id}`}>{u.name || u.id}</Link><span>{u.identifiers.map((i) => i.value).filter((v) => v !== u.name).join(', ')}</span></li>)}</ul>)}</div>
     </Card>
   );
 }

@@ -4,7 +4,7 @@ import { useRef, useState, type ReactNode } from 'react';
 import { Problem, seg } from '../api/client.ts';
 import { useList, useSend, useThing, type List } from '../api/query.ts';
 import type { App, Authenticator, AuthenticatorStatus, Device, Identifier, Shown, SupportAction, User, UserSession } from '../api/types.ts';
-import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Loading, Menu, Modal, Once, Select, State, Tabs, TextArea, TextField, useDo, useVoice, wordsOf, type MenuItem } from '../ui/parts.tsx';
+import { Ago, Button, Card, Empty, Failure, Form, FormError, Head, Loading, Menu, Modal, Once, Select, State, Tabs, TextArea, TextField, useDo, useVoice, unchanged, wordsOf, type MenuItem } from '../ui/parts.tsx';
 import { translated } from '../api/catalog.ts';
 import { FormView, type Doc } from '../ui/form.tsx';
 import { Table } from '../ui/table.tsx';
@@ -81,8 +81,10 @@ const kinds = (): [Identifier['kind'], string][] => [['email', t('E-mail address
 function Name({ base, i, alone }: { base: string; i: Identifier; alone: boolean }) {
   const act = useDo(base, '/users');
   const mine = useMine();
+  const [changing, setChanging] = useState(false);
   const at = `${base}/identifiers/${seg(i.kind)}/${seg(i.value)}`;
   const items: MenuItem[] = [
+    ...(mine.can('PUT /users/{id}/identifiers/{kind}/{value}') ? [{ text: t('Change'), run: () => setChanging(true) }] : []),
     ...(!i.verified && mine.can('POST /users/{id}/identifiers/{kind}/{value}/verify') ? [{ text: t('Take it for verified'), run: () => void act({ method: 'POST', path: `${at}/verify` }, t('Verified.'), [t('Take {name} for verified?', { name: i.value }), t('Do so only if you know that it is theirs: codes and links sent there let somebody in.'), t('Take it for verified')]) }] : []),
     ...(!i.primary && !alone && mine.can('POST /users/{id}/identifiers/{kind}/{value}/primary') ? [{ text: t('Reach them by this one'), run: () => void act({ method: 'POST', path: `${at}/primary` }, t('Changed.')) }] : []),
     ...(mine.can('DELETE /users/{id}/identifiers/{kind}/{value}') ? [{ text: t('Remove'), danger: true, run: () => void act({ method: 'DELETE', path: at }, t('Removed.'), [t('Remove {name}?', { name: i.value }), t('They cannot sign in by this name any more.'), t('Remove')]) }] : []),
@@ -91,7 +93,22 @@ function Name({ base, i, alone }: { base: string; i: Identifier; alone: boolean 
     <li>
       <span><small className="help">{kinds().find(([k]) => k === i.kind)?.[1] ?? i.kind}</small> {i.value} {i.verified && <State is="yes">{t('verified')}</State>} {i.primary && !alone && <State is="off">{t('reached by it')}</State>}</span>
       {items.length > 0 && <Menu look="quiet" label="⋯" name={`${t('Change')}: ${i.value}`} items={items} />}
+      <Modal title={`${t('Change')}: ${i.value}`} open={changing} onClose={() => leave(() => setChanging(false))}>{changing && <ChangeName base={base} at={at} i={i} shut={() => setChanging(false)} />}</Modal>
     </li>
+  );
+}
+
+/** Another name in the place of one, such as an address that was mistyped. */
+function ChangeName({ base, at, i, shut }: { base: string; at: string; i: Identifier; shut: () => void }) {
+  const [value, setValue] = useState(i.value);
+  const send = useSend(base, '/users');
+  const release = useUnsaved(value !== i.value);
+  return (
+    <Form error={send.error} onSubmit={(e) => { e.preventDefault(); void send.mutateAsync({ method: 'PUT', path: at, body: { value } }).then(() => { release(); shut(); }).catch(() => {}); }}>
+      <TextField at="value" label={kinds().find(([k]) => k === i.kind)?.[1] ?? i.kind} value={value} onChange={setValue} required autoFocus type={i.kind === 'email' ? 'email' : i.kind === 'phone' ? 'tel' : 'text'} help={i.kind === 'email' || i.kind === 'phone' ? t('It is not verified until they show that it is theirs.') : undefined} />
+      <FormError />
+      <div className="acts end"><Button onClick={() => leave(shut)}>{t('Cancel')}</Button><Button type="submit" look="primary" disabled={send.isPending} why={unchanged(value !== i.value)}>{t('Change')}</Button></div>
+    </Form>
   );
 }
 
