@@ -165,15 +165,18 @@ function Steady({ box, boxes, chosen, covered }: View & { chosen: string; covere
   const seen = useSeen();
   const places = useLatest(boxes);
   useEffect(() => {
-    const stands = () => ({ left: box.current!.getBoundingClientRect().left, of: innerWidth });
+    const canvas = box.current;
+    if (!canvas) return;
+    const stands = () => ({ left: canvas.getBoundingClientRect().left, of: innerWidth });
     let was = stands();
     const watch = new ResizeObserver(() => {
+      if (!canvas.isConnected) return; // the page is left: it is told before this is undone
       const now = stands();
       const by = was.left - now.left;
       if (by !== 0 && was.of === now.of) { const { x, y, zoom } = seen(); void setViewport({ x: x + by, y, zoom }); }
       was = now;
     });
-    watch.observe(box.current!);
+    watch.observe(canvas);
     return () => watch.disconnect();
   }, [box, seen, setViewport]);
   useEffect(() => {
