@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { accessible, api, at, complained, context, evil, forget, look, page, picture, press, quiet, root, saved, settled, shots, spec, test, w } from './console.mjs';
+import { inView } from './still.mjs';
 
 const middle = async (of) => { const { x, y, width, height } = await of.boundingBox(); return { x: x + width / 2, y: y + height / 2 }; };
 
@@ -312,7 +313,8 @@ await spec(async () => {
     await page.locator('.railpalette').waitFor({ state: 'detached' });
     await page.getByLabel('Text', { exact: false }).first().fill(`Hello by mouse ${evil}`);
     await press('Begin here');
-    await page.locator('.react-flow__controls-fitview').click();
+    await saved(); // what the server says of it has come: a face grows by that
+    await inView(page);
     const from = node('Display information').locator('.react-flow__handle.source[data-handleid="success"]');
     const to = node('Complete journey').locator('.react-flow__handle.target');
     const [a, b] = [await middle(from), await middle(to)];

@@ -17,6 +17,7 @@ import { join } from 'node:path';
 
 import { decode, verify } from '../../ui/lib/jwt.js';
 import { slow } from './late.mjs';
+import { inView } from './still.mjs';
 import { launch } from '../sdk/chromium.mjs';
 import { freePort } from '../sdk/port.mjs';
 
@@ -279,21 +280,6 @@ async function lead(from, outcome, to) {
   await edge(from, outcome).waitFor({ state: 'attached' });
 }
 
-/** Everything in view, and standing still. */
-async function all() {
-  await page.locator('.react-flow__controls-fitview').click();
-  await page.evaluate(() => new Promise((done) => {
-    let [was, same] = ['', 0];
-    const look = () => {
-      const now = [...document.querySelectorAll('.react-flow__viewport, .react-flow__node')].map((e) => e.style.transform).join();
-      same = now === was ? same + 1 : 0;
-      was = now;
-      if (same > 3) done(); else requestAnimationFrame(look);
-    };
-    look();
-  }));
-}
-
 /** Shows the palette if it is folded: the canvas begins further to the right then. */
 async function unfold() {
   if (!await page.locator('.rail').isVisible()) return;
@@ -314,13 +300,13 @@ async function drawByMouse({ name, kind, steps, ways }) {
     await drop(title);
     for (const [label, value] of Object.entries(settings)) await setByMouse(label, value);
     if (title === steps[0][0]) await press('Begin here');
-    await all();
+    await inView(page);
   }
   await press('Arrange');
-  await all();
+  await inView(page);
   for (const way of ways) await lead(...way);
   await press('Arrange');
-  await all();
+  await inView(page);
 }
 
 // --- by keys ---
@@ -580,7 +566,7 @@ async function pictures(name) {
       await accessible(page, `${name} ${colorScheme}`);
       await press('More room');
     } else {
-      await all();
+      await inView(page);
       await shot(`${name}_390_canvas`);
       await press('Outline');
       await shot(`${name}_390_outline`);
@@ -590,7 +576,7 @@ async function pictures(name) {
   }
   await page.emulateMedia({ colorScheme: 'light' });
   await page.setViewportSize(WIDE);
-  await all();
+  await inView(page);
 }
 
 /** No step over another, and no way behind a step that it does not join. */
@@ -776,13 +762,13 @@ try {
     await page.getByRole('link', { name: 'Web login', exact: true }).click();
     await page.locator('.react-flow__edge').first().waitFor({ state: 'attached' });
     await unfold();
-    await all();
+    await inView(page);
     const way = edge('login_form', 'web_to_mobile').locator('.react-flow__edge-path');
     const [x, y] = await way.evaluate((p) => { const q = p.getPointAtLength(p.getTotalLength() / 2); const m = p.getScreenCTM(); const c = document.querySelector('.canvas').getBoundingClientRect(); return [q.x * m.a + m.e - c.x, q.y * m.d + m.f - c.y]; });
     await drop('Display information', { x, y });
     await setByMouse('Text', 'Have your phone at hand.');
     await press('Arrange');
-    await all();
+    await inView(page);
     await publish('says what one needs', 2);
     const sees = async () => {
       const desk = await person({ viewport: WIDE });
