@@ -158,9 +158,9 @@ async function axed(where) {
   assert.deepEqual(violations.map((v) => `${where}: ${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`), []);
 }
 
-/** Every primary button that is closed says why, beside it. */
+/** Every primary button that is closed says why, beside it; what a question stands before is nobody's to see. */
 async function explained(where) {
-  const mute = () => [...document.querySelectorAll('.btn.primary:disabled')].filter((b) => b.checkVisibility() && !document.getElementById(b.getAttribute('aria-describedby') ?? '')?.textContent.trim()).map((b) => b.textContent);
+  const mute = () => [...document.querySelectorAll('.btn.primary:disabled')].filter((b) => b.checkVisibility() && !b.closest('[aria-hidden=true], [inert]') && !document.getElementById(b.getAttribute('aria-describedby') ?? '')?.textContent.trim()).map((b) => b.textContent);
   await page.waitForFunction(`(${mute})().length === 0`).catch(async () => assert.deepEqual(await page.evaluate(mute), [], `${where}: closed without a word`));
 }
 
