@@ -122,7 +122,7 @@ export function TryOut({ journey }: { journey: Journey }) {
   return (
     <>
       {choose}
-      <div className="bar"><Button look="primary" onClick={begin} disabled={!client} why={nobody && t('This application has no client yet.')}>{now ? t('Start again') : t('Start')}</Button><Button onClick={() => void makeLink()} disabled={!client}>{t('Make a test link')}</Button>
+      <div className="bar"><Button look="primary" onClick={begin} disabled={!client} why={nobody ? t('This application has no client yet.') : !client && t('Loading…')}>{now ? t('Start again') : t('Start')}</Button><Button onClick={() => void makeLink()} disabled={!client}>{t('Make a test link')}</Button>
       </div>
       {link && <div className="note"><p>{t('Runs the draft as it is now, for a day. It signs nobody in.')}</p><div className="once"><a href={link} target="_blank" rel="noreferrer">{t('Open')}</a><Copy text={link} /></div></div>}
       <Failure error={error} />
