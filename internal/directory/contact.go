@@ -61,7 +61,7 @@ func RemoveIdentifier(ctx context.Context, tx *db.Tx, tenant apps.TenantID, user
 }
 
 // ChangeIdentifier puts another name of the same kind in the place of one, unverified.
-// What was primary stays so, unless another name of the kind is verified. fault.NotFound
+// The same name spelled in another way changes nothing. What was primary stays so, unless another name of the kind is verified. fault.NotFound
 // if the user has no such name, fault.Conflict if somebody has the other one.
 func ChangeIdentifier(ctx context.Context, tx *db.Tx, tenant apps.TenantID, user UserID, kind IdentifierKind, shown, instead string) error {
 	old, err := Normalise(kind, shown)
@@ -78,10 +78,10 @@ func ChangeIdentifier(ctx context.Context, tx *db.Tx, tenant apps.TenantID, user
 	n, err := tx.Exec(ctx, `UPDATE identifiers SET value = $5, shown = $6, search = $7, created_at = $8, verified_at = 0 WHERE tenant_id = $1 AND user_id = $2 AND kind = $3 AND value = $4
 		AND NOT EXISTS (SELECT 1 FROM identifiers x WHERE x.tenant_id = $1 AND x.kind = $3 AND x.value = $5)`, tenant, user, kind, old, value, strings.TrimSpace(instead), searchKey(value), tx.Now())
 	if err == nil && n == 0 {
-		if _, err := LookupKind(ctx, tx, tenant, kind, value); err == nil {
-			return errTaken
+		if _, err = LookupKind(ctx, tx, tenant, kind, value); err == nil {
+			err = errTaken
 		}
-		return fault.New(fault.NotFound, "no such name")
+		return err // nobody has the other one: the user has not the one
 	}
 	if err != nil {
 		return err

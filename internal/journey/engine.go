@@ -190,6 +190,7 @@ func (e *Engine) StartIn(ctx context.Context, tx *db.Tx, s StartRequest) (Reply,
 	}
 	r.Test = g.version < 0
 	r.enter(g.Start)
+	r.Counts[r.place()] = 1
 	if err := e.advance(ctx, tx, r, nil, s.Caller, nil); err != nil {
 		return Reply{}, err
 	}

@@ -93,13 +93,16 @@ func (x *Exec) FailAs(code, message string) {
 	x.Set(x.node.Error, map[string]any{"code": code, "ts_error_code": code, "message": message})
 }
 
-// Failed is what failed since the client's last answer: what somebody is told who is
-// asked once more. Nil: nothing did.
+// Failed is what somebody is told who is led back to a step that has asked before: what
+// failed since the client's last answer. Nil: nothing did, or it is the first visit of
+// this node, which may stand in for another so that nobody learns who is known; and that
+// nobody goes by a name is the author's alone to tell (security R30).
 func (x *Exec) Failed() error {
-	if x.run.failed == nil {
+	f := x.run.failed
+	if f == nil || f.Code == fault.NotFound || x.run.Counts[x.run.place()] < 2 {
 		return nil
 	}
-	return x.run.failed
+	return f
 }
 
 // Prove adds a proof: the only way a run gains a user. A proof of another user

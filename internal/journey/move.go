@@ -59,7 +59,7 @@ func (e *Engine) advance(ctx context.Context, tx *db.Tx, r *run, a *Answer, call
 				return err
 			}
 		}
-		node := r.frame().Journey + "/" + r.frame().Node
+		node := r.place()
 		if r.Counts[node]++; r.Counts[node] > maxVisits {
 			return e.end(ctx, tx, r, End{Reason: "loop", Message: "This journey goes in circles."}, x)
 		}

@@ -87,6 +87,9 @@ func (r *run) frame() *frame { return &r.Frames[len(r.Frames)-1] }
 
 func (r *run) proofPlace() string { return "runs/" + string(r.ID) }
 
+// place names the node where the run stands, in Counts.
+func (r *run) place() string { return r.frame().Journey + "/" + r.frame().Node }
+
 // enter moves the run to a node.
 func (r *run) enter(node string) {
 	r.frame().Node = node

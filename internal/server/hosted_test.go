@@ -135,6 +135,23 @@ func TestAskedAgain(t *testing.T) {
 	}
 }
 
+// TestDecoyIsSilent: a form that stands in for another is told nothing of why it is
+// shown, and a form that is asked again says nothing of whom nobody knows (R30).
+func TestDecoyIsSilent(t *testing.T) {
+	w := newWorld(t)
+	w.publish(t, `{"id": "quiet", "name": "Quiet", "kind": "client", "start": "who", "nodes": {
+		"who": {"kind": "get_information", "config": {"form_id": "who", "title": "Who?", "fields": [{"name": "name", "label": "Name", "required": true}, {"name": "again", "label": "Again"}], "output": "form"}, "next": {"success": "find"}},
+		"find": {"kind": "find_user", "config": {"user": {"expr": "form.name"}}, "next": {"success": "real", "failure": "which"}, "error": "error"},
+		"which": {"kind": "condition", "config": {"if": {"expr": "(form.again ?? '') == 'yes'"}}, "next": {"true": "who", "false": "decoy"}},
+		"real": {"kind": "get_information", "config": {"form_id": "code", "title": "The code", "fields": [{"name": "code", "label": "Code", "required": true}], "output": "form"}, "next": {"success": "done"}},
+		"decoy": {"kind": "get_information", "config": {"form_id": "code", "title": "The code", "fields": [{"name": "code", "label": "Code", "required": true}], "output": "form"}, "next": {"success": "done"}},
+		"done": {"kind": "reject", "config": {"reason": "over"}}}}`)
+	for _, name := range []string{"ada@example.org", "nobody@example.org"} {
+		w.person(t).open(w.URL+"/login/demo-web/quiet").post("", url.Values{"name": {name}}).sees("The code").lacks(`role="alert"`)
+	}
+	w.person(t).open(w.URL+"/login/demo-web/quiet").post("", url.Values{"name": {"nobody@example.org"}, "again": {"yes"}}).sees("Who?").lacks(`role="alert"`)
+}
+
 // TestHostedRefusals: a page belongs to the browser that opened it, wrong
 // answers are drawn with what was typed, and what is not there is not there.
 func TestHostedRefusals(t *testing.T) {
